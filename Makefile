@@ -1,0 +1,52 @@
+# gahb: from a bare clone to denoisers, spectra and figures. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+bin := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin
+in_venv := PATH="$(bin):$$PATH"
+pip_install := "$(bin)/python" -m pip install --constraint constraints.txt
+
+unexport PYTHONPATH # it would shadow the pinned packages
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all smoke test lint setup clean help
+
+all: setup ## (default) set up, then compute every result: snakemake --cores all
+	$(in_venv) snakemake --cores all
+
+smoke: setup ## set up, then run every rule on a tiny preset (results/smoke)
+	$(in_venv) snakemake --cores all --config preset=smoke
+
+test: setup ## set up, then run the tests; more pytest options: make test ARGS='-k spectra'
+	$(in_venv) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: $(VENV)/.installed-dev ## style, types, and the workflow's own linter
+	$(in_venv) ruff check .
+	$(in_venv) ruff format --check .
+	$(in_venv) mypy
+	$(in_venv) snakefmt --check Snakefile workflow
+	$(in_venv) snakemake --lint
+
+setup: $(VENV)/.installed ## create .venv from constraints.txt; again only if the pins or pyproject.toml change
+
+# Stamp files: written last, so that an interrupted installation starts anew.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gahb needs Python >= 3.11, but $(PYTHON) is Python %d.%d. Name another one: make PYTHON=python3.11" % sys.version_info[:2])'
+	"$(PYTHON)" -m venv --clear "$(VENV)"
+	$(pip_install) pip
+	$(pip_install) --build-constraint constraints.txt --editable '.[test]'
+	@touch "$@"
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(pip_install) --build-constraint constraints.txt --editable '.[test,dev]'
+	@touch "$@"
+
+clean: ## remove .venv and caches; never results
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build src/gahb.egg-info
+	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16

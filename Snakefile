@@ -1,0 +1,37 @@
+# gahb: datasets -> denoisers -> evaluation, spectra -> figures. `snakemake --cores all` makes it all;
+# `snakemake datasets`, `denoisers`, `evaluation`, `spectra`, `figures` make one phase and what it needs;
+# `--config preset=smoke` or `preset=paper` lays workflow/presets/<preset>.yaml over params.yaml.
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/denoisers.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/spectra.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.datasets.input,
+        rules.denoisers.input,
+        rules.evaluation.input,
+        rules.spectra.input,
+        rules.figures.input,
+
+
+localrules:
+    all,
+    datasets,
+    denoisers,
+    evaluation,
+    spectra,
+    figures,

@@ -1,0 +1,286 @@
+"""Files that know what made them, are never half-written, and are refused when they are not what is asked for.
+
+Every artifact carries a *provenance*: the resolved spec it was made from, SHA-256 digests of its inputs and
+the versions of the packages that made it. HDF5 files hold it in attributes, safetensors files as
+one JSON string in their metadata, tables in a sidecar of the same name ending in ``.json``. Readers
+name the spec they expect; a mismatch raises :class:`ArtifactError`, which names the file and every
+key that differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import h5py
+    import pandas as pd
+
+Spec = dict[str, Any]
+_METADATA_KEY = "gahb"  # a single key: several would be written in random order
+
+
+class ArtifactError(Exception):
+    """A file is missing, damaged, or was made from other settings than the ones asked for."""
+
+
+# ---------------------------------------------------------------------------------------------
+# Provenance
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces. Equal values have equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_file(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_arrays(arrays: Mapping[str, Any]) -> str:
+    """SHA-256 over names, types, shapes and bytes of named arrays, independent of their order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        digest.update(array.data.cast("B") if array.size else b"")
+    return digest.hexdigest()
+
+
+def provenance(spec: Spec, inputs: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What an artifact carries: its spec, the digests of its inputs, and package versions."""
+    packages = ("gahb", "h5py", "numpy", "pandas", "torch")
+    return {
+        "spec": spec,
+        "inputs": dict(inputs or {}),
+        "versions": {"python": platform.python_version()}
+        | {package: _version(package) for package in packages},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # run from the source tree, as inside a conda rule
+        from gahb import __version__
+
+        return __version__ if package == "gahb" else "absent"
+
+
+def check_spec(path: Path | str, found: Spec, expected: Spec | None) -> None:
+    """Refuse a stale file: raise :class:`ArtifactError` naming every key that differs."""
+    if expected is None or canonical_json(found) == canonical_json(expected):
+        return
+    differences = [
+        f"{key}: the file has {_show(mine)}, params.yaml asks for {_show(asked)}"
+        for key, mine, asked in _differences(found, expected)
+    ]
+    raise ArtifactError(
+        f"{path} was made from other settings.\n  "
+        + "\n  ".join(differences)
+        + "\nRun snakemake (or the command that makes this file) again."
+    )
+
+
+def check_input(path: Path | str, recorded: Mapping[str, str], name: str, digest: str) -> None:
+    """Refuse ``path`` unless it was made from the input of this name and digest."""
+    if recorded.get(name) != digest:
+        raise ArtifactError(
+            f"{path} was made from another {name}: it records SHA-256 "
+            f"{recorded.get(name, 'nothing')}, the {name} given has {digest}"
+        )
+
+
+_ABSENT = object()
+
+
+def _show(value: Any) -> str:
+    return "nothing" if value is _ABSENT else canonical_json(value)
+
+
+def _differences(found: Any, expected: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in sorted(found.keys() | expected.keys()):
+            inner = f"{key}.{name}" if key else name
+            yield from _differences(found.get(name, _ABSENT), expected.get(name, _ABSENT), inner)
+    elif found is _ABSENT or expected is _ABSENT or canonical_json(found) != canonical_json(expected):
+        yield key or "spec", found, expected
+
+
+# ---------------------------------------------------------------------------------------------
+# Writing: under a temporary name in the same folder, flushed to disk, then renamed
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it there on success, remove it on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic(path) as partial:
+        partial.write_text(text)
+
+
+# ---------------------------------------------------------------------------------------------
+# HDF5
+
+
+@contextmanager
+def create_hdf5(path: Path | str, made_from: Mapping[str, Any]) -> Iterator[h5py.File]:
+    """Open a new HDF5 file for writing, atomically, with its provenance in attributes."""
+    import h5py
+
+    with atomic(path) as partial, h5py.File(partial, "w", libver="v110") as file:
+        for key, value in made_from.items():
+            file.attrs[key] = canonical_json(value)
+        yield file
+
+
+@contextmanager
+def open_hdf5(path: Path | str, expected: Spec | None = None) -> Iterator[h5py.File]:
+    """Open an artifact for reading; damage anywhere in it surfaces as :class:`ArtifactError`."""
+    import h5py
+
+    _must_exist(path)
+    try:
+        with h5py.File(path, "r") as file:
+            check_spec(path, read_attribute(file, "spec"), expected)
+            yield file
+    except OSError as error:
+        raise ArtifactError(f"{path} is damaged or truncated ({_size(path)}): {error}") from error
+
+
+def read_attribute(file: h5py.File, key: str) -> Any:
+    """A JSON attribute written by :func:`create_hdf5`."""
+    try:
+        return json.loads(file.attrs[key])
+    except (KeyError, ValueError) as error:
+        raise ArtifactError(
+            f"{file.filename} holds no readable attribute {key!r}: it was not written by gahb or is damaged"
+        ) from error
+
+
+# ---------------------------------------------------------------------------------------------
+# safetensors
+
+
+def write_tensors(path: Path | str, tensors: Mapping[str, Any], made_from: Mapping[str, Any]) -> None:
+    """Write torch tensors and their provenance; the digest of all tensors goes into the metadata."""
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = dict(made_from) | {"tensors_sha256": _digest_tensors(tensors)}
+    with atomic(path) as partial:
+        save_file(tensors, str(partial), metadata={_METADATA_KEY: canonical_json(header)})
+
+
+def read_tensors(path: Path | str, expected: Spec | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read tensors and provenance, verifying the digest of all tensors and the spec.
+
+    Returns:
+        ``(tensors, provenance)``; the latter includes ``tensors_sha256``.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    _must_exist(path)
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {})[_METADATA_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ArtifactError(f"{path} is damaged or truncated ({_size(path)}): {error}") from error
+    except KeyError as error:
+        raise ArtifactError(f"{path} carries no provenance: it was not written by gahb") from error
+    found = _digest_tensors(tensors)
+    if found != header["tensors_sha256"]:
+        raise ArtifactError(
+            f"{path} is damaged: its tensors have SHA-256 {found}, its header records {header['tensors_sha256']}"
+        )
+    check_spec(path, header["spec"], expected)
+    return tensors, header
+
+
+def _digest_tensors(tensors: Mapping[str, Any]) -> str:
+    return digest_arrays({name: tensor.numpy() for name, tensor in tensors.items()})
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables
+
+
+def sidecar_of(path: Path | str) -> Path:
+    """Where a table keeps its provenance: the same name ending in ``.json``."""
+    return Path(path).with_suffix(".json")
+
+
+def write_table(path: Path | str, table: pd.DataFrame, made_from: Mapping[str, Any]) -> None:
+    """Write a CSV with nine significant digits, and its sidecar."""
+    write_text(path, table.to_csv(index=False, float_format="%.9g"))
+    record = dict(made_from) | {"sha256": digest_file(path)}
+    write_text(sidecar_of(path), json.dumps(record, sort_keys=True, indent=1) + "\n")
+
+
+def read_table(path: Path | str, expected: Spec | None = None) -> pd.DataFrame:
+    """Read a CSV, verifying its digest and its spec against the sidecar."""
+    import pandas as pd
+
+    record = read_sidecar(path)
+    found = digest_file(path)
+    if found != record["sha256"]:
+        raise ArtifactError(
+            f"{path} is damaged or edited: it has SHA-256 {found}, {sidecar_of(path).name} records {record['sha256']}"
+        )
+    check_spec(path, record["spec"], expected)
+    return pd.read_csv(path)
+
+
+def read_sidecar(path: Path | str) -> dict[str, Any]:
+    """The provenance of a table."""
+    _must_exist(path)
+    sidecar = sidecar_of(path)
+    _must_exist(sidecar)
+    try:
+        record: dict[str, Any] = json.loads(sidecar.read_text())
+    except ValueError as error:
+        raise ArtifactError(f"{sidecar} is damaged or truncated ({_size(sidecar)}): {error}") from error
+    for key in ("sha256", "spec"):
+        if key not in record:
+            raise ArtifactError(f"{sidecar} lacks the key {key!r}: it was not written by gahb")
+    return record
+
+
+def _must_exist(path: Path | str) -> None:
+    if not Path(path).is_file():
+        raise ArtifactError(f"{path} does not exist or is not a file")
+
+
+def _size(path: Path | str) -> str:
+    return f"{Path(path).stat().st_size} bytes"

@@ -1,0 +1,169 @@
+"""The ``gahb`` command: one verb per phase, reading named inputs and a spec, writing named outputs.
+
+A rule's shell line is one such command; it can be copied, pasted and run. Specs are JSON, the
+resolved part of params.yaml that an artifact depends on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gahb.artifacts import ArtifactError, Spec
+from gahb.params import ParamsError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb; errors in what was asked for are told in one message, with exit status 1."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], None] = options.run
+    try:
+        run(options)
+    except (ArtifactError, ParamsError, ValueError, OSError) as error:
+        sys.exit(f"gahb {options.verb}: error: {error}")
+    except ArithmeticError as error:
+        sys.exit(f"gahb {options.verb}: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gahb", description=__doc__.split("\n\n")[0])
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="PHASE")
+
+    verb = _verb(verbs, "datasets", _datasets, "synthesise a dataset")
+    verb.add_argument("--output", type=Path, required=True, help="dataset to write, .h5")
+    verb.add_argument("--threads", type=int, default=1, help="rendering threads (default 1)")
+
+    verb = _verb(verbs, "denoisers", _denoisers, "train a denoiser, or continue training it")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--output", type=Path, required=True, help="weights to write, .safetensors")
+    verb.add_argument("--table", type=Path, required=True, help="per-update log to write, .csv")
+    verb.add_argument("--checkpoint", type=Path, required=True, help="state of a killed run")
+    verb.add_argument(
+        "--checkpoint-seconds", type=float, default=30.0, help="time between states (default 30)"
+    )
+
+    phase = verbs.add_parser("evaluation", help="measure denoisers")
+    kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
+    verb = _verb(kinds, "network", _evaluate_network, "a network: PSNR against noise level")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--network", type=Path, required=True, help="weights, .safetensors")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = _verb(kinds, "memorising", _evaluate_memorising, "the optimum for a training set")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = _verb(kinds, "agreement", _compare, "two networks on the same noisy images")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of S1 and S2")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = _verb(kinds, "summary", _summarise, "one row per network")
+    verb.add_argument("--tables", type=Path, nargs="+", required=True, help="network tables, .csv")
+    verb.add_argument("--comparisons", type=Path, nargs="*", default=[], help="agreement, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+
+    verb = _verb(verbs, "spectra", _spectra, "Jacobian eigenbases of a denoiser")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--network", type=Path, required=True, help="weights, .safetensors")
+    verb.add_argument("--output", type=Path, required=True, help="spectra to write, .h5")
+
+    verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
+    verb.add_argument("name", help="transition, basis, regularity or gap")
+    verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
+    verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
+    return parser
+
+
+def _verb(
+    parent: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str
+) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = parent.add_parser(
+        name, help=summary, description=(run.__doc__ or summary).split("\n\n")[0]
+    )
+    verb.add_argument("--spec", type=_json, required=True, help="what it is made from, JSON")
+    verb.set_defaults(run=run)
+    return verb
+
+
+def _json(text: str) -> Spec:
+    try:
+        spec = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(spec, dict):
+        raise argparse.ArgumentTypeError(f"expected a JSON object, found {text}")
+    return spec
+
+
+def _datasets(options: argparse.Namespace) -> None:
+    """Synthesise a dataset: images, and the disjoint index sets S1, S2 and test."""
+    from gahb.datasets.store import write_dataset
+
+    write_dataset(options.spec, options.output, options.threads)
+
+
+def _denoisers(options: argparse.Namespace) -> None:
+    """Train a denoiser, or continue a training that was killed."""
+    from gahb.datasets.store import open_dataset
+    from gahb.denoisers.training import train
+
+    train(
+        options.spec,
+        open_dataset(options.dataset, options.spec["dataset"]),
+        options.output,
+        options.table,
+        options.checkpoint,
+        options.checkpoint_seconds,
+    )
+
+
+def _evaluate_network(options: argparse.Namespace) -> None:
+    """PSNR of a network on its own training set, the other split's, and the test set."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import evaluate_network
+
+    dataset = open_dataset(options.dataset, options.spec["network"]["dataset"])
+    evaluate_network(options.spec, dataset, options.network, options.output)
+
+
+def _evaluate_memorising(options: argparse.Namespace) -> None:
+    """PSNR of the denoiser that is optimal for a training set, on the same draws."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import evaluate_memorising
+
+    dataset = open_dataset(options.dataset, options.spec["memorising"]["dataset"])
+    evaluate_memorising(options.spec, dataset, options.output)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    """PSNR between the outputs of the two splits' networks on the same noisy test images."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import compare_networks
+
+    dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
+    compare_networks(options.spec, dataset, tuple(options.networks), options.output)
+
+
+def _summarise(options: argparse.Namespace) -> None:
+    """Train-test gap, agreement of the splits and test slope: one row per network."""
+    from gahb.evaluation.summary import summarise
+
+    summarise(options.spec, options.tables, options.comparisons, options.output)
+
+
+def _spectra(options: argparse.Namespace) -> None:
+    """Eigenvalues and eigenvectors of a network's Jacobian at noisy test images."""
+    from gahb.datasets.store import open_dataset
+    from gahb.spectra.run import compute_spectra
+
+    dataset = open_dataset(options.dataset, options.spec["network"]["dataset"])
+    compute_spectra(options.spec, dataset, options.network, options.output)
+
+
+def _figures(options: argparse.Namespace) -> None:
+    """Draw a figure from tables and spectra, and write the caption that says how it was made."""
+    from gahb.figures.registry import make_figure
+
+    make_figure(options.name, options.inputs, options.spec, options.output)

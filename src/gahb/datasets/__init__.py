@@ -1,0 +1,1 @@
+"""Image classes, disjoint splits, and datasets in HDF5."""

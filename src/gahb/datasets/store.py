@@ -1,0 +1,147 @@
+"""Synthesise a dataset into one HDF5 file, and read it back with every byte verified.
+
+The file holds ``images`` (n, 1, H, W) float32 in [0, 1], the index arrays ``S1``, ``S2`` and
+``test``, and its provenance, with a checksum (fletcher32) on every chunk. Images are streamed: memory
+does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gahb.artifacts import (
+    ArtifactError,
+    Spec,
+    canonical_json,
+    create_hdf5,
+    open_hdf5,
+    provenance,
+    read_attribute,
+)
+from gahb.datasets.calpha import CAlpha
+from gahb.datasets.splits import Indices, split_indices
+
+BLOCK = 32  # images rendered together: always whole blocks, so that no image depends on its chunk
+
+
+class ImageClass(Protocol):
+    """A distribution of images, drawn by index."""
+
+    def render(self, first: int, count: int) -> NDArray[np.float32]:
+        """Images ``first`` to ``first + count - 1``: (count, size, size) float32 in [0, 1]."""
+        ...
+
+
+IMAGE_CLASSES: dict[str, type[Any]] = {"calpha": CAlpha}
+_NOT_PARAMETERS = {"class", "images", "test_images"}  # of the dataset, not of the image class
+
+
+def image_class(spec: Spec) -> ImageClass:
+    """The image class of a dataset spec, as in params.yaml with all defaults filled in."""
+    parameters = {key: value for key, value in spec.items() if key not in _NOT_PARAMETERS}
+    drawn: ImageClass = IMAGE_CLASSES[spec["class"]](**parameters)
+    return drawn
+
+
+def render_blocks(spec: Spec, threads: int = 1) -> Iterator[NDArray[np.float32]]:
+    """All images of a dataset spec, in order, in blocks of (up to BLOCK, 1, size, size) float32."""
+    drawn = image_class(spec)
+    images = spec["images"]
+
+    def block(first: int) -> NDArray[np.float32]:
+        return drawn.render(first, BLOCK)[: images - first, None]
+
+    starts = range(0, images, BLOCK)
+    batch = 4 * threads
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, len(starts), batch):
+            yield from pool.map(block, starts[first : first + batch])
+
+
+def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
+    """Synthesise the dataset of ``spec`` into ``output``, atomically.
+
+    Args:
+        spec: image class, its parameters, ``images``, ``test_images`` and ``seed``.
+        threads: rendering threads; the bytes do not depend on it.
+    """
+    size = spec["size"]
+    digest = hashlib.sha256()
+    with create_hdf5(output, provenance(spec)) as file:
+        stored = file.create_dataset(
+            "images",
+            (spec["images"], 1, size, size),
+            "float32",
+            chunks=(min(BLOCK, spec["images"]), 1, size, size),
+            fletcher32=True,
+        )
+        stored.attrs["units"] = "intensity, 0 to 1"
+        first = 0
+        for block in render_blocks(spec, threads):
+            stored[first : first + len(block)] = block
+            digest.update(np.ascontiguousarray(block).data)
+            first += len(block)
+        file.attrs["images_sha256"] = canonical_json(digest.hexdigest())
+        indices = split_indices(spec["images"], spec["test_images"], spec["seed"])
+        for name, index in indices.items():
+            file.create_dataset(name, data=index, chunks=index.shape, fletcher32=True)
+            file[name].attrs["units"] = "index into images"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An open-handed view of a dataset file: index sets in memory, images read when asked for."""
+
+    path: Path
+    spec: Spec
+    images_sha256: str
+    indices: dict[str, Indices]
+
+    def training_set(self, split: str, set_size: int) -> Indices:
+        """Indices of the training set of ``set_size`` images: the first ones of its half."""
+        half = self.indices[split]
+        if set_size > len(half):
+            raise ValueError(f"{self.path}: {split} has {len(half)} images, {set_size} were asked for")
+        return half[:set_size]
+
+    def images(self, indices: Indices) -> NDArray[np.float32]:
+        """Read images by index, in the order given, into (n, 1, H, W) float32."""
+        with open_hdf5(self.path) as file:
+            stored = file["images"]
+            read = np.empty((len(indices), *stored.shape[1:]), np.float32)
+            blocks = indices // BLOCK
+            for block in np.unique(blocks):
+                wanted = np.flatnonzero(blocks == block)
+                images = stored[block * BLOCK : (block + 1) * BLOCK]
+                read[wanted] = images[indices[wanted] - block * BLOCK]
+        return read
+
+
+def open_dataset(path: Path | str, expected: Spec | None = None) -> Dataset:
+    """Open a dataset, checking its spec and its shape.
+
+    Raises:
+        ArtifactError: if the file is missing, damaged, or made from another spec.
+    """
+    with open_hdf5(path, expected) as file:
+        spec = read_attribute(file, "spec")
+        missing = {"images", "S1", "S2", "test"} - set(file)
+        if missing:
+            raise ArtifactError(f"{path} lacks the datasets {', '.join(sorted(missing))}")
+        asked = (spec["images"], 1, spec["size"], spec["size"])
+        if file["images"].shape != asked:
+            raise ArtifactError(f"{path}: images have shape {file['images'].shape}, its spec says {asked}")
+        return Dataset(
+            path=Path(path),
+            spec=spec,
+            images_sha256=read_attribute(file, "images_sha256"),
+            indices={name: file[name][:] for name in ("S1", "S2", "test")},
+        )

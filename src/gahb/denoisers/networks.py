@@ -1,0 +1,205 @@
+"""Bias-free networks: a noise estimator with no additive constant anywhere.
+
+Without additive constants a ReLU network is positively homogeneous, ``net(a y) = a net(y)`` for
+``a > 0``, and is equal to its own Jacobian applied to its input, ``net(y) = J(y) y`` (Mohan,
+Kadkhodaie, Simoncelli & Fernandez-Granda, ICLR 2020). Everything in :mod:`gahb.spectra` rests on
+that. The two architectures are those of Kadkhodaie et al., ICLR 2024, appendix B; with their 64
+channels the parameter counts are
+
+>>> [sum(p.numel() for p in UNet(blocks=b).parameters()) for b in (1, 2, 3)]
+[366080, 1825024, 7659264]
+>>> sum(p.numel() for p in BFCNN().parameters())
+702784
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class BiasFreeNorm(nn.Module):
+    """Divide each channel by its standard deviation and multiply by a learned gain.
+
+    The mean is *not* subtracted and nothing is added, so the layer is linear once its scale is
+    fixed. In training the scale is the standard deviation over (batch, height, width); in
+    evaluation it is the running value.
+
+    Args:
+        channels: number of channels C of the (B, C, H, W) input.
+        momentum: weight of the newest batch in the running standard deviation.
+        epsilon: added to the variance, inside the root.
+    """
+
+    running_sd: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.gain = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.register_buffer("running_sd", torch.ones(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            variance = x.float().var(dim=(0, 2, 3), keepdim=True, unbiased=False)
+            sd = torch.sqrt(variance + self.epsilon)
+            with torch.no_grad():
+                self.running_sd.lerp_(sd.detach().to(self.running_sd.dtype), self.momentum)
+        else:
+            sd = self.running_sd
+        return x * (self.gain / sd).to(x.dtype)
+
+
+class _PixelConvolution(nn.Conv2d):
+    """A convolution to or from pixels, in full precision even under autocast.
+
+    bfloat16 has eight significant bits: rounding the input image to it would add an error of
+    about 10^-3, as large as the noise that the network has to see at input PSNRs near 60 dB.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    kind = _PixelConvolution if 1 in (inputs, outputs) else nn.Conv2d
+    return kind(inputs, outputs, kernel_size=3, padding=1, bias=False)
+
+
+def _stage(inputs: int, outputs: int, normalise: bool = True) -> list[nn.Module]:
+    """Convolution, normalisation, ReLU."""
+    layers: list[nn.Module] = [_convolution(inputs, outputs)]
+    if normalise:
+        layers.append(BiasFreeNorm(outputs))
+    layers.append(nn.ReLU(inplace=True))
+    return layers
+
+
+class UNet(nn.Module):
+    """Bias-free UNet estimating the noise in its input.
+
+    ``blocks`` encoder blocks, a middle block and ``blocks`` decoder blocks of two 3x3 convolutions
+    each; channels double per block; 2x2 average pooling down, 2x2 transposed convolution up, skips
+    concatenated. The very first convolution is not normalised, the very last is bare.
+
+    Args:
+        blocks: number of poolings; height and width must be multiples of ``2**blocks``. Receptive
+            fields are 18, 44, 92 and 188 pixels for 1 to 4 blocks.
+        channels: channels of the first block (64 in the paper).
+    """
+
+    def __init__(self, blocks: int = 3, channels: int = 64) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.pool = nn.AvgPool2d(2)
+        self.encoder = nn.ModuleList()
+        self.upsample = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        for block in range(blocks):
+            width = channels * 2**block
+            inputs = 1 if block == 0 else width // 2
+            last = [_convolution(width, 1)] if block == 0 else _stage(width, width)
+            self.encoder.append(
+                nn.Sequential(*_stage(inputs, width, normalise=block > 0), *_stage(width, width))
+            )
+            self.upsample.append(nn.ConvTranspose2d(2 * width, width, 2, stride=2, bias=False))
+            self.decoder.append(nn.Sequential(*_stage(2 * width, width), *last))
+        width = channels * 2**blocks
+        self.middle = nn.Sequential(*_stage(width // 2, width), *_stage(width, width))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map noisy images (B, 1, H, W) to noise estimates of the same shape."""
+        multiple = 2**self.blocks
+        if y.shape[-2] % multiple or y.shape[-1] % multiple:
+            raise ValueError(
+                f"a UNet of {self.blocks} blocks halves the image {self.blocks} times: height and "
+                f"width must be multiples of {multiple}, found {tuple(y.shape[-2:])}"
+            )
+        skips = []
+        x = y
+        for encoder in self.encoder:
+            x = encoder(x)
+            skips.append(x)
+            x = self.pool(x)
+        x = self.middle(x)
+        for block in reversed(range(self.blocks)):
+            x = torch.cat([self.upsample[block](x), skips[block]], dim=1)
+            x = self.decoder[block](x)
+        return x
+
+
+class BFCNN(nn.Module):
+    """Bias-free DnCNN: a chain of 3x3 convolutions at full resolution, estimating the noise.
+
+    The first convolution is linear, the last is bare, the ``layers - 2`` between are normalised
+    and rectified. The receptive field is ``2 * layers + 1`` pixels.
+
+    Args:
+        layers: number of convolutions (21 in the paper).
+        channels: channels of every hidden layer (64 in the paper).
+    """
+
+    def __init__(self, layers: int = 21, channels: int = 64) -> None:
+        super().__init__()
+        hidden = [stage for _ in range(layers - 2) for stage in _stage(channels, channels)]
+        self.chain = nn.Sequential(_convolution(1, channels), *hidden, _convolution(channels, 1))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Map noisy images (B, 1, H, W) to noise estimates of the same shape."""
+        noise: Tensor = self.chain(y)
+        return noise
+
+
+INITIAL_GAIN = 2 / 9 / 64  # standard deviation, as in the published code
+
+
+ARCHITECTURES: dict[str, type[nn.Module]] = {"unet": UNet, "bf_cnn": BFCNN}
+
+
+def build_network(architecture: dict[str, Any], seed: int) -> nn.Module:
+    """Build a network, reproducibly, that starts by changing nothing: f(y) is close to y.
+
+    Convolutions start uniform in +-1/sqrt(fan-in), gains normal and small. With unit gains the
+    network starts by answering noise of its own making, and after 250 updates of 64 images it was
+    still 3 dB worse on average over noise levels (benchmarks/recipes.py).
+
+    Args:
+        architecture: ``{"network": "unet", "blocks": 2, "channels": 16}`` or
+            ``{"network": "bf_cnn", "layers": 21, "channels": 64}``, as in params.yaml.
+        seed: the same seed gives the same weights.
+    """
+    arguments = {key: value for key, value in architecture.items() if key != "network"}
+    network = ARCHITECTURES[architecture["network"]](**arguments)
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            # every output pixel of a 2x2 transposed convolution of stride 2 sees one input pixel
+            fan_in = module.in_channels * (9 if isinstance(module, nn.Conv2d) else 1)
+            bound = fan_in**-0.5
+            with torch.no_grad():
+                module.weight.uniform_(-bound, bound, generator=generator)
+        elif isinstance(module, BiasFreeNorm):
+            with torch.no_grad():
+                module.gain.normal_(0.0, INITIAL_GAIN, generator=generator)
+    return network
+
+
+class NetworkDenoiser(nn.Module):
+    """A blind denoiser made of a noise estimator: ``f(y) = y - net(y)``.
+
+    Args:
+        network: maps (B, 1, H, W) noisy images to noise estimates of the same shape.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, y: Tensor, sigma: float | None = None) -> Tensor:
+        """Denoise (B, 1, H, W); ``sigma`` is accepted for the common interface and not used."""
+        denoised: Tensor = y - self.network(y)
+        return denoised

@@ -1,0 +1,33 @@
+"""Choices of the training objective: how noise levels are drawn and how they are weighted.
+
+The paper and its published code disagree, so each choice has a name. The loss at noise level sigma
+is the mean squared error of the estimated noise; any positive weight that depends on sigma alone
+leaves its minimiser, the conditional mean, unchanged. (A logarithm of each image's own error does not.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+NOISE_LAWS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
+    # sigma ~ U(low, high): "drawn from [0, 1]" in the paper
+    "uniform": lambda u, low, high: low + (high - low) * u,
+    # sqrt(sigma) ~ U: with low = 0, high = 1 the square of a uniform, as in the published code
+    "squared_uniform": lambda u, low, high: (low**0.5 + (high**0.5 - low**0.5) * u) ** 2,
+    # log(sigma) ~ U: the same number of draws in each decibel of input PSNR
+    "log_uniform": lambda u, low, high: low * (high / low) ** u,
+}
+
+
+LEAST_SIGMA = 1e-3  # below it weights stop growing: there the error is that of rounding
+
+WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    # every draw counts the same: paper and published code
+    "none": torch.ones_like,
+    "inverse_sigma": lambda sigma: 1 / sigma.clamp_min(LEAST_SIGMA),
+    # the error relative to that of doing nothing
+    "inverse_variance": lambda sigma: 1 / sigma.clamp_min(LEAST_SIGMA) ** 2,
+}

@@ -1,0 +1,270 @@
+"""Train a denoiser on N images for a fixed number of updates.
+
+    python -m gahb denoisers --spec '{...}' --dataset results/datasets/alpha2.h5 \\
+        --output results/denoisers/alpha2/N100_S1.safetensors
+
+Everything random in update u derives from (seed, split, u), so a run that was killed continues
+from its checkpoint and ends in bitwise the same weights (CPU, same number of threads). The number
+of updates does not depend on N: a transition from memorisation to generalisation in N is a
+statement about (N, updates, width), and the log keeps PSNR against updates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from gahb.artifacts import (
+    ArtifactError,
+    Spec,
+    canonical_json,
+    provenance,
+    read_tensors,
+    write_table,
+    write_tensors,
+)
+from gahb.datasets.store import Dataset
+from gahb.denoisers.networks import NetworkDenoiser, build_network
+from gahb.denoisers.noise import NOISE_LAWS, WEIGHTINGS
+from gahb.denoisers.optimisation import (
+    BatchOrder,
+    Computation,
+    build_optimiser,
+    learning_rate,
+    resolve_computation,
+)
+from gahb.denoisers.progress import Progress
+from gahb.denoisers.weights import load_state, save_denoiser
+from gahb.randomness import seed_of
+
+MONITOR_SIGMA = 0.1  # noise level of the PSNR kept in the log: input PSNR 20 dB
+MONITOR_IMAGES = 64
+DIVERGED = 1e3  # error of the noise estimate, in units of the noise energy, that ends a run
+LOG_COLUMNS = ("learning_rate", "loss", "relative_error", "train_psnr", "test_psnr")
+
+
+class DivergenceError(Exception):
+    """The loss became infinite, undefined, or a thousand times that of estimating no noise at all."""
+
+
+def noise_errors(
+    network: nn.Module, clean: Tensor, noise: Tensor, sigma: Tensor, precision: str
+) -> Tensor:
+    """Mean squared error of the estimated noise, per image: (B,) float32."""
+    scaled = sigma[:, None, None, None] * noise
+    with torch.autocast(clean.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        estimate = network(clean + scaled)
+    return (estimate.float() - scaled).square().mean(dim=(1, 2, 3))
+
+
+class Trainer:
+    """The state of one training run, advanced update by update.
+
+    Args:
+        spec: ``{"architecture", "training", "set_size", "split", ...}``, resolved.
+        train_images: (N, 1, H, W) float32, all of them, kept in memory.
+        test_images: (M, 1, H, W) float32 held-out images, for the log only.
+    """
+
+    def __init__(self, spec: Spec, train_images: Tensor, test_images: Tensor) -> None:
+        self.training: Spec = spec["training"]
+        seed, split = self.training["seed"], spec["split"]
+        self.computation: Computation = resolve_computation(
+            self.training, spec["architecture"], train_images.shape[-1]
+        )
+        self.device = torch.device(self.computation.device)
+        network = build_network(spec["architecture"], seed_of(seed, "weights", split))
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.optimiser = build_optimiser(self.training, self.network)
+        self.order = BatchOrder(seed, split, len(train_images), self.training["batch_size"])
+        self.log = torch.full(
+            (self.training["updates"], len(LOG_COLUMNS)), float("nan"), device=self.device
+        )
+        self.update = 0
+        self._names = (seed, split)
+        self._images = train_images.to(self.device)
+        self._monitored = [
+            images[:MONITOR_IMAGES].to(self.device) for images in (train_images, test_images)
+        ]
+        errors: Callable[..., Tensor] = noise_errors
+        if self.computation.compiled:
+            errors = torch.compile(noise_errors, dynamic=False)
+        self._errors = errors
+
+    def step(self) -> None:
+        """One update: draw, estimate the noise, weigh, descend."""
+        training = self.training
+        seed, split = self._names
+        draws = torch.Generator(self.device).manual_seed(seed_of(seed, "update", split, self.update))
+        clean = self._images[self.order(self.update).to(self.device)]
+        uniform = torch.rand(len(clean), generator=draws, device=self.device)
+        sigma = NOISE_LAWS[training["noise_law"]](uniform, *training["sigma_range"])
+        noise = torch.randn(clean.shape, generator=draws, device=self.device)
+
+        rate = learning_rate(training, self.update)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        errors = self._errors(self.network, clean, noise, sigma, self.computation.precision)
+        loss = (WEIGHTINGS[training["weighting"]](sigma) * errors).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+
+        with torch.no_grad():
+            row = self.log[self.update]
+            row[0], row[1] = rate, loss
+            row[2] = errors.mean() / sigma.square().mean()
+        self.update += 1
+        if self.update % training["monitor_every"] == 0 or self.update == training["updates"]:
+            row[3], row[4] = map(self._psnr, self._monitored)
+
+    @torch.no_grad()
+    def _psnr(self, images: Tensor) -> float:
+        """PSNR in dB of the mean squared error on fixed noisy images at MONITOR_SIGMA."""
+        draws = torch.Generator().manual_seed(seed_of(0, "monitor"))
+        noise = torch.randn(images.shape, generator=draws).to(self.device)
+        denoiser = NetworkDenoiser(self.network).eval()
+        error = denoiser(images + MONITOR_SIGMA * noise) - images
+        return float(-10 * torch.log10(error.square().mean()))
+
+    def check(self, since: int) -> None:
+        """Stop if any update from ``since`` on diverged.
+
+        Raises:
+            DivergenceError: naming the first such update.
+        """
+        relative = self.log[since : self.update, 2].cpu()
+        bad = torch.nonzero(~(relative < DIVERGED))
+        if len(bad):
+            first = int(bad[0])
+            raise DivergenceError(
+                f"training diverged at update {since + first} of {self.training['updates']}: the "
+                f"error of the noise estimate was {float(relative[first]):.3g} times the noise "
+                f"energy, at learning rate {learning_rate(self.training, since + first):.3g}. "
+                "Lower training.learning_rate or raise training.warmup."
+            )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything a later run needs to continue, as named tensors."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimiser.state[parameter].items():
+                tensors[f"optimiser.{name}.{key}"] = torch.as_tensor(value)
+        tensors["log"] = self.log[: self.update]
+        return tensors
+
+    def restore(self, path: Path | str, tensors: dict[str, Tensor]) -> None:
+        """Continue from :meth:`state`."""
+        network = {
+            name.removeprefix("network."): value
+            for name, value in tensors.items()
+            if name.startswith("network.")
+        }
+        load_state(path, self.network, network)
+        for name, parameter in self.network.named_parameters():
+            prefix = f"optimiser.{name}."
+            self.optimiser.state[parameter] = {
+                key.removeprefix(prefix): value.to(self.device if value.ndim else "cpu")
+                for key, value in tensors.items()
+                if key.startswith(prefix)
+            }
+        self.update = len(tensors["log"])
+        self.log[: self.update] = tensors["log"].to(self.device)
+
+    def table(self) -> pd.DataFrame:
+        """The log: one row per update, PSNR where it was monitored."""
+        columns = pd.DataFrame(self.log[: self.update].cpu().numpy(), columns=list(LOG_COLUMNS))
+        updates = np.arange(1, self.update + 1)
+        columns.insert(0, "update", updates)
+        columns.insert(1, "images_seen", updates * self.training["batch_size"])
+        return columns
+
+
+def train(
+    spec: Spec,
+    dataset: Dataset,
+    output: Path | str,
+    table: Path | str,
+    checkpoint: Path | str,
+    checkpoint_seconds: float = 30.0,
+) -> None:
+    """Train one network, or continue training it, and write its weights and its log.
+
+    Args:
+        spec: resolved network spec (:func:`gahb.params.network_spec`).
+        dataset: the opened dataset of ``spec["dataset"]``.
+        output: weights, ``.safetensors``.
+        table: log, ``.csv``, one row per update.
+        checkpoint: where a killed run left its state; removed at the end. One made from other
+            settings is started over; a damaged one is an error.
+        checkpoint_seconds: time between two checkpoints; does not influence the result.
+
+    Raises:
+        ArtifactError: dataset or checkpoint is damaged.
+        DivergenceError: the training diverged; the last checkpoint is kept.
+    """
+    training = spec["training"]
+    torch.set_num_threads(training["threads"])
+    inputs = {"dataset": dataset.images_sha256}
+    made_from = provenance(spec, inputs)
+    indices = dataset.training_set(spec["split"], spec["set_size"])
+    train_images = torch.from_numpy(dataset.images(indices))
+    test_images = torch.from_numpy(dataset.images(dataset.indices["test"][:MONITOR_IMAGES]))
+    trainer = Trainer(spec, train_images, test_images)
+    label = Path(output).with_suffix("").as_posix()
+    _resume(trainer, checkpoint, made_from)
+
+    progress = Progress(label, training["updates"], trainer.update, training["batch_size"])
+    saved, checked = time.monotonic(), trainer.update
+    while trainer.update < training["updates"]:
+        trainer.step()
+        if trainer.update % 10 == 0 or trainer.update == training["updates"]:
+            trainer.check(checked)
+            checked = trainer.update
+            progress.update(trainer.update, **_newest(trainer))
+        if time.monotonic() - saved >= checkpoint_seconds and trainer.update < training["updates"]:
+            trainer.check(checked)
+            write_tensors(checkpoint, trainer.state(), made_from)
+            saved = time.monotonic()
+    progress.close()
+
+    computation = dataclasses.asdict(trainer.computation)
+    write_table(table, trainer.table(), made_from | {"computation": computation})
+    save_denoiser(output, trainer.network, spec, inputs, computation)
+    Path(checkpoint).unlink(missing_ok=True)
+
+
+def _resume(trainer: Trainer, checkpoint: Path | str, made_from: Spec) -> None:
+    if not Path(checkpoint).exists():
+        return
+    tensors, header = read_tensors(checkpoint)
+    same = all(
+        canonical_json(header.get(key)) == canonical_json(made_from[key])
+        for key in ("spec", "inputs", "versions")
+    )
+    if not same:
+        print(f"{checkpoint} was left by a run with other settings or packages: starting over")
+        return
+    try:
+        trainer.restore(checkpoint, tensors)
+    except KeyError as error:
+        raise ArtifactError(f"{checkpoint} lacks {error}: remove it to start over") from error
+    print(f"continuing from update {trainer.update} of {trainer.training['updates']}")
+
+
+def _newest(trainer: Trainer) -> dict[str, float]:
+    row = trainer.log[trainer.update - 1].cpu()
+    values = {"loss": float(row[1])}
+    monitored = torch.nonzero(~trainer.log[: trainer.update, 4].isnan())
+    if len(monitored):
+        newest = trainer.log[int(monitored[-1])].cpu()
+        values |= {"train PSNR": float(newest[3]), "test PSNR": float(newest[4])}
+    return values

@@ -1,0 +1,64 @@
+"""Networks on disk: safetensors with the resolved spec inside, and a digest over all weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from gahb.artifacts import ArtifactError, Spec, provenance, read_tensors, write_tensors
+from gahb.denoisers.networks import NetworkDenoiser, build_network
+
+
+def save_denoiser(
+    path: Path | str,
+    network: nn.Module,
+    spec: Spec,
+    inputs: Mapping[str, str],
+    computation: Mapping[str, Any],
+) -> None:
+    """Write a trained network.
+
+    Args:
+        path: ends in ``.safetensors``.
+        network: the noise estimator, of architecture ``spec["architecture"]``.
+        spec: architecture, dataset, training, set_size and split it was trained with.
+        inputs: digests of what it was trained from.
+        computation: device, precision and compilation that were used.
+    """
+    made_from = provenance(spec, inputs) | {"computation": dict(computation)}
+    write_tensors(path, network.state_dict(), made_from)
+
+
+def load_denoiser(
+    path: Path | str, expected: Spec | None = None
+) -> tuple[NetworkDenoiser, dict[str, Any]]:
+    """Read a trained network, in evaluation mode, and its provenance.
+
+    Raises:
+        ArtifactError: if the file is missing, damaged, made from another spec, or if its weights
+            do not fit its architecture.
+    """
+    tensors, header = read_tensors(path, expected)
+    network = build_network(header["spec"]["architecture"], seed=0)
+    load_state(path, network, tensors)
+    denoiser = NetworkDenoiser(network).eval()
+    denoiser.requires_grad_(False)
+    return denoiser, header
+
+
+def load_state(path: Path | str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy named tensors into a network, or say which are missing, unexpected or misshapen."""
+    wanted = network.state_dict()
+    problems = [f"missing {name}" for name in sorted(wanted.keys() - tensors.keys())]
+    problems += [f"unexpected {name}" for name in sorted(tensors.keys() - wanted.keys())]
+    problems += [
+        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(wanted[name].shape)}"
+        for name in sorted(wanted.keys() & tensors.keys())
+        if tensors[name].shape != wanted[name].shape
+    ]
+    if problems:
+        raise ArtifactError(f"{path} does not fit the network: " + "; ".join(problems))
+    network.load_state_dict(tensors)

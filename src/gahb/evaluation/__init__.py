@@ -1,0 +1,1 @@
+"""PSNR tables: how well each denoiser does, on what it was trained on and on what it was not."""

@@ -1,0 +1,119 @@
+"""Run denoisers on noisy images whose noise is fixed per image and noise level.
+
+Every denoiser sees the same draws: the noise of image i at level k is a function of
+(seed, i, k, repeat), whatever network is measured and in whatever batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gahb.datasets.store import Dataset
+from gahb.randomness import image_noise
+
+Denoiser = Callable[[Tensor, float], Tensor]
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class NoisySet:
+    """Images to be measured on, with the noise they get.
+
+    Args:
+        indices: index in the dataset of each draw's image (M,); an image drawn twice is there twice.
+        repeats: 0 for the first draw of an image, 1 for its second ... (M,).
+        images: (M, 1, H, W) clean images.
+    """
+
+    indices: NDArray[np.int64]
+    repeats: NDArray[np.int64]
+    images: Tensor
+
+    def batches(self, seed: int, level: int, sigma: float) -> list[tuple[Tensor, Tensor]]:
+        """(clean, noisy) batches at one noise level."""
+        size = self.images.shape[-1]
+        batches = []
+        for first in range(0, len(self.indices), BATCH):
+            clean = self.images[first : first + BATCH]
+            noise = np.stack(
+                [
+                    image_noise(seed, int(index), level, int(repeat), size)
+                    for index, repeat in zip(
+                        self.indices[first : first + BATCH],
+                        self.repeats[first : first + BATCH],
+                        strict=True,
+                    )
+                ]
+            )
+            batches.append((clean, clean + sigma * torch.from_numpy(noise)))
+        return batches
+
+
+def noisy_set(
+    dataset: Dataset, indices: NDArray[np.int64], images: int, minimum_draws: int
+) -> NoisySet:
+    """The first ``images`` of ``indices``, each repeated until there are ``minimum_draws`` draws."""
+    chosen = indices[:images]
+    repeats = -(-minimum_draws // len(chosen))
+    clean = torch.from_numpy(dataset.images(chosen))
+    return NoisySet(
+        indices=np.tile(chosen, repeats),
+        repeats=np.repeat(np.arange(repeats), len(chosen)),
+        images=clean.repeat(repeats, 1, 1, 1),
+    )
+
+
+@torch.no_grad()
+def squared_errors(
+    denoiser: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
+) -> NDArray[np.float64]:
+    """Mean squared error of each draw: (levels, M), averaged over pixels."""
+    rows = []
+    for level, sigma in enumerate(sigmas):
+        errors = [
+            (denoiser(y, sigma) - x).double().square().mean(dim=(1, 2, 3))
+            for x, y in noisy.batches(seed, level, sigma)
+        ]
+        rows.append(torch.cat(errors).numpy())
+    return np.stack(rows)
+
+
+@torch.no_grad()
+def squared_differences(
+    first: Denoiser, second: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
+) -> NDArray[np.float64]:
+    """Mean squared difference of two denoisers' outputs on each draw: (levels, M)."""
+    rows = []
+    for level, sigma in enumerate(sigmas):
+        differences = [
+            (first(y, sigma) - second(y, sigma)).double().square().mean(dim=(1, 2, 3))
+            for _, y in noisy.batches(seed, level, sigma)
+        ]
+        rows.append(torch.cat(differences).numpy())
+    return np.stack(rows)
+
+
+def evaluation_sets(dataset: Dataset, spec: dict[str, Any]) -> dict[str, NoisySet]:
+    """The three sets a denoiser is measured on, for a spec with ``split`` and ``set_size``.
+
+    ``own`` is its training set, ``other`` the training set of the same size in the other split,
+    ``test`` was held out from both.
+    """
+    other = {"S1": "S2", "S2": "S1"}[spec["split"]]
+    indices = {
+        "own": dataset.training_set(spec["split"], spec["set_size"]),
+        "other": dataset.training_set(other, spec["set_size"]),
+        "test": dataset.indices["test"],
+    }
+    measured = spec["evaluation"]
+    return {
+        name: noisy_set(dataset, index, measured["images"], measured["minimum_draws"])
+        for name, index in indices.items()
+    }

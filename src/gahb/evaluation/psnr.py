@@ -1,0 +1,33 @@
+"""Peak signal-to-noise ratios, in dB with peak 1, in both aggregations and with standard errors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+DB = 10 / np.log(10)  # derivative of 10 log10 with respect to the natural logarithm
+
+
+def input_psnr(sigma: float) -> float:
+    """PSNR of the noisy image: -20 log10(sigma)."""
+    return float(-20 * np.log10(sigma))
+
+
+def psnr_of_mean_mse(errors: Float64, axis: int = -1) -> tuple[Float64, Float64]:
+    """-10 log10 of the mean error, and its standard error by the delta method.
+
+    The aggregation of the theory: slopes and bounds are statements about the mean squared error.
+
+    Args:
+        errors: mean squared error of each draw; draws are along ``axis``.
+    """
+    mean = errors.mean(axis)
+    relative = errors.std(axis, ddof=1) / mean / np.sqrt(errors.shape[axis])
+    return -10 * np.log10(mean), DB * relative
+
+
+def mean_psnr(errors: Float64, axis: int = -1) -> tuple[Float64, Float64]:
+    """Mean over draws of each one's PSNR, and its standard error: what the published code plots."""
+    psnr = -10 * np.log10(errors)
+    return psnr.mean(axis), psnr.std(axis, ddof=1) / np.sqrt(errors.shape[axis])

@@ -1,0 +1,103 @@
+"""The one table that sums up a run: train-test gap, agreement of the splits, and slopes.
+
+A standard error of an average over noise levels, or of a slope across them, has to account for the
+same images being measured at all levels. Each is therefore computed from per-image influences: the
+first-order change of the statistic when one draw's weight changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gahb.artifacts import Spec, digest_file, provenance, read_sidecar, read_table, write_table
+from gahb.evaluation.psnr import DB, psnr_of_mean_mse
+from gahb.evaluation.tables import read_draws
+
+Float64 = NDArray[np.float64]
+
+
+def linear_statistic(errors: Float64, weights: Float64) -> tuple[float, float]:
+    """A weighted sum over noise levels of PSNR of mean MSE, and its standard error over draws.
+
+    Args:
+        errors: (levels, draws) mean squared errors; draws share their image across levels.
+        weights: (levels,), one over their number for an average.
+    """
+    value = float(weights @ psnr_of_mean_mse(errors)[0])
+    influences = -DB * weights @ (errors / errors.mean(axis=1, keepdims=True) - 1)
+    return value, float(influences.std(ddof=1) / np.sqrt(errors.shape[1]))
+
+
+def slope_weights(input_psnrs: Float64) -> Float64:
+    """The weights with which a least-squares slope sums its ordinates."""
+    centred = input_psnrs - input_psnrs.mean()
+    return np.asarray(centred / (centred @ centred))
+
+
+def summarise(
+    spec: Spec, tables: list[Path], comparisons: list[Path], output: Path | str
+) -> None:
+    """Write one row per network.
+
+    Args:
+        spec: ``{"slope_window": [low, high]}``, in sigma.
+        tables: evaluation tables of networks.
+        comparisons: tables of :func:`gahb.evaluation.tables.compare_networks`.
+        output: summary table, ``.csv``.
+    """
+    agreement = {}
+    for path in comparisons:
+        first = read_sidecar(path)["spec"]["first"]
+        levels = read_table(path)
+        errors = read_draws(path)["test"]
+        average = np.full(len(levels), 1 / len(levels))
+        agreement[first["experiment"], first["set_size"]] = linear_statistic(errors, average)
+    rows = [_row(path, spec["slope_window"], agreement) for path in tables]
+    inputs = {path.as_posix(): digest_file(path) for path in [*tables, *comparisons]}
+    write_table(output, pd.DataFrame(rows), provenance(spec, inputs))
+
+
+def _row(
+    path: Path, window: list[float], agreement: dict[tuple[str, int], tuple[float, float]]
+) -> dict[str, Any]:
+    network = read_sidecar(path)["spec"]["network"]
+    table, errors = read_table(path), read_draws(path)
+    test = table[table.evaluated_on == "test"]
+    own = table[table.evaluated_on == "own"]
+    gaps = own.psnr_of_mean_mse.to_numpy() - test.psnr_of_mean_mse.to_numpy()
+    average = np.full(len(test), 1 / len(test))
+    own_average, own_se = linear_statistic(errors["own"], average)
+    test_average, test_se = linear_statistic(errors["test"], average)
+
+    inside = test.sigma.between(*window).to_numpy()
+    weights = np.zeros(len(test))
+    weights[inside] = slope_weights(test.input_psnr.to_numpy()[inside])
+    slope, slope_se = linear_statistic(errors["test"], weights)
+
+    alpha = network["dataset"].get("alpha")
+    between, between_se = agreement.get(
+        (network["experiment"], network["set_size"]), (np.nan, np.nan)
+    )
+    return {
+        "experiment": network["experiment"],
+        "image_class": network["image_class"],
+        "alpha": alpha,
+        "set_size": network["set_size"],
+        "split": network["split"],
+        "updates": network["training"]["updates"],
+        "gap": own_average - test_average,
+        "gap_se": float(np.hypot(own_se, test_se)),
+        "largest_gap": float(gaps[np.abs(gaps).argmax()]),
+        "slope": slope,
+        "slope_se": slope_se,
+        "sigma_low": window[0],
+        "sigma_high": window[1],
+        "theoretical_slope": np.nan if alpha is None else alpha / (alpha + 1),
+        "agreement": between,
+        "agreement_se": between_se,
+    }

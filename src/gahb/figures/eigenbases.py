@@ -1,0 +1,164 @@
+"""One image's Jacobian eigenbasis, read from a spectra file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from gahb.artifacts import ArtifactError, Spec, open_hdf5, read_attribute
+
+_SHAPES = {  # I images, S noise levels, K eigenvalues and k eigenvectors kept, of H by W pixels
+    "sigma": "S",
+    "image_index": "I",
+    "clean": "I1HW",
+    "noisy": "IS1HW",
+    "denoised": "IS1HW",
+    "eigenvalues": "ISK",
+    "eigenvectors": "ISkHW",
+    "clean_coefficients": "ISK",
+    "asymmetry": "IS",
+    "homogeneity_residual": "IS",
+    "trace": "IS",
+    "effective_rank": "IS",
+}
+
+
+@dataclass(frozen=True)
+class Eigenbasis:
+    """The eigen-decomposition of a denoiser's Jacobian at one noisy image."""
+
+    path: Path
+    spec: Spec
+    position: int  # of the image in the test set
+    image_index: int  # of the image in its dataset
+    sigma: float
+    clean: np.ndarray  # (H, W), as are the next two
+    noisy: np.ndarray
+    denoised: np.ndarray
+    eigenvalues: np.ndarray  # (K,), descending
+    eigenvectors: np.ndarray  # (k, H, W), of unit norm
+    coefficients: np.ndarray  # (K,) inner products of the clean image with the eigenvectors
+    scalars: dict[str, float]  # asymmetry, homogeneity_residual, trace, effective_rank
+
+    def eigenvector(self, k: int) -> np.ndarray:
+        """Eigenvector number ``k``, counted from 1, shape (H, W)."""
+        if k > len(self.eigenvectors):
+            raise ArtifactError(
+                f"{self.path} keeps {len(self.eigenvectors)} eigenvectors; the figure asks for "
+                f"number {k}"
+            )
+        image: np.ndarray = self.eigenvectors[k - 1]
+        return image
+
+
+def psnr(image: np.ndarray, clean: np.ndarray) -> float:
+    """PSNR of an image in dB, peak 1."""
+    error = np.mean((image.astype(float) - clean.astype(float)) ** 2)
+    return float(-10 * np.log10(error)) if error else float("inf")
+
+
+def find_spectra(
+    paths: Iterable[Path | str], experiment: str, split: str, set_size: int
+) -> Path | None:
+    """The spectra file of one network among ``paths``, by what its attributes say; or None."""
+    found = []
+    for path in (Path(path) for path in paths):
+        if path.suffix not in (".h5", ".hdf5"):
+            continue
+        with open_hdf5(path) as file:
+            network = _network(path, file)
+        if (network["experiment"], network["split"], network["set_size"]) == (
+            experiment,
+            split,
+            set_size,
+        ):
+            found.append(path)
+    if len(found) > 1:
+        raise ArtifactError(
+            f"{found[0]} and {found[1]} both hold the spectra of {experiment}, N = {set_size}, "
+            f"{split}"
+        )
+    return found[0] if found else None
+
+
+def _network(path: Path, file: h5py.File) -> dict[str, Any]:
+    spec = read_attribute(file, "spec")
+    network: dict[str, Any] = spec.get("network", {})
+    missing = [key for key in ("experiment", "split", "set_size") if key not in network]
+    if missing:
+        raise ArtifactError(
+            f"{path}: its spec does not say network.{', network.'.join(missing)}; it has "
+            f"{sorted(spec)} with network {sorted(network)}"
+        )
+    return network
+
+
+def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
+    """Read one image at one noise level.
+
+    Args:
+        path: spectra file.
+        image: position in the test set, one of those in the spec of the file.
+        sigma: one of the noise levels of the file.
+
+    Raises:
+        ArtifactError: the file lacks a dataset, this image or this noise level, or its shapes do
+            not fit together.
+    """
+    with open_hdf5(path) as file:
+        _check_datasets(path, file)
+        sigmas = file["sigma"][:]
+        level = np.flatnonzero(np.isclose(sigmas, sigma, rtol=1e-4, atol=0))
+        if not level.size:
+            raise ArtifactError(
+                f"{path} has the noise levels {', '.join(f'{s:g}' for s in sigmas)}; the figure "
+                f"asks for {sigma:g}"
+            )
+        spec = read_attribute(file, "spec")
+        positions = spec.get("spectra", {}).get("test_images", [])
+        if image not in positions[: len(file["clean"])]:
+            raise ArtifactError(
+                f"{path} has the test images {', '.join(map(str, positions))} (spectra.test_images "
+                f"of its spec); the figure asks for {image}"
+            )
+        at = (positions.index(image), int(level[0]))
+        return Eigenbasis(
+            path=path,
+            spec=spec,
+            position=image,
+            image_index=int(file["image_index"][at[0]]),
+            sigma=float(sigmas[level[0]]),
+            clean=file["clean"][at[0], 0],
+            noisy=file["noisy"][at][0],
+            denoised=file["denoised"][at][0],
+            eigenvalues=file["eigenvalues"][at],
+            eigenvectors=file["eigenvectors"][at],
+            coefficients=file["clean_coefficients"][at],
+            scalars={
+                name: float(file[name][at])
+                for name in ("asymmetry", "homogeneity_residual", "trace", "effective_rank")
+            },
+        )
+
+
+def _check_datasets(path: Path, file: h5py.File) -> None:
+    missing = [name for name in _SHAPES if name not in file]
+    if missing:
+        raise ArtifactError(
+            f"{path} lacks the datasets {', '.join(missing)}; found {', '.join(sorted(file))}"
+        )
+    lengths: dict[str, int] = {"1": 1}
+    for name, letters in _SHAPES.items():
+        shape = file[name].shape
+        agrees = len(shape) == len(letters) and all(
+            lengths.setdefault(letter, length) == length
+            for letter, length in zip(letters, shape, strict=True)
+        )
+        if not agrees:
+            expected = ", ".join(f"{letter}={lengths.get(letter, '?')}" for letter in letters)
+            raise ArtifactError(f"{path}: {name} has shape {shape}, expected ({expected})")

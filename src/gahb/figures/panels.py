@@ -1,0 +1,49 @@
+"""Small panels placed by hand: images, eigenvectors, and where on the page they go."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_QUANTILE = 0.995
+EIGENVECTOR_SCALE = (
+    "Each eigenvector has its own gray scale: 0 is mid-gray, and the 99.5th percentile of its "
+    "magnitudes, or more, is black or white. Its sign is arbitrary."
+)
+
+
+def show_image(axes: Axes, image: np.ndarray) -> None:
+    """Draw an image of intensities in [0, 1] in gray, without ticks."""
+    axes.imshow(image, vmin=0, vmax=1)
+    _bare(axes)
+
+
+def show_eigenvector(axes: Axes, eigenvector: np.ndarray) -> None:
+    """Draw an eigenvector in gray, on its own scale, as :data:`EIGENVECTOR_SCALE` says."""
+    largest = float(np.quantile(np.abs(eigenvector), _QUANTILE))
+    axes.imshow(eigenvector, vmin=-largest, vmax=largest)
+    _bare(axes)
+
+
+def _bare(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.4)
+
+
+def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches from the figure's upper left corner."""
+    page_width, page_height = figure.get_size_inches()
+    axes: Axes = figure.add_axes(
+        (
+            left / page_width,
+            1 - (top + height) / page_height,
+            width / page_width,
+            height / page_height,
+        )
+    )
+    return axes

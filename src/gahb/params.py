@@ -1,0 +1,352 @@
+"""Read params.yaml, overlay a preset, validate everything, and resolve what each artifact is made from.
+
+Validation happens before anything runs. Each error names the key, what was found and what is
+allowed. The *spec* of an artifact is the part of params.yaml that it depends on, with every default
+filled in: it is what Snakemake watches, what is written into the artifact, and what readers check.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+Params = dict[str, Any]
+Spec = dict[str, Any]
+
+
+class ParamsError(Exception):
+    """params.yaml or a preset asks for something that does not exist or cannot be."""
+
+
+# ---------------------------------------------------------------------------------------------
+# Reading
+
+
+def load_params(root: Path | str = ".", preset: str | None = None) -> Params:
+    """Read and validate ``params.yaml`` under ``root``, overlaid with a preset.
+
+    Raises:
+        ParamsError: naming every key that is wrong, what was found and what is allowed.
+    """
+    params = _read_yaml(Path(root, "params.yaml"))
+    if preset is not None:
+        folder = Path(root, "workflow/presets")
+        path = folder / f"{preset}.yaml"
+        if not path.exists():
+            known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+            raise ParamsError(f"preset: found {preset!r}, allowed are {known}")
+        params = overlay(params, _read_yaml(path))
+    return validate(params, Path(root, "workflow/schemas/params.schema.yaml"))
+
+
+def _read_yaml(path: Path) -> Params:
+    try:
+        content = yaml.load(path.read_text(), Loader=_Loader)
+    except OSError as error:
+        raise ParamsError(f"{path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ParamsError(f"{path} must be a mapping, found {type(content).__name__}")
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error and 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"found the key {twice.pop()!r} twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def overlay(base: Params, changes: Params) -> Params:
+    """``base`` with ``changes`` laid over it: mappings merge, null removes, all else replaces."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = overlay(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+# ---------------------------------------------------------------------------------------------
+# Validation
+
+
+def validate(params: Params, schema: Path | str) -> Params:
+    """Check ``params`` against the schema file and for consistency; return it unchanged."""
+    validator = Draft202012Validator(_read_yaml(Path(schema)))
+    problems = [_explain(leaf) for error in validator.iter_errors(params) for leaf in _leaves(error)]
+    if not problems:
+        problems = list(_inconsistencies(params))
+    if problems:
+        raise ParamsError("params.yaml: " + "\nparams.yaml: ".join(dict.fromkeys(problems)))
+    return params
+
+
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    if error.context:
+        for inner in error.context:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _explain(error: ValidationError) -> str:
+    key = ".".join(map(str, error.absolute_path)) or "(top level)"
+    found, allowed = error.instance, error.validator_value
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        known = sorted(error.schema.get("properties", {}))
+        return f"{key}: {error.message.rstrip('.')}; known keys here are {', '.join(known)}"
+    if error.validator == "required":
+        return f"{key}: {error.message}"
+    rule = {
+        "enum": "one of {}",
+        "type": "a value of type {}",
+        "minimum": "at least {}",
+        "maximum": "at most {}",
+        "exclusiveMinimum": "more than {}",
+        "minItems": "at least {} entries",
+        "maxItems": "at most {} entries",
+        "minProperties": "at least {} entries",
+        "pattern": "text matching {}",
+        "uniqueItems": "entries that all differ",
+    }.get(error.validator, f"{error.validator} {{}}")
+    shown = ", ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
+    return f"{key}: found {json.dumps(found)}, allowed is {rule.format(shown)}"
+
+
+def _inconsistencies(params: Params) -> Iterator[str]:
+    """What a schema cannot say: references between sections and limits that depend on others."""
+    for name in params["image_classes"]:
+        spec = dataset_spec(params, name)
+        if spec["images"] - spec["test_images"] < 2:
+            yield (
+                f"image_classes.{name}.test_images: found {spec['test_images']}, allowed is at most "
+                f"{spec['images'] - 2}: two of the {spec['images']} images must be left to train on"
+            )
+    for name in params["experiments"]:
+        yield from _experiment_inconsistencies(params, name)
+    evaluation = params["evaluation"]
+    yield from _ordered("evaluation.slope_window", evaluation["slope_window"])
+    low, high = evaluation["slope_window"]
+    inside = [sigma for sigma in evaluation["sigmas"] if low <= sigma <= high]
+    if len(inside) < 3:
+        yield (
+            f"evaluation.slope_window: found [{low}, {high}], which holds {len(inside)} of "
+            "evaluation.sigmas; allowed is a window of at least 3"
+        )
+    yield from _spectra_inconsistencies(params)
+    yield from _figure_inconsistencies(params)
+
+
+def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
+    experiment = params["experiments"][name]
+    key = f"experiments.{name}"
+    known = True
+    for field in ("image_class", "architecture"):
+        section = {"image_class": "image_classes", "architecture": "architectures"}[field]
+        if experiment[field] not in params[section]:
+            known = False
+            yield _unknown(f"{key}.{field}", experiment[field], params[section])
+    if not known:
+        return
+    dataset = params["image_classes"][experiment["image_class"]]
+    half = (dataset["images"] - dataset["test_images"]) // 2
+    for index, set_size in enumerate(experiment["set_sizes"]):
+        if set_size > half:
+            yield (
+                f"{key}.set_sizes.{index}: found {set_size}, allowed is at most {half}: half of the "
+                f"{dataset['images']} images of {experiment['image_class']} less its "
+                f"{dataset['test_images']} test images"
+            )
+    architecture = params["architectures"][experiment["architecture"]]
+    if architecture["network"] == "unet" and dataset["size"] % 2 ** architecture["blocks"]:
+        yield (
+            f"image_classes.{experiment['image_class']}.size: found {dataset['size']}, allowed is a "
+            f"multiple of {2 ** architecture['blocks']}: the {architecture['blocks']} blocks of "
+            f"{experiment['architecture']} (experiments.{name}) halve the image that many times"
+        )
+    training = params["training"] | experiment.get("training", {})
+    yield from _ordered(f"{key}.training.sigma_range", training["sigma_range"])
+    if training["noise_law"] == "log_uniform" and training["sigma_range"][0] == 0:
+        yield (
+            f"{key}.training.sigma_range: found {training['sigma_range']}, allowed is a lowest value "
+            "above 0 when noise_law is log_uniform"
+        )
+
+
+def _spectra_inconsistencies(params: Params) -> Iterator[str]:
+    spectra = params["spectra"]
+    for experiment, chosen in spectra["networks"].items():
+        key = f"spectra.networks.{experiment}"
+        yield from _missing_networks(
+            params, key, experiment, chosen["set_sizes"], chosen["splits"]
+        )
+        if experiment not in params["experiments"]:
+            continue
+        dataset = dataset_spec(params, params["experiments"][experiment]["image_class"])
+        pixels = dataset["size"] ** 2
+        if spectra["method"] == "full" and pixels > 6400:
+            yield (
+                f"spectra.method: found full, allowed is leading: {experiment} has {pixels} pixels, "
+                "and the full Jacobian is formed up to 6400"
+            )
+        if spectra["eigenvectors"] > pixels:
+            yield (
+                f"spectra.eigenvectors: found {spectra['eigenvectors']}, allowed is at most {pixels}, "
+                f"the number of pixels of {experiment}"
+            )
+        for index, position in enumerate(spectra["test_images"]):
+            if position >= dataset["test_images"]:
+                yield (
+                    f"spectra.test_images.{index}: found {position}, allowed is at most "
+                    f"{dataset['test_images'] - 1}, the last test image of {experiment}"
+                )
+
+
+def _figure_inconsistencies(params: Params) -> Iterator[str]:
+    for name, figure in params["figures"].items():
+        experiments = figure.get("experiments", [figure.get("experiment")])
+        sizes = figure.get("set_sizes", [figure["set_size"]] if "set_size" in figure else [])
+        for experiment in experiments:
+            yield from _missing_networks(
+                params, f"figures.{name}", experiment, sizes, [figure.get("split", "S1")]
+            )
+        if "image" not in figure:
+            continue
+        spectra = params["spectra"]
+        for experiment in experiments:
+            chosen = spectra["networks"].get(experiment, {"set_sizes": [], "splits": []})
+            missing = set(sizes) - set(chosen["set_sizes"])
+            if missing or figure["split"] not in chosen["splits"]:
+                yield (
+                    f"figures.{name}: needs the spectra of {experiment} at N = "
+                    f"{', '.join(map(str, sizes))} on {figure['split']}, which spectra.networks "
+                    "does not list"
+                )
+        for field, listed in (("image", "test_images"), ("sigma", "sigmas")):
+            if figure[field] not in spectra[listed]:
+                yield _unknown(f"figures.{name}.{field}", figure[field], spectra[listed])
+        for index, number in enumerate(figure["eigenvectors"]):
+            if number > spectra["eigenvectors"]:
+                yield (
+                    f"figures.{name}.eigenvectors.{index}: found {number}, allowed is at most "
+                    f"{spectra['eigenvectors']} (spectra.eigenvectors)"
+                )
+
+
+def _missing_networks(
+    params: Params, key: str, experiment: str, set_sizes: Iterable[int], splits: Iterable[str]
+) -> Iterator[str]:
+    if experiment not in params["experiments"]:
+        yield _unknown(f"{key}: experiment", experiment, params["experiments"])
+        return
+    asked = params["experiments"][experiment]
+    for set_size in set_sizes:
+        if set_size not in asked["set_sizes"]:
+            yield _unknown(f"{key}: set size of {experiment}", set_size, asked["set_sizes"])
+    for split in splits:
+        if split not in asked["splits"]:
+            yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
+
+
+def _unknown(key: str, found: Any, known: Iterable[Any]) -> str:
+    return f"{key}: found {json.dumps(found)}, allowed is one of {', '.join(map(str, known))}"
+
+
+def _ordered(key: str, pair: list[float]) -> Iterator[str]:
+    if pair[0] >= pair[1]:
+        yield f"{key}: found {pair}, allowed is a lower value first"
+
+
+# ---------------------------------------------------------------------------------------------
+# Specs: what each artifact is made from
+
+
+def dataset_spec(params: Params, image_class: str) -> Spec:
+    """What one dataset is made from."""
+    given = params["image_classes"][image_class]
+    return {"background_alpha": given["alpha"]} | given
+
+
+def network_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What one network is made from."""
+    chosen = params["experiments"][experiment]
+    return {
+        "experiment": experiment,
+        "image_class": chosen["image_class"],
+        "dataset": dataset_spec(params, chosen["image_class"]),
+        "architecture": params["architectures"][chosen["architecture"]],
+        "training": params["training"] | chosen.get("training", {}),
+        "set_size": int(set_size),
+        "split": split,
+    }
+
+
+def evaluation_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What the evaluation of one network is made from."""
+    network = network_spec(params, experiment, set_size, split)
+    return {"network": network, "evaluation": _measurement(params)}
+
+
+def memorising_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What the evaluation of the optimum for one training set is made from: no network."""
+    network = network_spec(params, experiment, set_size, split)
+    kept = ("experiment", "image_class", "dataset", "set_size", "split")
+    return {
+        "memorising": {key: network[key] for key in kept},
+        "evaluation": _measurement(params),
+    }
+
+
+def _measurement(params: Params) -> Spec:
+    return {key: value for key, value in params["evaluation"].items() if key != "slope_window"}
+
+
+def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the comparison of the two splits' networks is made from."""
+    return {
+        "first": network_spec(params, experiment, set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S2"),
+        "evaluation": _measurement(params),
+    }
+
+
+def summary_spec(params: Params) -> Spec:
+    """What the summary table is made from, besides the tables it summarises."""
+    return {"slope_window": params["evaluation"]["slope_window"]}
+
+
+def spectra_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What the spectra of one network are made from."""
+    chosen = {key: value for key, value in params["spectra"].items() if key != "networks"}
+    return {"network": network_spec(params, experiment, set_size, split), "spectra": chosen}
+
+
+def figure_spec(params: Params, name: str) -> Spec:
+    """What one figure is drawn from, besides its tables and spectra."""
+    spec: Spec = params["figures"][name]
+    return spec

@@ -1,0 +1,105 @@
+# Parameters, checked before anything runs, and what the rules share. No rules here.
+
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "src"))
+
+import gahb.params as gahb_params
+
+try:
+    PARAMS = gahb_params.load_params(ROOT, config.get("preset"))
+except gahb_params.ParamsError as error:
+    raise WorkflowError(str(error))
+
+RESULTS = PARAMS["results"]
+ENVIRONMENT = "../envs/gahb.yaml"
+
+# Rules run the package from the source tree: inside a conda environment it is not installed, and
+# Snakemake blocks an inherited PYTHONPATH there.
+shell.prefix(f"export PYTHONPATH='{ROOT / 'src'}'; ")
+
+
+wildcard_constraints:
+    image_class="[A-Za-z0-9-]+",
+    experiment="[A-Za-z0-9-]+",
+    set_size="[0-9]+",
+    split="S1|S2",
+
+
+def spec(resolve, *names):
+    """The params function of a rule: the JSON spec resolved from its wildcards."""
+
+    def resolved(wildcards):
+        arguments = [wildcards[name] for name in names]
+        return json.dumps(resolve(PARAMS, *arguments), sort_keys=True, separators=(",", ":"))
+
+    return resolved
+
+
+def sources(pattern, exclude=()):
+    """Modules whose content decides a rule's results: an edit there, and only there, redoes them."""
+    found = [path for path in Path("src/gahb").glob(pattern) if path.name not in exclude]
+    return sorted(path.as_posix() for path in [*found, Path("src/gahb/randomness.py")])
+
+
+USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
+
+
+def dataset_of(wildcards):
+    """The dataset that an experiment draws on."""
+    image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
+    return f"{RESULTS}/datasets/{image_class}.h5"
+
+
+def networks(pattern, chosen=None):
+    """``pattern`` filled in with every (experiment, set size, split), or the chosen ones."""
+    return [
+        pattern.format(experiment=name, set_size=set_size, split=split)
+        for name, experiment in (chosen or PARAMS["experiments"]).items()
+        for set_size in experiment["set_sizes"]
+        for split in experiment["splits"]
+    ]
+
+
+def pairs(pattern, chosen=None):
+    """``pattern`` filled in with every (experiment, set size) trained on both splits, or the chosen."""
+    return [
+        pattern.format(experiment=name, set_size=set_size)
+        for name, experiment in PARAMS["experiments"].items()
+        if len(experiment["splits"]) == 2 and name in (chosen or PARAMS["experiments"])
+        for set_size in experiment["set_sizes"]
+    ]
+
+
+def training_threads(wildcards):
+    """Threads of one training: a training parameter, since they change the last bits of the weights."""
+    experiment = PARAMS["experiments"][wildcards.experiment]
+    return (PARAMS["training"] | experiment.get("training", {}))["threads"]
+
+
+def figure_inputs(wildcards):
+    """The tables and spectra that a figure is drawn from."""
+    figure = PARAMS["figures"][wildcards.figure]
+    evaluation, spectra = f"{RESULTS}/evaluation", f"{RESULTS}/spectra"
+    names = figure.get("experiments", [figure.get("experiment")])
+    chosen = {name: PARAMS["experiments"][name] for name in names}
+    if wildcards.figure == "transition":
+        chosen = {name: value | {"splits": [figure["split"]]} for name, value in chosen.items()}
+        tables = f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}"
+        return networks(tables + ".csv", chosen) + networks(tables + "_memorising.csv", chosen)
+    if wildcards.figure == "gap":
+        tables = pairs(f"{evaluation}/{{experiment}}/N{{set_size}}_agreement.csv", names)
+        return [f"{evaluation}/summary.csv", *tables]
+    sizes = figure.get("set_sizes", [figure.get("set_size")])
+    shown = {"set_sizes": sizes, "splits": [figure["split"]]}
+    chosen = dict.fromkeys(names, shown)
+    bases = networks(f"{spectra}/{{experiment}}/N{{set_size}}_{{split}}.h5", chosen)
+    if wildcards.figure == "basis":
+        return bases
+    tables = networks(f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}.csv", chosen)
+    return [f"{evaluation}/summary.csv", *tables, *bases]

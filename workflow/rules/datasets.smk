@@ -1,0 +1,25 @@
+rule datasets:
+    input:
+        expand(f"{RESULTS}/datasets/{{image_class}}.h5", image_class=USED_IMAGE_CLASSES),
+
+
+rule dataset:
+    input:
+        source=sources("datasets/*.py"),
+    output:
+        f"{RESULTS}/datasets/{{image_class}}.h5",
+    log:
+        f"{RESULTS}/logs/datasets/{{image_class}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/datasets/{{image_class}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        mem_mb=2000,
+    params:
+        spec=spec(gahb_params.dataset_spec, "image_class"),
+    message:
+        "synthesising the images of {wildcards.image_class}"
+    shell:
+        "python -m gahb datasets --spec {params.spec:q} --threads {threads} --output {output} > {log} 2>&1"

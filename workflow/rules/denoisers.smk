@@ -1,0 +1,32 @@
+rule denoisers:
+    input:
+        networks(f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors"),
+
+
+rule denoiser:
+    input:
+        dataset=dataset_of,
+        source=sources("denoisers/*.py", exclude=["empirical.py"]),
+    output:
+        weights=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
+        table=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.csv",
+        sidecar=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.json",
+    log:
+        f"{RESULTS}/logs/denoisers/{{experiment}}/N{{set_size}}_{{split}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/denoisers/{{experiment}}/N{{set_size}}_{{split}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: training_threads
+    resources:
+        mem_mb=3000,
+        gpu=1,
+    params:
+        spec=spec(gahb_params.network_spec, "experiment", "set_size", "split"),
+        checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
+    message:
+        "training {wildcards.experiment} on {wildcards.set_size} images of {wildcards.split}"
+    shell:
+        "python -m gahb denoisers --spec {params.spec:q} --dataset {input.dataset}"
+        " --output {output.weights} --table {output.table} --checkpoint {params.checkpoint}"
+        " > {log} 2>&1"
