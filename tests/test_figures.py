@@ -401,7 +401,21 @@ def test_a_matplotlibrc_changes_nothing(results: dict[str, list[Path]], tmp_path
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_text_is_readable_and_inside_the_page(name: str, results: dict[str, list[Path]]) -> None:
-    figure = FIGURES[name].draw(results[name], SPECS[name])
+    check_text(FIGURES[name].draw(results[name], SPECS[name]))
+
+
+@pytest.mark.parametrize("sizes", [[1000], [1, 10**5], [1, 3, 10, 30, 100, 300, 1000, 3000, 10**4]])
+def test_text_is_readable_for_any_set_sizes(sizes: list[int], tmp_path: Path) -> None:
+    inputs = [
+        *write_evaluation(tmp_path, "alpha2", sizes=sizes),
+        write_summary(tmp_path, {"alpha2": 2.0}, sizes=sizes),
+    ]
+    for name in ("transition", "gap"):
+        check_text(FIGURES[name].draw(inputs, SPECS[name]))
+
+
+def check_text(figure: Any) -> None:
+    """Text is large enough, on the page, and none of it lies on other text."""
     assert figure.get_figwidth() <= PAGE_WIDTH
     assert figure.get_figheight() <= 9.5
     with figure_style():
@@ -415,7 +429,7 @@ def test_text_is_readable_and_inside_the_page(name: str, results: dict[str, list
             for text in figure.findobj(matplotlib.text.Text)
             if text.get_text().strip() and text.get_visible() and text not in undrawn
         ]
-        assert len(shown) > 30
+        assert len(shown) > 20
         boxes = []
         for text in shown:
             assert text.get_fontsize() >= 8, text
@@ -614,6 +628,10 @@ def test_captions_print_measured_numbers(results: dict[str, list[Path]]) -> None
     with h5py.File(results["basis"][1]) as file:
         value = file["eigenvalues"][0, 0, 19]
     assert f"{value:.3f}" in FIGURES["basis"].caption(results["basis"], SPECS["basis"])
+    with h5py.File(results["basis"][0]) as file:
+        basis = FIGURES["basis"].caption(results["basis"], SPECS["basis"])
+        assert f"{file['trace'][0, 0]:.1f}" in basis
+        assert "0.900 and 0.010 for N = 10, 0.900 and 0.010 for N = 1000." in basis
     regularity = FIGURES["regularity"].caption(results["regularity"], SPECS["regularity"])
     assert f"{slope_of(3):.3f}" in regularity
 
@@ -699,6 +717,14 @@ def test_what_a_spectra_file_lacks_is_named(results: dict[str, list[Path]], tmp_
         file["clean_coefficients"] = np.zeros((1, 1, 3))
     with pytest.raises(ArtifactError, match=r"clean_coefficients has shape \(1, 1, 3\), expected"):
         basis([few, other], SPECS["basis"])
+
+
+def test_other_hdf5_files_are_left_aside(results: dict[str, list[Path]], tmp_path: Path) -> None:
+    path = tmp_path / "N10_S1.h5"  # evaluation keeps the error of each draw in such a file
+    spec = {"network": network("alpha2", 10, "S1"), "evaluation": evaluation()}
+    with create_hdf5(path, provenance(spec)) as file:
+        file["mse"] = np.zeros(3)
+    assert FIGURES["basis"].draw([path, *results["basis"]], SPECS["basis"]).axes
 
 
 def test_a_truncated_spectra_file_is_refused(tmp_path: Path) -> None:

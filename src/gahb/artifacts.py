@@ -1,7 +1,7 @@
-"""Files that know what made them, are never half-written, and are refused when they are not what is asked for.
+"""Files that know what made them, are never half-written, and are refused when not what is asked.
 
-Every artifact carries a *provenance*: the resolved spec it was made from, SHA-256 digests of its inputs and
-the versions of the packages that made it. HDF5 files hold it in attributes, safetensors files as
+Every artifact carries a *provenance*: the resolved spec it was made from, SHA-256 digests of its
+inputs and the versions of the packages that made it. HDF5 files hold it in attributes, safetensors files as
 one JSON string in their metadata, tables in a sidecar of the same name ending in ``.json``. Readers
 name the spec they expect; a mismatch raises :class:`ArtifactError`, which names the file and every
 key that differs.
@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -78,6 +78,21 @@ def _version(package: str) -> str:
         return __version__ if package == "gahb" else "absent"
 
 
+def _digest_record(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(record).encode()).hexdigest()
+
+
+def _check_record(path: Path | str, record: Any, needed: Iterable[str]) -> None:
+    """Refuse provenance that lacks a key or has not the digest that it records of itself."""
+    missing = set(needed) - set(record if isinstance(record, dict) else {})
+    if missing:
+        raise ArtifactError(
+            f"{path} lacks the keys {', '.join(sorted(missing))}: it was not written by gahb"
+        )
+    if record.pop("record_sha256", None) != _digest_record(record):
+        raise ArtifactError(f"{path} is damaged or edited: its provenance is not what was written")
+
+
 def check_spec(path: Path | str, found: Spec, expected: Spec | None) -> None:
     """Refuse a stale file: raise :class:`ArtifactError` naming every key that differs."""
     if expected is None or canonical_json(found) == canonical_json(expected):
@@ -114,7 +129,9 @@ def _differences(found: Any, expected: Any, key: str = "") -> Iterator[tuple[str
         for name in sorted(found.keys() | expected.keys()):
             inner = f"{key}.{name}" if key else name
             yield from _differences(found.get(name, _ABSENT), expected.get(name, _ABSENT), inner)
-    elif found is _ABSENT or expected is _ABSENT or canonical_json(found) != canonical_json(expected):
+    elif (
+        found is _ABSENT or expected is _ABSENT or canonical_json(found) != canonical_json(expected)
+    ):
         yield key or "spec", found, expected
 
 
@@ -160,7 +177,7 @@ def create_hdf5(path: Path | str, made_from: Mapping[str, Any]) -> Iterator[h5py
 
     with atomic(path) as partial, h5py.File(partial, "w", libver="v110") as file:
         for key, value in made_from.items():
-            file.attrs[key] = canonical_json(value)
+            write_attribute(file, key, value)
         yield file
 
 
@@ -174,12 +191,23 @@ def open_hdf5(path: Path | str, expected: Spec | None = None) -> Iterator[h5py.F
         with h5py.File(path, "r") as file:
             check_spec(path, read_attribute(file, "spec"), expected)
             yield file
-    except OSError as error:
+    except (OSError, KeyError, RuntimeError) as error:
+        # h5py has no exception of its own; what HDF5 refuses to read begins like this
+        if not isinstance(error, OSError) and "Unable to" not in str(error):
+            raise
         raise ArtifactError(f"{path} is damaged or truncated ({_size(path)}): {error}") from error
 
 
+def write_attribute(file: h5py.File, key: str, value: Any) -> None:
+    """Store a value as JSON of fixed length: inside the header, which HDF5 keeps a checksum of.
+
+    Text of variable length would lie outside it, where a flipped bit goes unnoticed.
+    """
+    file.attrs[key] = np.bytes_(canonical_json(value).encode())
+
+
 def read_attribute(file: h5py.File, key: str) -> Any:
-    """A JSON attribute written by :func:`create_hdf5`."""
+    """A JSON attribute written by :func:`write_attribute`."""
     try:
         return json.loads(file.attrs[key])
     except (KeyError, ValueError) as error:
@@ -192,18 +220,23 @@ def read_attribute(file: h5py.File, key: str) -> Any:
 # safetensors
 
 
-def write_tensors(path: Path | str, tensors: Mapping[str, Any], made_from: Mapping[str, Any]) -> None:
-    """Write torch tensors and their provenance; the digest of all tensors goes into the metadata."""
+def write_tensors(
+    path: Path | str, tensors: Mapping[str, Any], made_from: Mapping[str, Any]
+) -> None:
+    """Write torch tensors and their provenance; digests of both go into the metadata."""
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = dict(made_from) | {"tensors_sha256": _digest_tensors(tensors)}
+    header["record_sha256"] = _digest_record(header)
     with atomic(path) as partial:
         save_file(tensors, str(partial), metadata={_METADATA_KEY: canonical_json(header)})
 
 
-def read_tensors(path: Path | str, expected: Spec | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read tensors and provenance, verifying the digest of all tensors and the spec.
+def read_tensors(
+    path: Path | str, expected: Spec | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read tensors and provenance, verifying the digests of both and the spec.
 
     Returns:
         ``(tensors, provenance)``; the latter includes ``tensors_sha256``.
@@ -219,10 +252,12 @@ def read_tensors(path: Path | str, expected: Spec | None = None) -> tuple[dict[s
         raise ArtifactError(f"{path} is damaged or truncated ({_size(path)}): {error}") from error
     except KeyError as error:
         raise ArtifactError(f"{path} carries no provenance: it was not written by gahb") from error
+    _check_record(path, header, ("tensors_sha256", "spec"))
     found = _digest_tensors(tensors)
     if found != header["tensors_sha256"]:
         raise ArtifactError(
-            f"{path} is damaged: its tensors have SHA-256 {found}, its header records {header['tensors_sha256']}"
+            f"{path} is damaged: its tensors have SHA-256 {found}, "
+            f"its header records {header['tensors_sha256']}"
         )
     check_spec(path, header["spec"], expected)
     return tensors, header
@@ -245,6 +280,7 @@ def write_table(path: Path | str, table: pd.DataFrame, made_from: Mapping[str, A
     """Write a CSV with nine significant digits, and its sidecar."""
     write_text(path, table.to_csv(index=False, float_format="%.9g"))
     record = dict(made_from) | {"sha256": digest_file(path)}
+    record["record_sha256"] = _digest_record(record)
     write_text(sidecar_of(path), json.dumps(record, sort_keys=True, indent=1) + "\n")
 
 
@@ -256,7 +292,8 @@ def read_table(path: Path | str, expected: Spec | None = None) -> pd.DataFrame:
     found = digest_file(path)
     if found != record["sha256"]:
         raise ArtifactError(
-            f"{path} is damaged or edited: it has SHA-256 {found}, {sidecar_of(path).name} records {record['sha256']}"
+            f"{path} is damaged or edited: it has SHA-256 {found}, "
+            f"{sidecar_of(path).name} records {record['sha256']}"
         )
     check_spec(path, record["spec"], expected)
     return pd.read_csv(path)
@@ -270,10 +307,10 @@ def read_sidecar(path: Path | str) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(sidecar.read_text())
     except ValueError as error:
-        raise ArtifactError(f"{sidecar} is damaged or truncated ({_size(sidecar)}): {error}") from error
-    for key in ("sha256", "spec"):
-        if key not in record:
-            raise ArtifactError(f"{sidecar} lacks the key {key!r}: it was not written by gahb")
+        raise ArtifactError(
+            f"{sidecar} is damaged or truncated ({_size(sidecar)}): {error}"
+        ) from error
+    _check_record(sidecar, record, ("sha256", "spec"))
     return record
 
 

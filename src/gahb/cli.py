@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gahb.artifacts import ArtifactError, Spec
+from gahb.artifacts import ArtifactError, Spec, check_input
 from gahb.params import ParamsError
 
 
@@ -155,11 +155,22 @@ def _summarise(options: argparse.Namespace) -> None:
 
 def _spectra(options: argparse.Namespace) -> None:
     """Eigenvalues and eigenvectors of a network's Jacobian at noisy test images."""
+    import torch
+
     from gahb.datasets.store import open_dataset
+    from gahb.denoisers.weights import load_denoiser
     from gahb.spectra.run import compute_spectra
 
-    dataset = open_dataset(options.dataset, options.spec["network"]["dataset"])
-    compute_spectra(options.spec, dataset, options.network, options.output)
+    spec = options.spec
+    torch.set_num_threads(spec["spectra"]["threads"])
+    dataset = open_dataset(options.dataset, spec["network"]["dataset"])
+    denoiser, header = load_denoiser(options.network, spec["network"])
+    check_input(options.network, header["inputs"], "dataset", dataset.images_sha256)
+    indices = dataset.indices["test"][spec["spectra"]["test_images"]]
+    inputs = {"dataset": dataset.images_sha256, "network": header["tensors_sha256"]}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    images = dataset.images(indices)
+    compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)
 
 
 def _figures(options: argparse.Namespace) -> None:

@@ -98,7 +98,9 @@ def overlay(base: Params, changes: Params) -> Params:
 def validate(params: Params, schema: Path | str) -> Params:
     """Check ``params`` against the schema file and for consistency; return it unchanged."""
     validator = Draft202012Validator(_read_yaml(Path(schema)))
-    problems = [_explain(leaf) for error in validator.iter_errors(params) for leaf in _leaves(error)]
+    problems = [
+        _explain(leaf) for error in validator.iter_errors(params) for leaf in _leaves(error)
+    ]
     if not problems:
         problems = list(_inconsistencies(params))
     if problems:
@@ -202,9 +204,7 @@ def _spectra_inconsistencies(params: Params) -> Iterator[str]:
     spectra = params["spectra"]
     for experiment, chosen in spectra["networks"].items():
         key = f"spectra.networks.{experiment}"
-        yield from _missing_networks(
-            params, key, experiment, chosen["set_sizes"], chosen["splits"]
-        )
+        yield from _missing_networks(params, key, experiment, chosen["set_sizes"], chosen["splits"])
         if experiment not in params["experiments"]:
             continue
         dataset = dataset_spec(params, params["experiments"][experiment]["image_class"])

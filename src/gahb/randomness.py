@@ -27,9 +27,7 @@ def generator(seed: int, *keys: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=seed_of(seed, *keys)))
 
 
-def uniform_rows(
-    seed: int, key: str, first: int, count: int, width: int
-) -> NDArray[np.float32]:
+def uniform_rows(seed: int, key: str, first: int, count: int, width: int) -> NDArray[np.float32]:
     """Rows ``first`` to ``first + count - 1`` of an endless table of U(0, 1) numbers.
 
     Args:

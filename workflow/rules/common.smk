@@ -90,8 +90,9 @@ def figure_inputs(wildcards):
     chosen = {name: PARAMS["experiments"][name] for name in names}
     if wildcards.figure == "transition":
         chosen = {name: value | {"splits": [figure["split"]]} for name, value in chosen.items()}
-        tables = f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}"
-        return networks(tables + ".csv", chosen) + networks(tables + "_memorising.csv", chosen)
+        learned = networks(f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}.csv", chosen)
+        exact = f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv"
+        return [*learned, *networks(exact, chosen)]
     if wildcards.figure == "gap":
         tables = pairs(f"{evaluation}/{{experiment}}/N{{set_size}}_agreement.csv", names)
         return [f"{evaluation}/summary.csv", *tables]

@@ -38,5 +38,7 @@ def split_indices(images: int, test_images: int, seed: int) -> dict[str, Indices
             f"{images} images with {test_images} held out for testing leave nothing to train on"
         )
     order = generator(seed, "splits").permutation(images).astype(np.int64)
-    test, first, second = np.split(order[: test_images + 2 * half], [test_images, test_images + half])
+    test, first, second = np.split(
+        order[: test_images + 2 * half], [test_images, test_images + half]
+    )
     return {"S1": first, "S2": second, "test": test}

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from gahb.artifacts import (
     ArtifactError,
     Spec,
-    canonical_json,
     create_hdf5,
     open_hdf5,
     provenance,
     read_attribute,
+    write_attribute,
 )
 from gahb.datasets.calpha import CAlpha
 from gahb.datasets.splits import Indices, split_indices
@@ -89,7 +89,7 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
             stored[first : first + len(block)] = block
             digest.update(np.ascontiguousarray(block).data)
             first += len(block)
-        file.attrs["images_sha256"] = canonical_json(digest.hexdigest())
+        write_attribute(file, "images_sha256", digest.hexdigest())
         indices = split_indices(spec["images"], spec["test_images"], spec["seed"])
         for name, index in indices.items():
             file.create_dataset(name, data=index, chunks=index.shape, fletcher32=True)
@@ -109,7 +109,9 @@ class Dataset:
         """Indices of the training set of ``set_size`` images: the first ones of its half."""
         half = self.indices[split]
         if set_size > len(half):
-            raise ValueError(f"{self.path}: {split} has {len(half)} images, {set_size} were asked for")
+            raise ValueError(
+                f"{self.path}: {split} has {len(half)} images, {set_size} were asked for"
+            )
         return half[:set_size]
 
     def images(self, indices: Indices) -> NDArray[np.float32]:
@@ -138,7 +140,9 @@ def open_dataset(path: Path | str, expected: Spec | None = None) -> Dataset:
             raise ArtifactError(f"{path} lacks the datasets {', '.join(sorted(missing))}")
         asked = (spec["images"], 1, spec["size"], spec["size"])
         if file["images"].shape != asked:
-            raise ArtifactError(f"{path}: images have shape {file['images'].shape}, its spec says {asked}")
+            raise ArtifactError(
+                f"{path}: images have shape {file['images'].shape}, its spec says {asked}"
+            )
         return Dataset(
             path=Path(path),
             spec=spec,

@@ -4,8 +4,8 @@ When images are drawn from the N training images alone, the conditional mean is
 
     f(y) = sum_i p_i(y) x_i,    p(y) = softmax_i(-||y - x_i||^2 / (2 sigma^2)),
 
-which no network trained on that set can beat on it. Its Jacobian is the posterior covariance divided by sigma^2,
-symmetric and positive semidefinite, so that products with it are exact.
+which no network trained on that set can beat on it. Its Jacobian is the posterior covariance
+divided by sigma^2, symmetric and positive semidefinite, so that products with it are exact.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class EmpiricalDenoiser(nn.Module):
     """
 
     images: Tensor
+    energies: Tensor
 
     def __init__(self, images: Tensor, batch: int = 256) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class EmpiricalDenoiser(nn.Module):
         return torch.cat(means).view(y.shape).to(y.dtype)
 
     def jacobian_product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
-        """J(y) v = Cov(x | y) v / sigma^2 for one noisy image y (1, H, W) and directions v (B, 1, H, W)."""
+        """J(y) v = Cov(x | y) v / sigma^2 for one noisy image y (1, H, W) and v (B, 1, H, W)."""
         weights = self.posterior(y[None], sigma)[0]
         centred = self.images - weights @ self.images
         projections = v.flatten(1).to(torch.float64) @ centred.T

@@ -43,6 +43,7 @@ class BiasFreeNorm(nn.Module):
         self.register_buffer("running_sd", torch.ones(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scale (B, C, H, W); in training, also update the running value."""
         if self.training:
             variance = x.float().var(dim=(0, 2, 3), keepdim=True, unbiased=False)
             sd = torch.sqrt(variance + self.epsilon)

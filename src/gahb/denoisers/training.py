@@ -1,7 +1,4 @@
-"""Train a denoiser on N images for a fixed number of updates.
-
-    python -m gahb denoisers --spec '{...}' --dataset results/datasets/alpha2.h5 \\
-        --output results/denoisers/alpha2/N100_S1.safetensors
+"""Train a denoiser on N images for a fixed number of updates: ``gahb denoisers --help``.
 
 Everything random in update u derives from (seed, split, u), so a run that was killed continues
 from its checkpoint and ends in bitwise the same weights (CPU, same number of threads). The number
@@ -50,7 +47,7 @@ DIVERGED = 1e3  # error of the noise estimate, in units of the noise energy, tha
 LOG_COLUMNS = ("learning_rate", "loss", "relative_error", "train_psnr", "test_psnr")
 
 
-class DivergenceError(Exception):
+class DivergenceError(ArithmeticError):
     """The loss became infinite, undefined, or a thousand times that of estimating no noise at all."""
 
 
@@ -81,7 +78,8 @@ class Trainer:
         )
         self.device = torch.device(self.computation.device)
         network = build_network(spec["architecture"], seed_of(seed, "weights", split))
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.to(self.device)
+        torch.nn.utils.convert_conv2d_weight_memory_format(self.network, torch.channels_last)
         self.optimiser = build_optimiser(self.training, self.network)
         self.order = BatchOrder(seed, split, len(train_images), self.training["batch_size"])
         self.log = torch.full(
@@ -102,7 +100,9 @@ class Trainer:
         """One update: draw, estimate the noise, weigh, descend."""
         training = self.training
         seed, split = self._names
-        draws = torch.Generator(self.device).manual_seed(seed_of(seed, "update", split, self.update))
+        draws = torch.Generator(self.device).manual_seed(
+            seed_of(seed, "update", split, self.update)
+        )
         clean = self._images[self.order(self.update).to(self.device)]
         uniform = torch.rand(len(clean), generator=draws, device=self.device)
         sigma = NOISE_LAWS[training["noise_law"]](uniform, *training["sigma_range"])
@@ -172,7 +172,7 @@ class Trainer:
         for name, parameter in self.network.named_parameters():
             prefix = f"optimiser.{name}."
             self.optimiser.state[parameter] = {
-                key.removeprefix(prefix): value.to(self.device if value.ndim else "cpu")
+                key.removeprefix(prefix): _laid_out_like(parameter, value)
                 for key, value in tensors.items()
                 if key.startswith(prefix)
             }
@@ -186,6 +186,17 @@ class Trainer:
         columns.insert(0, "update", updates)
         columns.insert(1, "images_seen", updates * self.training["batch_size"])
         return columns
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """``value`` on the device of ``parameter`` and, if it has its shape, in its memory layout.
+
+    Fused Adam walks through the memory of both at once: a state in another layout (files hold
+    contiguous tensors, convolutions are channels-last) would be applied to the wrong weights.
+    """
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def train(

@@ -39,9 +39,7 @@ def slope_weights(input_psnrs: Float64) -> Float64:
     return np.asarray(centred / (centred @ centred))
 
 
-def summarise(
-    spec: Spec, tables: list[Path], comparisons: list[Path], output: Path | str
-) -> None:
+def summarise(spec: Spec, tables: list[Path], comparisons: list[Path], output: Path | str) -> None:
     """Write one row per network.
 
     Args:
@@ -74,7 +72,7 @@ def _row(
     own_average, own_se = linear_statistic(errors["own"], average)
     test_average, test_se = linear_statistic(errors["test"], average)
 
-    inside = test.sigma.between(*window).to_numpy()
+    inside = test.sigma.between(window[0], window[1]).to_numpy()
     weights = np.zeros(len(test))
     weights[inside] = slope_weights(test.input_psnr.to_numpy()[inside])
     slope, slope_se = linear_statistic(errors["test"], weights)

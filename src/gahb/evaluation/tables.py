@@ -112,17 +112,19 @@ def compare_networks(
     """PSNR between the outputs of two networks on the same noisy test images."""
     torch.set_num_threads(spec["evaluation"]["threads"])
     measured = spec["evaluation"]
-    loaded = []
     inputs = {"dataset": dataset.images_sha256}
-    for role, path in zip(("first", "second"), networks, strict=True):
+
+    def load(role: str, path: Path | str) -> Denoiser:
         denoiser, header = load_denoiser(path, spec[role])
         check_input(path, header["inputs"], "dataset", dataset.images_sha256)
         inputs[role] = header["tensors_sha256"]
-        loaded.append(denoiser)
+        return denoiser
+
+    first, second = load("first", networks[0]), load("second", networks[1])
     noisy = noisy_set(
         dataset, dataset.indices["test"], measured["images"], measured["minimum_draws"]
     )
-    differences = squared_differences(*loaded, noisy, measured["sigmas"], measured["seed"])
+    differences = squared_differences(first, second, noisy, measured["sigmas"], measured["seed"])
     between, between_se = psnr_of_mean_mse(differences)
     table = pd.DataFrame(
         {

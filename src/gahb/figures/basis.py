@@ -153,18 +153,25 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
     bases = _measure(inputs, spec)
     ks: list[int] = spec["eigenvectors"]
+    sizes = [str(basis.spec["network"]["set_size"]) for basis in bases]
     lines = [
         [
-            str(basis.spec["network"]["set_size"]),
+            size,
             f"{psnr(basis.noisy, basis.clean):.2f}",
             f"{psnr(basis.denoised, basis.clean):.2f}",
-            f"{basis.scalars['trace']:.1f}",
+            _trace(basis.scalars),
             f"{basis.scalars['effective_rank']:.1f}",
             f"{basis.scalars['asymmetry']:.3f}",
             f"{basis.scalars['homogeneity_residual']:.1e}",
         ]
-        for basis in bases
+        for size, basis in zip(sizes, bases, strict=True)
     ]
+    responses = ", ".join(
+        f"{basis.scalars['leading_response']:.3f} and {basis.scalars['null_response']:.3f} for "
+        f"N = {size}"
+        for size, basis in zip(sizes, bases, strict=True)
+        if np.isfinite(basis.scalars["null_response"])
+    )
     header = ("N", "input dB", "output dB", "trace", "effective rank", "asymmetry", "residual")
     few, many = bases
     height, width = few.clean.shape
@@ -179,8 +186,12 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         captions.grid(header, lines),
         "Trace is the sum of all eigenvalues; asymmetry is the norm of J minus its transpose over "
         "the norm of their sum; residual is the norm of f(y) - J y over that of f(y).",
+        "Change of the output per change of the input, along leading eigenvectors and along those "
+        f"of the smallest eigenvalues: {responses}."
+        if responses
+        else "",
         captions.grid(
-            ("k", f"N = {lines[0][0]}", f"N = {lines[1][0]}"),
+            ("k", *(f"N = {size}" for size in sizes)),
             [
                 [str(k), f"{few.eigenvalues[k - 1]:.3f}", f"{many.eigenvalues[k - 1]:.3f}"]
                 for k in ks
@@ -190,7 +201,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         captions.bullets(
             [
                 f"experiment {captions.escape(spec['experiment'])}, split {spec['split']}, "
-                f"N = {lines[0][0]} and {lines[1][0]}",
+                f"N = {' and '.join(sizes)}",
                 f"test image {few.position} (image {few.image_index} of the dataset), {height} by "
                 f"{width} pixels, sigma = {few.sigma:g}",
             ]
@@ -198,3 +209,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(basis.spec for basis in bases),
     )
+
+
+def _trace(scalars: Mapping[str, float]) -> str:
+    """The trace, with its standard error where it is an estimate."""
+    se = scalars["trace_se"]
+    return f"{scalars['trace']:.1f}" + (f" +/- {se:.1f}" if se else "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -24,8 +23,12 @@ _SHAPES = {  # I images, S noise levels, K eigenvalues and k eigenvectors kept, 
     "asymmetry": "IS",
     "homogeneity_residual": "IS",
     "trace": "IS",
+    "trace_se": "IS",
     "effective_rank": "IS",
+    "leading_response": "IS",
+    "null_response": "IS",
 }
+_SCALARS = tuple(name for name, shape in _SHAPES.items() if shape == "IS")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Eigenbasis:
     eigenvalues: np.ndarray  # (K,), descending
     eigenvectors: np.ndarray  # (k, H, W), of unit norm
     coefficients: np.ndarray  # (K,) inner products of the clean image with the eigenvectors
-    scalars: dict[str, float]  # asymmetry, homogeneity_residual, trace, effective_rank
+    scalars: dict[str, float]  # the datasets of one number per image and noise level
 
     def eigenvector(self, k: int) -> np.ndarray:
         """Eigenvector number ``k``, counted from 1, shape (H, W)."""
@@ -65,18 +68,27 @@ def psnr(image: np.ndarray, clean: np.ndarray) -> float:
 def find_spectra(
     paths: Iterable[Path | str], experiment: str, split: str, set_size: int
 ) -> Path | None:
-    """The spectra file of one network among ``paths``, by what its attributes say; or None."""
+    """The spectra file of one network among ``paths``, by what its attributes say; or None.
+
+    HDF5 files that are no spectra are left aside.
+    """
+    asked = {"experiment": experiment, "split": split, "set_size": set_size}
     found = []
     for path in (Path(path) for path in paths):
-        if path.suffix not in (".h5", ".hdf5"):
+        if path.suffix != ".h5":
             continue
         with open_hdf5(path) as file:
-            network = _network(path, file)
-        if (network["experiment"], network["split"], network["set_size"]) == (
-            experiment,
-            split,
-            set_size,
-        ):
+            spec = read_attribute(file, "spec")
+        if "spectra" not in spec:
+            continue
+        network = spec.get("network", {})
+        missing = [f"network.{key}" for key in asked if key not in network]
+        if missing:
+            raise ArtifactError(
+                f"{path}: its spec does not say {', '.join(missing)}; it has {sorted(spec)} with "
+                f"network {sorted(network)}"
+            )
+        if all(network[key] == value for key, value in asked.items()):
             found.append(path)
     if len(found) > 1:
         raise ArtifactError(
@@ -84,18 +96,6 @@ def find_spectra(
             f"{split}"
         )
     return found[0] if found else None
-
-
-def _network(path: Path, file: h5py.File) -> dict[str, Any]:
-    spec = read_attribute(file, "spec")
-    network: dict[str, Any] = spec.get("network", {})
-    missing = [key for key in ("experiment", "split", "set_size") if key not in network]
-    if missing:
-        raise ArtifactError(
-            f"{path}: its spec does not say network.{', network.'.join(missing)}; it has "
-            f"{sorted(spec)} with network {sorted(network)}"
-        )
-    return network
 
 
 def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
@@ -139,10 +139,7 @@ def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
             eigenvalues=file["eigenvalues"][at],
             eigenvectors=file["eigenvectors"][at],
             coefficients=file["clean_coefficients"][at],
-            scalars={
-                name: float(file[name][at])
-                for name in ("asymmetry", "homogeneity_residual", "trace", "effective_rank")
-            },
+            scalars={name: float(file[name][at]) for name in _SCALARS},
         )
 
 

@@ -68,7 +68,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured
     return _Measured(
         networks,
         agreement,
-        [{side: pair.spec[side]} for side in ("first", "second") for pair in pairs],
+        [pair.spec for pair in pairs],
         int(max(pair.frame["images"].max() for pair in pairs)),
     )
 
@@ -109,10 +109,11 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
 
 
 def _ticks(sizes: list[int]) -> list[int]:
-    """Set sizes to label: each one more than a factor of 2.5 above the one before."""
+    """Set sizes to label: those far enough apart on the log axis for labels of six digits."""
+    distance = 0.17 * np.log(sizes[-1] / sizes[0])
     ticks = [sizes[0]]
     for size in sizes[1:]:
-        if size > 2.5 * ticks[-1]:
+        if np.log(size / ticks[-1]) >= distance:
             ticks.append(size)
     return ticks
 
@@ -231,12 +232,12 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     ]
     return captions.caption(
         spec["title"],
-        "Left: output PSNR on the own training set minus output PSNR on held-out test images, "
-        "averaged over noise levels (filled, with one standard error) and the largest over noise "
-        "levels (open), against the number of training images N; the two splits are drawn a little "
-        "apart. Right: PSNR between the outputs of the networks trained on the disjoint splits S1 "
-        "and S2, given the same noisy test images: mean over noise levels (black, with one "
-        "standard error) and single noise levels.",
+        "Left: output PSNR on the own training set minus output PSNR on held-out test images (PSNR "
+        "of the squared error averaged over images): averaged over noise levels (filled, with one "
+        "standard error) and the largest over noise levels (open), against the number of training "
+        "images N; the two splits are drawn a little apart. Right: PSNR between the outputs of the "
+        "networks trained on the disjoint splits S1 and S2, given the same noisy test images: mean "
+        "over noise levels (black, with one standard error) and single noise levels.",
         "The N at which the gap closes is a statement about N, number of updates and width of "
         "network together, not about N alone: more updates memorise more images.",
         "Measured gap, in dB:",

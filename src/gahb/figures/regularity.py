@@ -187,7 +187,7 @@ def _eigenvectors(
 def _finish(figure: Figure, plots: list[Axes], columns: list[_Column]) -> None:
     """Give all columns the same axes and label them once."""
     inputs = np.concatenate([column.curve.input_psnr for column in columns])
-    outputs = np.concatenate([column.curve.psnr for column in columns])
+    outputs = np.concatenate([y for c in columns for y in (c.curve.psnr, *c.lines()[1:])])
     for axes in plots:
         axes.set_xlim(inputs.min() - 2, inputs.max() + 2)
         axes.set_ylim(outputs.min() - 2, outputs.max() + 2)

@@ -26,6 +26,7 @@ from gahb.figures.style import PAGE_WIDTH, figure_style, markers, ordered_colour
 from gahb.figures.tables import Curve, choose, curve, one, read_tables
 
 OPTIONS = ("title", "experiment", "aggregation", "split")
+_PER_ROW = 6  # entries of the legend
 _PANELS = {"own": "own training set", "test": "held-out test images"}
 _AGGREGATIONS = {
     "mean_psnr": "mean over images of each image's PSNR",
@@ -84,8 +85,10 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         spec: ``title``, ``experiment``, ``aggregation``, ``split``.
     """
     measured = _measure(inputs, spec)
-    figure = Figure(figsize=(PAGE_WIDTH, 4.2))
-    figure.set_layout_engine("constrained", rect=(0, 0.12, 1, 0.88))  # legends below
+    below = 0.33 + 0.18 * -(-len(measured.sizes) // _PER_ROW)  # inches, for the legends
+    height = 3.7 + below
+    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
     figure.suptitle(spec["title"])
     panels: Sequence[Axes] = figure.subplots(1, 2, sharex=True, sharey=True)
     styles = _styles(len(measured.sizes))
@@ -157,9 +160,12 @@ def _legend(figure: Figure, sizes: list[int], styles: list[dict[str, Any]]) -> N
         Line2D([], [], color="0.3", linestyle="--", linewidth=1, label="memorising denoiser"),
         Line2D([], [], color="0.45", linestyle=":", linewidth=0.9, label="output = input"),
     ]
-    for handles, height in ((per_size, 0.06), (kinds, 0.005)):
+    for handles, height in ((per_size, 0.24), (kinds, 0.02)):
         figure.legend(
-            handles=handles, loc="lower center", bbox_to_anchor=(0.5, height), ncols=len(handles)
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, height / figure.get_figheight()),
+            ncols=min(len(handles), _PER_ROW),
         )
 
 

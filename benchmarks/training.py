@@ -1,0 +1,112 @@
+"""Speed of the shipped trainer against a plain float32 DataLoader loop on the same network.
+
+    python benchmarks/training.py [--channels 16] [--size 40] [--blocks 2] [--updates 20]
+
+Both train the same architecture on the same images with the same batch size, in one process and on
+the same threads: ours with whatever `auto` chooses here (bfloat16 autocast, torch.compile,
+channels-last), the plain loop in float32 with a shuffling DataLoader and no compilation. The first
+updates, with compilation, are timed apart and printed as start-up. Rounds alternate, so that a
+drifting machine slows both; the median round is printed.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from gahb.datasets.calpha import CAlpha
+from gahb.denoisers.networks import build_network
+from gahb.denoisers.training import Trainer
+
+TRAINING = {
+    "seed": 0,
+    "updates": 10**6,  # long enough for `auto` to compile
+    "noise_law": "squared_uniform",
+    "sigma_range": [0, 1],
+    "weighting": "inverse_sigma",
+    "optimiser": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "warmup": 0,
+    "precision": "auto",
+    "compile": "auto",
+    "device": "auto",
+    "monitor_every": 10**6,
+}
+
+
+class PlainLoop:
+    """The loop one writes first: float32, a DataLoader, Adam."""
+
+    def __init__(self, architecture: dict, images: torch.Tensor, batch: int, device: str) -> None:
+        self.device = device
+        self.network = build_network(architecture, 0).to(device).train()
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=1e-3)
+        self.loader = DataLoader(TensorDataset(images), batch_size=batch, shuffle=True)
+
+    def run(self, updates: int) -> None:
+        """Train for so many batches."""
+        done = 0
+        while done < updates:
+            for (clean,) in self.loader:
+                clean = clean.to(self.device)
+                sigma = torch.rand(len(clean), 1, 1, 1, device=self.device) ** 2
+                noise = sigma * torch.randn_like(clean)
+                loss = (self.network(clean + noise) - noise).square().mean()
+                self.optimiser.zero_grad()
+                loss.backward()
+                self.optimiser.step()
+                done += 1
+                if done == updates:
+                    break
+
+
+def main() -> None:
+    """Print images per second of both, and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--channels", type=int, default=16)
+    parser.add_argument("--blocks", type=int, default=2)
+    parser.add_argument("--size", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--updates", type=int, default=10, help="per round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    architecture = {"network": "unet", "blocks": options.blocks, "channels": options.channels}
+    images = CAlpha(options.size, 0, 2.0, 2.0, "antialiased").render(0, 2048)[:, None]
+    images = torch.from_numpy(np.ascontiguousarray(images))
+    training = TRAINING | {"batch_size": options.batch, "threads": options.threads}
+    spec = {"architecture": architecture, "training": training, "split": "S1"}
+    trainer = Trainer(spec, images, images[:1])
+    plain = PlainLoop(architecture, images, options.batch, trainer.computation.device)
+
+    def ours(updates: int) -> None:
+        for _ in range(updates):
+            trainer.step()
+        if trainer.computation.device == "cuda":
+            torch.cuda.synchronize()
+
+    start = time.perf_counter()
+    ours(3)
+    print(f"shipped trainer: {trainer.computation}, start-up {time.perf_counter() - start:.0f} s")
+    plain.run(2)
+    rates: dict[str, list[float]] = {"shipped": [], "plain": []}
+    for _ in range(options.rounds):
+        for name, run in (("shipped", ours), ("plain", plain.run)):
+            start = time.perf_counter()
+            run(options.updates)
+            elapsed = time.perf_counter() - start
+            rates[name].append(options.updates * options.batch / elapsed)
+    shipped, reference = statistics.median(rates["shipped"]), statistics.median(rates["plain"])
+    print(
+        f"{options.channels} channels, {options.size}x{options.size}, {options.threads} threads: "
+        f"{shipped:.0f} images/s against {reference:.0f}: {shipped / reference:.1f} times faster"
+    )
+
+
+if __name__ == "__main__":
+    main()

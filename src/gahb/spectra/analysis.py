@@ -1,0 +1,203 @@
+"""Everything that is reported of a denoiser at one noisy image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gahb.randomness import generator
+from gahb.spectra.eigen import Array, Spectrum
+from gahb.spectra.full import FULL_LIMIT, full_spectrum
+from gahb.spectra.jacobian import Denoiser, LinearisedDenoiser
+from gahb.spectra.leading import leading_spectrum
+
+METHODS = ("auto", "full", "leading")
+PERTURBATION = 0.1  # norm of the perturbations, in units of the noise's own, sigma sqrt(d)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The local behaviour of a denoiser f at one noisy image y = x + noise of level sigma.
+
+    Attributes:
+        clean, noisy, denoised: x, y and f(y), (1, H, W).
+        eigenvalues, eigenvectors: (K,) descending and (k, H, W), of the symmetric part of J.
+        eigenvalue_residuals: (K,), see :class:`~gahb.spectra.eigen.Spectrum`, as for the
+            singular values (K,), trace, asymmetry, their standard errors and effective rank.
+        clean_coefficients, noisy_coefficients: (K,) <x, e_k> and <y, e_k>.
+        homogeneity_residual: ||f(y) - J y|| / ||f(y)||: float precision for a bias-free network.
+        leading_response, null_response: ||f(y + v) - f(y)|| / ||v|| for random v of norm
+            0.1 sigma sqrt(d), see :func:`analyse`.
+        method: ``full`` or ``leading``.
+        engine: ``frozen`` or ``autograd``.
+    """
+
+    clean: NDArray[np.floating]
+    noisy: NDArray[np.floating]
+    denoised: NDArray[np.floating]
+    eigenvalues: Array
+    eigenvectors: Array
+    eigenvalue_residuals: Array
+    singular_values: Array
+    clean_coefficients: Array
+    noisy_coefficients: Array
+    asymmetry: float
+    asymmetry_se: float
+    homogeneity_residual: float
+    trace: float
+    trace_se: float
+    effective_rank: float
+    leading_response: float
+    null_response: float
+    method: str
+    engine: str
+
+
+def analyse(
+    denoiser: Denoiser,
+    clean: Tensor,
+    noisy: Tensor,
+    sigma: float,
+    method: str = "auto",
+    eigenvectors: int | None = None,
+    engine: str = "auto",
+    seed: int = 0,
+) -> Analysis:
+    """Spectrum of the Jacobian at ``noisy``, and how the denoiser acts around it.
+
+    The invariance of the effective null space is tested on f itself, not on J. With r the effective
+    rank, rounded up (at most d/2, and at most k for the leading method), one random perturbation v
+    lies in the span of the r leading eigenvectors and another, of the same norm, in the null space:
+    the span of the r eigenvectors whose eigenvalues are smallest in magnitude (full method), or
+    the orthogonal complement of the k leading eigenvectors (leading method).
+
+    Args:
+        denoiser: maps (B, 1, H, W) to (B, 1, H, W); told the level if it has a parameter ``sigma``.
+        clean, noisy: x and y, (1, H, W). Type and device of ``noisy`` are those of the products.
+        sigma: noise level, on the intensity scale of the images.
+        method: ``full``, ``leading``, or ``auto``: full up to 6,400 pixels unless fewer than one
+            eigenvector per 16 pixels is asked for.
+        eigenvectors: k, how many are kept; for the leading method also the number of eigenvalues.
+            By default all.
+        engine: see :class:`~gahb.spectra.jacobian.LinearisedDenoiser`.
+        seed: of the random vectors.
+
+    Raises:
+        ValueError: for shapes, names or numbers that do not fit; the message says which.
+    """
+    if not sigma > 0:
+        raise ValueError(f"sigma: found {sigma}, allowed are levels above 0")
+    if clean.shape != noisy.shape:
+        raise ValueError(
+            f"clean and noisy image differ in shape: {tuple(clean.shape)}, {tuple(noisy.shape)}"
+        )
+    linearised = LinearisedDenoiser(denoiser, noisy, sigma, engine)
+    spectrum = _spectrum(linearised, method, eigenvectors, seed)
+    d = linearised.pixels
+    y = linearised.noisy.cpu().numpy().astype(np.float64)
+    x = clean.detach().cpu().numpy().astype(np.float64)
+    output = linearised.denoised
+    remainder = output - linearised.product(linearised.noisy[None])[0]
+    leading, null = (
+        _perturbation(spectrum, part, PERTURBATION * sigma * d**0.5, seed)
+        for part in ("leading", "null")
+    )
+    kept = len(spectrum.eigenvectors) if eigenvectors is None else eigenvectors
+    return Analysis(
+        clean=clean.detach().cpu().numpy(),
+        noisy=linearised.noisy.cpu().numpy(),
+        denoised=output.cpu().numpy(),
+        eigenvalues=spectrum.eigenvalues,
+        eigenvectors=spectrum.eigenvectors[:kept].reshape(-1, *noisy.shape[1:]).copy(),
+        eigenvalue_residuals=spectrum.residuals,
+        singular_values=spectrum.singular_values,
+        clean_coefficients=spectrum.eigenvectors @ x.ravel(),
+        noisy_coefficients=spectrum.eigenvectors @ y.ravel(),
+        asymmetry=spectrum.asymmetry,
+        asymmetry_se=spectrum.asymmetry_se,
+        homogeneity_residual=float(remainder.norm() / output.norm()),
+        trace=spectrum.trace,
+        trace_se=spectrum.trace_se,
+        effective_rank=spectrum.effective_rank,
+        leading_response=_response(linearised, leading),
+        null_response=_response(linearised, null),
+        method=spectrum.method,
+        engine=linearised.engine,
+    )
+
+
+def eigenbasis(
+    denoiser: Denoiser,
+    noisy: Tensor,
+    k: int | None = None,
+    method: str = "auto",
+    sigma: float | None = None,
+    engine: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """The basis in which a denoiser shrinks a noisy image, and the factors by which it does.
+
+    Args:
+        denoiser: any differentiable map of images (B, 1, H, W) to images of the same shape.
+        noisy: one noisy image, (1, H, W), float32 or float64.
+        k: number of eigenvectors, by default all.
+        method: ``full``, ``leading`` or ``auto``, as in :func:`analyse`.
+        sigma: noise level, for a denoiser that has a parameter ``sigma``.
+        engine: see :class:`~gahb.spectra.jacobian.LinearisedDenoiser`.
+
+    Returns:
+        Eigenvalues (K,) of the symmetric part of the Jacobian, descending: all of them for the
+        full method, K = k for the leading one. Orthonormal eigenvectors (k, 1, H, W). Both of the
+        type and on the device of ``noisy``.
+    """
+    linearised = LinearisedDenoiser(denoiser, noisy, sigma, engine)
+    spectrum = _spectrum(linearised, method, k, seed=0)
+    vectors = torch.from_numpy(spectrum.eigenvectors[:k].copy()).view(-1, *noisy.shape)
+    return torch.from_numpy(spectrum.eigenvalues).to(noisy), vectors.to(noisy)
+
+
+def _spectrum(
+    linearised: LinearisedDenoiser, method: str, count: int | None, seed: int
+) -> Spectrum:
+    d = linearised.pixels
+    if method not in METHODS:
+        raise ValueError(f"method: found {method!r}, allowed are {', '.join(METHODS)}")
+    if count is not None and not 1 <= count <= d:
+        raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
+    if method == "auto":
+        few = count is not None and (16 * count < d or d > FULL_LIMIT)
+        method = "leading" if few else "full"
+    if method == "full":
+        return full_spectrum(linearised)
+    if count is None:
+        raise ValueError("the leading method needs to know how many eigenvectors are asked for")
+    return leading_spectrum(linearised, count, seed=seed)
+
+
+def _perturbation(spectrum: Spectrum, part: str, norm: float, seed: int) -> Array:
+    """A random image of this norm in the leading span or in the null space, (d,)."""
+    random = generator(seed, "perturbation", part)
+    vectors = spectrum.eigenvectors
+    count, d = vectors.shape
+    rank = max(1, min(int(np.ceil(spectrum.effective_rank)), d // 2, count))
+    if part == "leading":
+        span = vectors[:rank]
+    elif count == d:
+        span = vectors[np.sort(np.abs(spectrum.eigenvalues).argsort(kind="stable")[:rank])]
+    else:
+        z = random.standard_normal(d)
+        return _scaled(z - vectors.T @ (vectors @ z), norm)
+    return _scaled(random.standard_normal(rank) @ span, norm)
+
+
+def _scaled(image: Array, norm: float) -> Array:
+    return image * (norm / float(np.linalg.norm(image)))
+
+
+def _response(linearised: LinearisedDenoiser, perturbation: Array) -> float:
+    v = torch.from_numpy(perturbation).view(linearised.noisy.shape).to(linearised.noisy)
+    change = linearised.evaluate((linearised.noisy + v)[None])[0] - linearised.denoised
+    return float(change.norm() / v.norm())

@@ -1,0 +1,63 @@
+"""What is reported of a Jacobian's spectrum, whichever method found it.
+
+A denoiser's Jacobian J is nearly but not exactly symmetric, so that it shrinks its input in the
+orthonormal eigenbasis of its symmetric part, up to an error that the asymmetry measures:
+
+    (J + J^T)/2 = sum_k lambda_k e_k e_k^T,    lambda_1 >= lambda_2 >= ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Spectrum of a (d, d) Jacobian J: all of it (K = d) or its leading part.
+
+    Attributes:
+        method: ``full`` or ``leading``.
+        eigenvalues: (K,) of the symmetric part, descending.
+        eigenvectors: (K, d) orthonormal rows; the entry of largest magnitude is positive.
+        residuals: (K,) ||S e_k - lambda_k e_k|| of the symmetric part S, which bounds the error
+            of each eigenvalue; 0 for the full method, exact up to rounding.
+        singular_values: (K,) of J, descending.
+        trace, trace_se: tr J, and the standard error of its estimate (0 when exact).
+        asymmetry, asymmetry_se: ||J - J^T||_F / ||J + J^T||_F, between 0 (symmetric) and infinity,
+            and the standard error of its estimate (0 when exact).
+        effective_rank: ||J||_F^2, the sum of the squared singular values: how many dimensions'
+            worth of white noise pass, E ||J z||^2 for z ~ N(0, I); the rank, for an orthogonal
+            projector. It is the effective dimensionality of Mohan et al., ICLR 2020.
+        products: how many products with J or its transpose it took.
+    """
+
+    method: str
+    eigenvalues: Array
+    eigenvectors: Array
+    residuals: Array
+    singular_values: Array
+    trace: float
+    trace_se: float
+    asymmetry: float
+    asymmetry_se: float
+    effective_rank: float
+    products: int
+
+
+def ratio(antisymmetric: float | np.floating, symmetric: float | np.floating) -> float:
+    """The asymmetry, from the norms of the two parts; 0 for J = 0."""
+    if not symmetric:
+        return float("inf") if antisymmetric else 0.0
+    return float(antisymmetric / symmetric)
+
+
+def oriented(eigenvectors: Array) -> Array:
+    """The (k, d) rows with their signs fixed: the entry of largest magnitude is positive."""
+    peaks = np.abs(eigenvectors).argmax(axis=1)
+    signs = np.sign(eigenvectors[np.arange(len(eigenvectors)), peaks])
+    return eigenvectors * signs[:, None]

@@ -1,0 +1,46 @@
+"""The whole spectrum, from the whole Jacobian."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gahb.spectra.eigen import Spectrum, oriented, ratio
+from gahb.spectra.jacobian import LinearisedDenoiser
+
+FULL_LIMIT = 6400  # pixels: some 2.5 GB and a minute or two
+
+
+def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
+    """All d eigenvalues and eigenvectors of the symmetric part, and all d singular values.
+
+    The matrix is formed in the type of the noisy image and decomposed in float64. Singular values
+    are square roots of eigenvalues of J^T J, hence exact to about 1e-8 of the largest one.
+
+    Raises:
+        ValueError: the image has more than 6,400 pixels.
+    """
+    d = linearised.pixels
+    if d > FULL_LIMIT:
+        height, width = linearised.noisy.shape[-2:]
+        raise ValueError(
+            f"the full spectrum is limited to {FULL_LIMIT:,} pixels, found {d:,} "
+            f"({height}x{width}): ask for leading eigenvectors instead (method='leading')"
+        )
+    jacobian = linearised.matrix().cpu().numpy().astype(np.float64)
+    symmetric = (jacobian + jacobian.T) / 2
+    asymmetry = ratio(np.linalg.norm(jacobian - symmetric), np.linalg.norm(symmetric))
+    eigenvalues, eigenvectors = np.linalg.eigh(symmetric)
+    squares = np.linalg.eigvalsh(jacobian.T @ jacobian)
+    return Spectrum(
+        method="full",
+        eigenvalues=eigenvalues[::-1].copy(),
+        eigenvectors=oriented(eigenvectors.T[::-1]),
+        residuals=np.zeros(d),
+        singular_values=np.sqrt(squares[::-1].clip(min=0)),
+        trace=float(np.trace(jacobian)),
+        trace_se=0.0,
+        asymmetry=asymmetry,
+        asymmetry_se=0.0,
+        effective_rank=float(np.sum(jacobian**2)),
+        products=d,
+    )

@@ -1,0 +1,275 @@
+"""The Jacobian J of a denoiser at one noisy image, as a linear map that is never stored.
+
+    J = df(y) / dy,   (d, d) for images of d = H W pixels.
+
+Products J v come from one of two engines. ``frozen``: a ReLU network whose gates are held at their
+values at y is affine, so that its Jacobian acts on a batch of images at the cost of one forward
+pass, without automatic differentiation. ``autograd``: forward-mode differentiation, for anything
+that is differentiable, at twice the cost. Products J^T u cost one backward pass through a graph
+that is kept, with either engine. ``auto`` takes ``frozen`` where it reproduces ``autograd``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from gahb.randomness import seed_of
+from gahb.spectra.gates import GateMismatch, ImposeGates, RecordGates
+
+Denoiser = Callable[..., Tensor]
+ENGINES = ("auto", "frozen", "autograd")
+_AGREEMENT = 1e3  # how far the engines may be apart, in units of the type's epsilon
+_PIXELS_AT_ONCE = {"cpu": 2**16, "cuda": 2**19}  # of a batch, unless its size is given
+
+
+class LinearisedDenoiser:
+    """The denoiser f(y + v) = f(y) + J v + o(v) around one noisy image y.
+
+    A module is copied (its parameters are shared where their type and device are those of ``y``)
+    and the copy set to evaluation: the module given is never changed. A plain function is
+    used as it is; a module inside it must already be in evaluation mode.
+
+    Args:
+        denoiser: maps (B, 1, H, W) to (B, 1, H, W), each image on its own. It is told the noise
+            level if it has a parameter named ``sigma``.
+        noisy: the image y, (1, H, W), float32 or float64. Its type and device are those of all
+            computations and results.
+        sigma: noise level of y.
+        engine: ``auto``, ``frozen`` or ``autograd``.
+        batch_size: images per pass; by default as many as fit 2^16 pixels (2^19 on a GPU).
+
+    Attributes:
+        noisy: y.
+        denoised: f(y), (1, H, W).
+        engine: ``frozen`` or ``autograd``, the one that is used.
+
+    Raises:
+        ValueError: the image or the denoiser's output has the wrong shape or type, is not finite,
+            the output does not depend differentiably on the input, or ``frozen`` was asked for
+            and does not reproduce ``autograd``.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        noisy: Tensor,
+        sigma: float | None = None,
+        engine: str = "auto",
+        batch_size: int | None = None,
+    ) -> None:
+        if engine not in ENGINES:
+            raise ValueError(f"engine: found {engine!r}, allowed are {', '.join(ENGINES)}")
+        self.noisy = _checked_image(noisy)
+        function = _evaluated(denoiser, self.noisy) if isinstance(denoiser, nn.Module) else denoiser
+        told = {"sigma": sigma} if sigma is not None and _takes_sigma(denoiser) else {}
+        self._function: Callable[[Tensor], Tensor] = lambda images: function(images, **told)
+        pixels = _PIXELS_AT_ONCE.get(noisy.device.type, 2**16)
+        self.batch_size = batch_size or min(256, max(1, pixels // noisy.numel()))
+        self._kept: tuple[Tensor, Tensor] | None = None
+
+        recorder = RecordGates()
+        with recorder:
+            output = self._graph(1)[1]
+        self._gates = recorder.factors
+        self.denoised = output[0].detach()
+        self._offset = torch.zeros_like(self.denoised)
+        self.engine = "autograd"
+        if engine != "autograd":
+            self._adopt_frozen(required=engine == "frozen")
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels d = H W."""
+        return self.noisy.numel()
+
+    def evaluate(self, images: Tensor) -> Tensor:
+        """Denoise N images: (N, 1, H, W) to (N, 1, H, W)."""
+        with _exact(images.device), torch.no_grad():
+            return self._function(images.clone())  # a network may overwrite its input
+
+    def product(self, v: Tensor) -> Tensor:
+        """J v for each of N images v: (N, 1, H, W) to (N, 1, H, W)."""
+        return self._in_batches(self._push if self.engine == "frozen" else self._differentiate, v)
+
+    def transposed_product(self, u: Tensor) -> Tensor:
+        """J^T u for each of N images u: (N, 1, H, W) to (N, 1, H, W)."""
+        return self._in_batches(self._pull, u)
+
+    def matrix(self) -> Tensor:
+        """The whole Jacobian, (d, d): J[i, j] = d f(y)_i / d y_j."""
+        d = self.pixels
+        jacobian = self.noisy.new_empty(d, d)
+        for first in range(0, d, self.batch_size):
+            count = min(self.batch_size, d - first)
+            basis = self.noisy.new_zeros(count, d)
+            basis[torch.arange(count), first + torch.arange(count)] = 1
+            images = basis.view(count, *self.noisy.shape)
+            if self.engine == "frozen":
+                jacobian[:, first : first + count] = self.product(images).flatten(1).T
+            else:  # a backward pass gives a row for less than forward mode asks for a column
+                jacobian[first : first + count] = self.transposed_product(images).flatten(1)
+        return jacobian
+
+    def _in_batches(self, apply: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        if images.ndim != 4 or images.shape[1:] != self.noisy.shape:
+            raise ValueError(
+                f"expected images of shape (N, {', '.join(map(str, self.noisy.shape))}), "
+                f"found {tuple(images.shape)}"
+            )
+        images = images.to(self.noisy)
+        return torch.cat([apply(part) for part in images.split(self.batch_size)])
+
+    def _push(self, v: Tensor) -> Tensor:
+        """J v through the frozen network, less its response to zero."""
+        if not self._offset.any():
+            return self._impose(v)
+        # images far larger than the offset, or the difference would lose digits
+        sizes = v.flatten(1).norm(dim=1).clamp_min(torch.finfo(v.dtype).tiny)
+        scale = (sizes / (1e3 * self._offset.norm())).view(-1, 1, 1, 1)
+        return (self._impose(v / scale) - self._offset) * scale
+
+    def _impose(self, images: Tensor) -> Tensor:
+        gates = ImposeGates(self._gates)
+        with gates:
+            output = self.evaluate(images)
+        if gates.calls != len(self._gates):
+            raise GateMismatch(f"{gates.calls} of {len(self._gates)} rectifiers were called again")
+        return output
+
+    def _differentiate(self, v: Tensor) -> Tensor:
+        """J v by forward-mode differentiation or, where an operation lacks it, by double backward.
+
+        The gradient of <J^T u, v> with respect to u is J v.
+        """
+        y = self.noisy.expand(len(v), *self.noisy.shape)
+        with _exact(v.device):
+            try:
+                tangent: Tensor = torch.func.jvp(self._function, (y.clone(),), (v,))[1]
+                return tangent.detach()
+            except (RuntimeError, NotImplementedError):
+                x, output = self._graph(len(v))
+                u = torch.zeros_like(output, requires_grad=True)
+                (pulled,) = torch.autograd.grad(output, x, u, create_graph=True)
+                return torch.autograd.grad(pulled, u, v)[0]
+
+    def _pull(self, u: Tensor) -> Tensor:
+        """J^T u: one backward pass through the graph kept for batches of this size."""
+        x, output = self._graph(len(u))
+        with _exact(u.device):
+            return torch.autograd.grad(output, x, u, retain_graph=True)[0]
+
+    def _graph(self, count: int) -> tuple[Tensor, Tensor]:
+        """``count`` copies of y and f of them, with the graph between."""
+        if self._kept is None or len(self._kept[0]) != count:
+            self._kept = None  # free the old graph before the new one is made
+            x = self.noisy.expand(count, *self.noisy.shape).clone().requires_grad_()
+            with _exact(x.device), torch.enable_grad():
+                self._kept = x, self._checked_output(x, self._function(x.clone()))
+        return self._kept
+
+    def _checked_output(self, x: Tensor, output: Any) -> Tensor:
+        if not isinstance(output, Tensor):
+            raise ValueError(f"a denoiser returns a tensor, this one {type(output).__name__}")
+        if output.shape != x.shape or output.dtype != x.dtype:
+            raise ValueError(
+                "a denoiser keeps the shape and type of its input: from "
+                f"{tuple(x.shape)} {x.dtype} this one made {tuple(output.shape)} {output.dtype}"
+            )
+        if not output.isfinite().all():
+            raise ValueError("the denoised image is not finite")
+        if not output.requires_grad:
+            raise ValueError(
+                "the denoiser's output does not depend differentiably on its input: it must be "
+                "computed by torch operations, without detach() or no_grad()"
+            )
+        return output
+
+    def _adopt_frozen(self, required: bool) -> None:
+        """Use the frozen engine if it agrees with autograd on random images."""
+        generator = torch.Generator().manual_seed(seed_of(0, "probe of the frozen engine"))
+        probe = torch.randn(2, *self.noisy.shape, generator=generator, dtype=torch.float64)
+        probe = probe.to(self.noisy)
+        expected = self._differentiate(probe)
+        try:
+            self._offset = self._impose(torch.zeros_like(self.noisy[None]))[0]
+            apart = (self._push(probe) - expected).norm() / expected.norm()
+        except Exception as failure:  # the images pushed through are not images of its kind
+            reason = str(failure)
+        else:
+            if apart <= _AGREEMENT * torch.finfo(self.noisy.dtype).eps:
+                self.engine = "frozen"
+                return
+            reason = f"its products differ from automatic differentiation by {apart:.1e}"
+        if required:
+            raise ValueError(
+                f"this denoiser is not linear once its ReLU gates are frozen: {reason}"
+            )
+
+
+def _checked_image(noisy: Tensor) -> Tensor:
+    if noisy.ndim != 3 or noisy.shape[0] != 1:
+        raise ValueError(f"expected one noisy image (1, H, W), found shape {tuple(noisy.shape)}")
+    if noisy.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"expected a float32 or float64 image, found {noisy.dtype}")
+    if not noisy.isfinite().all():
+        raise ValueError("the noisy image is not finite")
+    return noisy.detach().clone()
+
+
+def _takes_sigma(denoiser: Denoiser) -> bool:
+    function = denoiser.forward if isinstance(denoiser, nn.Module) else denoiser
+    try:
+        return "sigma" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # builtins have no signature
+        return False
+
+
+def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
+    """A copy in evaluation mode, on the device of ``like``, whose parameters have its type.
+
+    Buffers of another type than the parameters' keep it: some denoisers compute in float64 within.
+    """
+    module = getattr(module, "_orig_mod", module)  # of torch.compile
+    types = {p.dtype for p in module.parameters() if p.is_floating_point()}
+
+    def converted(tensor: Tensor) -> Tensor:
+        return tensor.detach().to(like.device, like.dtype if tensor.dtype in types else None)
+
+    shared: dict[int, Any] = {
+        id(p): nn.Parameter(converted(p), requires_grad=False) for p in module.parameters()
+    }
+    shared |= {id(buffer): converted(buffer) for buffer in module.buffers()}
+    try:
+        return copy.deepcopy(module, shared).eval()
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"the denoiser cannot be copied ({error}); set it to evaluation mode and pass a plain "
+            "function that calls it"
+        ) from error
+
+
+@contextlib.contextmanager
+def _exact(device: torch.device) -> Iterator[None]:
+    """Full precision and twice differentiable attention, whatever is set outside."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        if device.type == "cuda":
+            cudnn = torch.backends.cudnn
+            stack.enter_context(
+                cudnn.flags(
+                    enabled=cudnn.enabled,
+                    benchmark=cudnn.benchmark,
+                    deterministic=True,
+                    allow_tf32=False,
+                )
+            )
+        yield

@@ -1,0 +1,148 @@
+"""A growing orthonormal basis on which a Jacobian is known in both directions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gahb.spectra.eigen import Array
+from gahb.spectra.jacobian import LinearisedDenoiser
+
+
+class KrylovBasis:
+    """Orthonormal columns Q with J Q, J^T Q and the projection H = Q^T S Q, S = (J + J^T)/2.
+
+    Args:
+        linearised: gives the products; they are made in its type, all else is float64.
+        random: where fresh directions come from.
+
+    Attributes:
+        projection: H, (m, m) for m columns.
+        products: products with J or J^T made so far.
+    """
+
+    def __init__(self, linearised: LinearisedDenoiser, random: np.random.Generator) -> None:
+        self.linearised = linearised
+        self.random = random
+        self.size = 0
+        self.products = 0
+        self.projection: Array = np.empty((0, 0))
+        self._columns, self._images, self._pulled = (self._empty(256) for _ in range(3))
+        self._scale = 0.0  # largest norm of a column of S X so far, at most that of S
+
+    @property
+    def columns(self) -> Array:
+        """Q, (d, m)."""
+        return self._columns[:, : self.size]
+
+    @property
+    def images(self) -> Array:
+        """J Q, (d, m)."""
+        return self._images[:, : self.size]
+
+    @property
+    def pulled(self) -> Array:
+        """J^T Q, (d, m)."""
+        return self._pulled[:, : self.size]
+
+    @property
+    def room(self) -> int:
+        """How many columns are missing to a basis of the whole space."""
+        return self.linearised.pixels - self.size
+
+    def apply(self, block: Array) -> tuple[Array, Array]:
+        """J X and J^T X for the columns of X, (d, b)."""
+        noisy = self.linearised.noisy
+        images = torch.from_numpy(np.ascontiguousarray(block.T)).view(-1, *noisy.shape).to(noisy)
+        self.products += 2 * block.shape[1]
+        forward = self.linearised.product(images)
+        backward = self.linearised.transposed_product(images)
+        return _columns(forward), _columns(backward)
+
+    def append(self, block: Array, products: tuple[Array, Array] | None = None) -> Array:
+        """Add orthonormal columns X, orthogonal to Q; return S X.
+
+        Args:
+            block: X, (d, b).
+            products: J X and J^T X, where they are known already.
+        """
+        forward, backward = self.apply(block) if products is None else products
+        first, last = self.size, self.size + block.shape[1]
+        while last > self._columns.shape[1]:
+            self._grow()
+        self._columns[:, first:last] = block
+        self._images[:, first:last] = forward
+        self._pulled[:, first:last] = backward
+        self.size = last
+        symmetric = (forward + backward) / 2
+        self._scale = max(self._scale, float(np.linalg.norm(symmetric, axis=0).max()))
+        new = self.columns.T @ symmetric
+        corner = (new[first:] + new[first:].T) / 2
+        self.projection = np.block([[self.projection, new[:first]], [new[:first].T, corner]])
+        return symmetric
+
+    def orthogonalised(self, block: Array) -> Array:
+        """The columns less their projection on Q, twice, since once leaves rounding errors."""
+        for _ in range(2):
+            block = block - self.columns @ (self.columns.T @ block)
+        return block
+
+    def continuation(self, block: Array) -> Array:
+        """The directions of X, (d, b), that are new to the basis, made up to b by random ones.
+
+        Returns:
+            Orthonormal columns orthogonal to Q, (d, b), or fewer where the space is exhausted.
+        """
+        width = min(block.shape[1], self.room)
+        if not width:
+            return np.empty((len(block), 0))
+        directions, sizes, _ = np.linalg.svd(self.orthogonalised(block), full_matrices=False)
+        noise = 100 * torch.finfo(self.linearised.noisy.dtype).eps * self._scale
+        kept = directions[:, sizes > noise][:, :width]
+        fresh = self.random.standard_normal((len(block), width - kept.shape[1]))
+        return np.linalg.qr(self.orthogonalised(np.hstack([kept, fresh])))[0]
+
+    def ritz(self, count: int) -> tuple[Array, Array, Array]:
+        """The leading eigenpairs of S as the basis sees it, and their residuals.
+
+        Returns:
+            Values theta (count,), vectors v (d, count), and ||S v - theta v|| (count,).
+        """
+        values, coordinates = np.linalg.eigh(self.projection)
+        values = values[::-1][:count].copy()
+        coordinates = coordinates[:, ::-1][:, :count].copy()
+        vectors = self.columns @ coordinates
+        applied = (self.images @ coordinates + self.pulled @ coordinates) / 2
+        return values, vectors, np.linalg.norm(applied - vectors * values, axis=0)
+
+    def singular_values(self, count: int) -> Array:
+        """Estimates of the leading singular values of J, from J Q and J^T Q together.
+
+        With J Q = Q A + U R and J^T Q = Q A^T + V T, where U and V are orthogonal to Q, J taken
+        from span(Q, V) to span(Q, U) is [[A, T^T], [R, U^T J V]]. Only the block U^T J V is not
+        known; zero in its place makes an error of second order in R and T.
+        """
+        inner = self.columns.T @ self.images
+        lower = _triangle(self.orthogonalised(self.images))
+        right = _triangle(self.orthogonalised(self.pulled)).T
+        corner = np.zeros((lower.shape[0], right.shape[1]))
+        compressed = np.block([[inner, right], [lower, corner]])
+        return np.linalg.svd(compressed, compute_uv=False)[:count]
+
+    def _empty(self, capacity: int) -> Array:
+        return np.empty((self.linearised.pixels, capacity), order="F")
+
+    def _grow(self) -> None:
+        for name in ("_columns", "_images", "_pulled"):
+            old = getattr(self, name)
+            new = self._empty(2 * old.shape[1])
+            new[:, : old.shape[1]] = old
+            setattr(self, name, new)
+
+
+def _triangle(matrix: Array) -> Array:
+    return np.linalg.qr(matrix, mode="reduced")[1]
+
+
+def _columns(images: torch.Tensor) -> Array:
+    return images.flatten(1).cpu().numpy().astype(np.float64).T

@@ -1,0 +1,176 @@
+"""The leading part of the spectrum, without ever forming the Jacobian.
+
+Block Krylov method with full reorthogonalisation: the basis grows by what the symmetric part
+S = (J + J^T)/2 makes of its latest block, and its Rayleigh-Ritz values converge to the leading
+eigenvalues (Golub & Van Loan, Matrix Computations, section 10.3). Small blocks need the fewest
+products (Meyer, Musco & Musco, arXiv 2305.02535), but a block of b columns finds only b of the
+eigenvectors that share an eigenvalue. Random vectors orthogonal to the basis therefore probe what
+it has missed; they also give unbiased estimates of the trace (Hutch++: Meyer, Musco, Musco &
+Woodruff, arXiv 2010.09649) and of the squared norms of J, of S and of the antisymmetric part.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from gahb.randomness import generator
+from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
+from gahb.spectra.jacobian import LinearisedDenoiser
+from gahb.spectra.krylov import KrylovBasis
+
+_CHECK_EVERY = 32  # columns between two looks at the residuals
+_VERIFY_STEPS = 5  # blocks by which the probes are followed
+
+
+def leading_spectrum(
+    linearised: LinearisedDenoiser,
+    count: int,
+    tolerance: float = 1e-3,
+    block: int = 4,
+    probes: int = 16,
+    seed: int = 0,
+    largest_basis: int | None = None,
+) -> Spectrum:
+    """The ``count`` leading eigenpairs of the symmetric part, for images of any size.
+
+    Args:
+        linearised: the denoiser around one noisy image of d pixels.
+        count: k, the number of eigenvalues and eigenvectors.
+        tolerance: largest residual ||S e_k - lambda_k e_k|| accepted, in units of the largest
+            eigenvalue. It bounds the error of the eigenvalues, which is mostly far smaller.
+        block: columns added at a time.
+        probes: random vectors behind the stochastic estimates, at least 2.
+        seed: of the starting block and of the probes.
+        largest_basis: give up at this many columns, by default the larger of 2,000 and 8 k. Memory
+            is 24 d bytes a column.
+
+    Returns:
+        A spectrum with K = k. Trace, asymmetry and effective rank are unbiased estimates (the
+        asymmetry to first order). Singular values come from
+        :meth:`~gahb.spectra.krylov.KrylovBasis.singular_values`: within 1e-2 of the true ones at
+        an asymmetry of 0.5, and closer the more symmetric J is.
+
+    Warns:
+        RuntimeWarning: ``largest_basis`` was reached. The residuals say how far each pair is.
+
+    Raises:
+        ValueError: ``count`` is not between 1 and d.
+    """
+    d = linearised.pixels
+    if not 1 <= count <= d:
+        raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
+    largest = min(d, largest_basis or max(2000, 8 * count))
+    basis = KrylovBasis(linearised, generator(seed, "leading spectrum", count))
+    frontier = basis.continuation(np.zeros((d, min(block, d))))
+    while True:
+        frontier, values = _converge(basis, frontier, count, tolerance, largest)
+        if basis.room <= probes + _VERIFY_STEPS * block:
+            while basis.room:
+                frontier = basis.continuation(basis.append(frontier))
+        estimates, frontier = _probe(basis, probes, block)
+        if not basis.room or basis.size >= largest:
+            break
+        for _ in range(_VERIFY_STEPS):
+            frontier = basis.continuation(basis.append(frontier))
+        later, _, residuals = basis.ritz(count)
+        accepted = tolerance * np.abs(later).max()
+        if max(residuals.max(), np.abs(later - values).max()) <= accepted:
+            break
+    values, vectors, residuals = basis.ritz(count)
+    if residuals.max() > tolerance * np.abs(values).max():
+        warnings.warn(
+            f"{np.count_nonzero(residuals > tolerance * np.abs(values).max())} of {count} "
+            f"eigenvectors have not converged on a basis of {basis.size} columns: the largest "
+            f"residual is {residuals.max():.1e}. Allow a larger basis or ask for fewer.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return Spectrum(
+        method="leading",
+        eigenvalues=values,
+        eigenvectors=oriented(vectors.T),
+        residuals=residuals,
+        singular_values=basis.singular_values(count),
+        trace=estimates.trace,
+        trace_se=estimates.trace_se,
+        asymmetry=estimates.asymmetry,
+        asymmetry_se=estimates.asymmetry_se,
+        effective_rank=estimates.effective_rank,
+        products=basis.products,
+    )
+
+
+def _converge(
+    basis: KrylovBasis, frontier: Array, count: int, tolerance: float, largest: int
+) -> tuple[Array, Array]:
+    """Grow the basis until the leading pairs are accepted or it has ``largest`` columns.
+
+    Returns:
+        The block that comes next, and the eigenvalues (count,).
+    """
+    while True:
+        target = min(largest, max(count, basis.size + _CHECK_EVERY))
+        while basis.size < target:
+            frontier = basis.continuation(basis.append(frontier))
+        values, _, residuals = basis.ritz(count)
+        if basis.size >= largest or residuals.max() <= tolerance * np.abs(values).max():
+            return frontier, values
+
+
+@dataclass(frozen=True)
+class _Estimates:
+    trace: float
+    trace_se: float
+    asymmetry: float
+    asymmetry_se: float
+    effective_rank: float
+
+
+def _probe(basis: KrylovBasis, probes: int, block: int) -> tuple[_Estimates, Array]:
+    """Sample J outside the basis with random vectors, then take them into it.
+
+    For g ~ N(0, I) and g' = (I - Q Q^T) g,
+        tr J     = tr(Q^T J Q) + E <g', J g'>,
+        ||M||_F^2 = ||M Q||_F^2 + E ||M g'||^2   for M = S and M = (J - J^T)/2.
+
+    Returns:
+        The estimates, exact if the basis is complete; and the block that follows the probes.
+    """
+    forward, backward = basis.images, basis.pulled
+    trace = float(np.trace(basis.projection))
+    symmetric = float(np.sum((forward + backward) ** 2)) / 4
+    antisymmetric = float(np.sum((forward - backward) ** 2)) / 4
+    if not basis.room:
+        asymmetry = ratio(antisymmetric**0.5, symmetric**0.5)
+        return _Estimates(trace, 0.0, asymmetry, 0.0, symmetric + antisymmetric), np.empty((0, 0))
+
+    outside = basis.orthogonalised(basis.random.standard_normal((len(forward), probes)))
+    forward, backward = basis.apply(outside)
+    traces = np.sum(outside * forward, axis=0)
+    symmetrics = np.sum((forward + backward) ** 2, axis=0) / 4
+    antisymmetrics = np.sum((forward - backward) ** 2, axis=0) / 4
+    symmetric += symmetrics.mean()
+    antisymmetric += antisymmetrics.mean()
+    asymmetry = ratio(antisymmetric**0.5, symmetric**0.5)
+    # the ratio to first order in the deviations of both squared norms
+    deviations = antisymmetrics / max(antisymmetric, 1e-300) - symmetrics / max(symmetric, 1e-300)
+    estimates = _Estimates(
+        trace=trace + float(traces.mean()),
+        trace_se=_standard_error(traces),
+        asymmetry=asymmetry,
+        asymmetry_se=asymmetry / 2 * _standard_error(deviations),
+        effective_rank=symmetric + antisymmetric,
+    )
+
+    columns, triangle = np.linalg.qr(outside)
+    inverse = np.linalg.inv(triangle)
+    applied = basis.append(columns, (forward @ inverse, backward @ inverse))
+    ascending = np.linalg.eigh(columns.T @ applied)[1]
+    return estimates, basis.continuation(applied @ ascending[:, ::-1][:, :block])
+
+
+def _standard_error(samples: Array) -> float:
+    return float(samples.std(ddof=1) / len(samples) ** 0.5)

@@ -1,0 +1,80 @@
+"""The phase: spectra of one denoiser on some images at some noise levels, to one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gahb.artifacts import Spec, provenance
+from gahb.randomness import image_noise
+from gahb.spectra.analysis import Analysis, analyse
+from gahb.spectra.jacobian import Denoiser
+from gahb.spectra.store import write_spectra
+
+
+def compute_spectra(
+    denoiser: Denoiser,
+    clean: NDArray[np.float32],
+    image_index: Sequence[int] | NDArray[np.integer],
+    spec: Spec,
+    output: Path | str,
+    inputs: Mapping[str, str],
+    device: str | torch.device = "cpu",
+    report: Callable[[str], None] = partial(print, flush=True),
+) -> None:
+    """Analyse a denoiser at every image and noise level, and write the spectra file.
+
+    Args:
+        denoiser: f, the common interface; see :func:`gahb.spectra.analysis.analyse`.
+        clean: (I, 1, H, H) float32 images.
+        image_index: (I,) indices of the images in their dataset; they also name the noise draws.
+        spec: what the file is made from. ``spec["spectra"]`` holds ``sigmas``, ``method`` (full or
+            leading), ``eigenvectors`` (how many are kept), ``seed`` and ``threads``.
+        output: file to write.
+        inputs: SHA-256 digests of the files that the denoiser and the images come from.
+        device: where the products are made.
+        report: called with one line of progress per image and noise level.
+
+    Raises:
+        ValueError: the images are not square, not as many as their indices, or the method does
+            not suit their size.
+    """
+    if clean.ndim != 4 or clean.shape[1] != 1 or clean.shape[2] != clean.shape[3]:
+        raise ValueError(f"expected square images (I, 1, H, H), found {clean.shape}")
+    if len(clean) != len(image_index):
+        raise ValueError(f"found {len(clean)} images and {len(image_index)} indices")
+    settings: dict[str, Any] = spec["spectra"]
+    torch.set_num_threads(settings["threads"])
+    analyses: list[list[Analysis]] = []
+    total = len(clean) * len(settings["sigmas"])
+    for image, index in zip(clean, image_index, strict=True):
+        of_image = []
+        for level, sigma in enumerate(settings["sigmas"]):
+            start = time.perf_counter()
+            z = image_noise(settings["seed"], int(index), level, 0, clean.shape[-1])
+            found = analyse(
+                denoiser,
+                torch.from_numpy(image),
+                torch.from_numpy(image + np.float32(sigma) * z).to(device),
+                sigma,
+                method=settings["method"],
+                eigenvectors=settings["eigenvectors"],
+                seed=settings["seed"],
+            )
+            of_image.append(found)
+            report(
+                f"spectrum {len(analyses) * len(settings['sigmas']) + len(of_image)}/{total}: "
+                f"image {index}, sigma {sigma:g}, {found.method}, {found.engine}: "
+                f"trace {found.trace:.1f}, asymmetry {found.asymmetry:.3f}, "
+                f"residual of homogeneity {found.homogeneity_residual:.1e} "
+                f"({time.perf_counter() - start:.1f} s)"
+            )
+        analyses.append(of_image)
+    write_spectra(output, analyses, image_index, settings["sigmas"], provenance(spec, dict(inputs)))

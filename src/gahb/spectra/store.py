@@ -1,0 +1,219 @@
+"""Spectra in HDF5: one file per denoiser, for some images at some noise levels.
+
+:data:`SCHEMA` is the format: the README's table is made from it, the writer and reader follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gahb.artifacts import ArtifactError, Spec, create_hdf5, open_hdf5, read_attribute
+from gahb.spectra.analysis import PERTURBATION, Analysis
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dataset of the file.
+
+    Attributes:
+        dims: lengths of its axes: I images, S noise levels, K eigenvalues (all d = H W for the
+            full method, k for the leading one), k eigenvectors, H and W pixels, or 1.
+        dtype: numpy name of its type.
+        units: of its numbers; ``1`` for pure numbers.
+        description: one sentence.
+    """
+
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    description: str
+
+
+_INTENSITY = "intensity, 0 to 1"
+_IMAGE = ("1", "H", "W")
+_PERTURBED = (
+    "||f(y+v) - f(y)|| / ||v|| for one random perturbation v of norm "
+    f"{PERTURBATION:g} sigma sqrt(d) in "
+)
+
+SCHEMA: Mapping[str, Field] = {
+    "image_index": Field(("I",), "int64", "1", "index of each image in its dataset"),
+    "sigma": Field(("S",), "float64", _INTENSITY, "noise level: standard deviation per pixel"),
+    "clean": Field(("I", *_IMAGE), "float32", _INTENSITY, "clean image x"),
+    "noisy": Field(("I", "S", *_IMAGE), "float32", _INTENSITY, "noisy image y = x + sigma z"),
+    "denoised": Field(("I", "S", *_IMAGE), "float32", _INTENSITY, "denoised image f(y)"),
+    "eigenvalues": Field(
+        ("I", "S", "K"),
+        "float64",
+        "1",
+        "eigenvalues lambda_k, descending, of the symmetric part of the Jacobian J of f at y",
+    ),
+    "eigenvectors": Field(
+        ("I", "S", "k", "H", "W"),
+        "float32",
+        "1",
+        "leading eigenvectors e_k of the symmetric part, of unit norm; the entry of largest "
+        "magnitude is positive",
+    ),
+    "eigenvalue_residuals": Field(
+        ("I", "S", "K"),
+        "float64",
+        "1",
+        "||S e_k - lambda_k e_k|| of the symmetric part S, a bound on the error of lambda_k; "
+        "0 where the method is exact",
+    ),
+    "singular_values": Field(
+        ("I", "S", "K"),
+        "float64",
+        "1",
+        "singular values of J, descending; for the leading method estimates, less exact than the "
+        "eigenvalues",
+    ),
+    "clean_coefficients": Field(("I", "S", "K"), "float64", _INTENSITY, "<x, e_k>"),
+    "noisy_coefficients": Field(("I", "S", "K"), "float64", _INTENSITY, "<y, e_k>"),
+    "asymmetry": Field(("I", "S"), "float64", "1", "||J - J^T|| / ||J + J^T||, Frobenius norms"),
+    "asymmetry_se": Field(
+        ("I", "S"), "float64", "1", "standard error of the asymmetry; 0 when exact"
+    ),
+    "homogeneity_residual": Field(
+        ("I", "S"),
+        "float64",
+        "1",
+        "||f(y) - J y|| / ||f(y)||: at float precision for a bias-free network",
+    ),
+    "trace": Field(("I", "S"), "float64", "1", "trace of J"),
+    "trace_se": Field(("I", "S"), "float64", "1", "standard error of the trace; 0 when exact"),
+    "effective_rank": Field(
+        ("I", "S"),
+        "float64",
+        "1",
+        "||J||^2, the sum of the squared singular values: the number of dimensions' worth of "
+        "white noise that pass",
+    ),
+    "leading_response": Field(
+        ("I", "S"),
+        "float64",
+        "1",
+        _PERTURBED + "the span of the r leading eigenvectors, r being the effective rank rounded "
+        "up, at most d/2 and k",
+    ),
+    "null_response": Field(
+        ("I", "S"),
+        "float64",
+        "1",
+        _PERTURBED + "the span of the r eigenvectors with the eigenvalues of smallest magnitude "
+        "(full method) or orthogonal to the k leading eigenvectors (leading method)",
+    ),
+}
+
+
+def schema_table() -> str:
+    """:data:`SCHEMA` as the Markdown table of the README."""
+    rows = [
+        f"| `{name}` | ({', '.join(field.dims)}) | {field.dtype} | {field.units} "
+        f"| {field.description.replace('|', chr(92) + '|')} |"
+        for name, field in SCHEMA.items()
+    ]
+    heading = ["| dataset | dims | type | units | content |", "|---|---|---|---|---|"]
+    return "\n".join(heading + rows)
+
+
+def write_spectra(
+    path: Path | str,
+    analyses: Sequence[Sequence[Analysis]],
+    image_index: ArrayLike,
+    sigmas: ArrayLike,
+    made_from: Mapping[str, Any],
+) -> None:
+    """Write the file, atomically, with a checksum on every dataset.
+
+    Args:
+        path: file to write.
+        analyses: one per image (outer) and noise level (inner), of equal shapes.
+        image_index: (I,) indices of the images in their dataset.
+        sigmas: (S,) noise levels.
+        made_from: from :func:`gahb.artifacts.provenance`.
+
+    Raises:
+        ValueError: the analyses do not fit together.
+    """
+    columns: dict[str, Any] = {"image_index": image_index, "sigma": sigmas}
+    columns["clean"] = [of_image[0].clean for of_image in analyses]
+    for name in SCHEMA:
+        if name not in columns:
+            columns[name] = [[getattr(one, name) for one in of_image] for of_image in analyses]
+    arrays = {name: np.asarray(columns[name], field.dtype) for name, field in SCHEMA.items()}
+    problem = _misshapen({name: array.shape for name, array in arrays.items()})
+    if problem:
+        raise ValueError(f"spectra that do not fit together: {problem}")
+    with create_hdf5(path, made_from) as file:
+        for name, field in SCHEMA.items():
+            array = arrays[name]
+            leading = sum(dim in ("I", "S") for dim in field.dims[:-1])
+            dataset = file.create_dataset(
+                name,
+                data=array,
+                chunks=(1,) * leading + array.shape[leading:],  # one image at one level
+                fletcher32=True,
+                track_times=False,
+            )
+            dataset.attrs["units"] = field.units
+            dataset.attrs["description"] = field.description
+
+
+def read_spectra(
+    path: Path | str, expected_spec: Spec | None = None
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read and verify a whole file.
+
+    Args:
+        path: file written by :func:`write_spectra`.
+        expected_spec: refuse a file made from another spec.
+
+    Returns:
+        The datasets of :data:`SCHEMA` by name, and the provenance (``spec``, ``inputs``,
+        ``versions``).
+
+    Raises:
+        ArtifactError: the file is missing, damaged, made from another spec, or a dataset is
+            missing or has the wrong type or shape.
+    """
+    try:
+        with open_hdf5(path, expected_spec) as file:
+            missing = [name for name in SCHEMA if name not in file]
+            if missing:
+                raise ArtifactError(f"{path} lacks the datasets {', '.join(missing)}")
+            arrays: dict[str, NDArray[Any]] = {name: file[name][()] for name in SCHEMA}
+            made_from = {key: read_attribute(file, key) for key in ("spec", "inputs", "versions")}
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py makes of damage
+        raise ArtifactError(f"{path} is damaged: {error}") from error
+    for name, field in SCHEMA.items():
+        if arrays[name].dtype != field.dtype:
+            raise ArtifactError(
+                f"{path}: {name} has type {arrays[name].dtype}, expected {field.dtype}"
+            )
+    problem = _misshapen({name: array.shape for name, array in arrays.items()})
+    if problem:
+        raise ArtifactError(f"{path}: {problem}")
+    return arrays, made_from
+
+
+def _misshapen(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """The first dataset whose shape contradicts its dims or the lengths found before it."""
+    lengths = {"1": 1}
+    for name, field in SCHEMA.items():
+        shape = shapes[name]
+        agrees = len(shape) == len(field.dims) and all(
+            lengths.setdefault(dim, length) == length
+            for dim, length in zip(field.dims, shape, strict=True)
+        )
+        if not agrees:
+            expected = ", ".join(f"{dim}={lengths.get(dim, '?')}" for dim in field.dims)
+            return f"{name} has shape {shape}, expected ({expected})"
+    return None
