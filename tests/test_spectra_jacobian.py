@@ -66,10 +66,10 @@ class Functional(nn.Module):
         self.last = nn.Conv2d(5, 1, 3, padding=1, bias=False)
 
     def forward(self, y: Tensor) -> Tensor:
+        functional.leaky_relu_(y, 0.5)
         x = functional.relu(self.first(y))
         x = x + functional.leaky_relu(self.middle(x), 0.3, True)
-        functional.relu_(x)
-        return y.relu_() - self.last(self.middle(x).relu())
+        return y - self.last(self.middle(x.relu_()).relu())
 
 
 class Tanh(nn.Module):
@@ -336,5 +336,3 @@ def test_wrong_engine_and_wrong_directions_are_named():
     linearised = LinearisedDenoiser(lambda x: x, noisy_image(4))
     with pytest.raises(ValueError, match=r"shape \(N, 1, 4, 4\), found \(1, 4, 4\)"):
         linearised.product(noisy_image(4))
-
-

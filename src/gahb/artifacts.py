@@ -79,7 +79,7 @@ def _version(package: str) -> str:
 
 
 def _digest_record(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(record).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _check_record(path: Path | str, record: Any, needed: Iterable[str]) -> None:
@@ -210,7 +210,7 @@ def read_attribute(file: h5py.File, key: str) -> Any:
     """A JSON attribute written by :func:`write_attribute`."""
     try:
         return json.loads(file.attrs[key])
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{file.filename} holds no readable attribute {key!r}: it was not written by gahb or is damaged"
         ) from error

@@ -25,8 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run(options)
     except (ArtifactError, ParamsError, ValueError, OSError) as error:
         sys.exit(f"gahb {options.verb}: error: {error}")
+    except LookupError as error:
+        sys.exit(
+            f"gahb {options.verb}: error: the spec lacks, or names, what is not there: {error}"
+        )
     except ArithmeticError as error:
-        sys.exit(f"gahb {options.verb}: {error}")
+        sys.exit(f"gahb {options.verb}: error: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:

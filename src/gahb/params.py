@@ -8,13 +8,14 @@ filled in: it is what Snakemake watches, what is written into the artifact, and 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 Params = dict[str, Any]
@@ -59,15 +60,18 @@ def _read_yaml(path: Path) -> Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error and 1e-3 is a number."""
+    """YAML in which 1e-3 is a number, and a key given twice or that is not text is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"found the key {twice.pop()!r} twice", node.start_mark
-            )
+        for key in keys:
+            if not isinstance(key, str):
+                problem = f"found the key {key!r}, allowed is text (put it in quotes)"
+            elif keys.count(key) > 1:
+                problem = f"found the key {key!r} twice"
+            else:
+                continue
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -95,9 +99,26 @@ def overlay(base: Params, changes: Params) -> Params:
 # Validation
 
 
+def _is_integer(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON Schema takes 1e3 for an integer and .nan for a number; a count or a noise level is neither.
+_Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
+
+
 def validate(params: Params, schema: Path | str) -> Params:
     """Check ``params`` against the schema file and for consistency; return it unchanged."""
-    validator = Draft202012Validator(_read_yaml(Path(schema)))
+    validator = _Validator(_read_yaml(Path(schema)))
     problems = [
         _explain(leaf) for error in validator.iter_errors(params) for leaf in _leaves(error)
     ]
@@ -120,7 +141,7 @@ def _explain(error: ValidationError) -> str:
     key = ".".join(map(str, error.absolute_path)) or "(top level)"
     found, allowed = error.instance, error.validator_value
     if error.validator in ("additionalProperties", "unevaluatedProperties"):
-        known = sorted(error.schema.get("properties", {}))
+        known = sorted(_known_keys(error.schema, found))
         return f"{key}: {error.message.rstrip('.')}; known keys here are {', '.join(known)}"
     if error.validator == "required":
         return f"{key}: {error.message}"
@@ -137,7 +158,16 @@ def _explain(error: ValidationError) -> str:
         "uniqueItems": "entries that all differ",
     }.get(error.validator, f"{error.validator} {{}}")
     shown = ", ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
-    return f"{key}: found {json.dumps(found)}, allowed is {rule.format(shown)}"
+    return f"{key}: found {json.dumps(found, default=str)}, allowed is {rule.format(shown)}"
+
+
+def _known_keys(schema: Params, found: Params) -> Iterator[str]:
+    """Keys of a mapping, with those that depend on the kind of image class or network it is."""
+    yield from schema.get("properties", {})
+    for part in schema.get("allOf", ()):
+        kind = part["if"]["properties"].items()
+        if all(found.get(key) == rule["const"] for key, rule in kind):
+            yield from part["then"]["properties"]
 
 
 def _inconsistencies(params: Params) -> Iterator[str]:
@@ -205,9 +235,10 @@ def _spectra_inconsistencies(params: Params) -> Iterator[str]:
     for experiment, chosen in spectra["networks"].items():
         key = f"spectra.networks.{experiment}"
         yield from _missing_networks(params, key, experiment, chosen["set_sizes"], chosen["splits"])
-        if experiment not in params["experiments"]:
+        image_class = params["experiments"].get(experiment, {}).get("image_class")
+        if image_class not in params["image_classes"]:
             continue
-        dataset = dataset_spec(params, params["experiments"][experiment]["image_class"])
+        dataset = dataset_spec(params, image_class)
         pixels = dataset["size"] ** 2
         if spectra["method"] == "full" and pixels > 6400:
             yield (

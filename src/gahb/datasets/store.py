@@ -45,9 +45,19 @@ _NOT_PARAMETERS = {"class", "images", "test_images"}  # of the dataset, not of t
 
 
 def image_class(spec: Spec) -> ImageClass:
-    """The image class of a dataset spec, as in params.yaml with all defaults filled in."""
+    """The image class of a dataset spec, as in params.yaml with all defaults filled in.
+
+    Raises:
+        ValueError: there is no such class, or its parameters are not the ones given.
+    """
+    kind = spec["class"]
+    if kind not in IMAGE_CLASSES:
+        raise ValueError(f"there is no image class {kind!r}; there are {', '.join(IMAGE_CLASSES)}")
     parameters = {key: value for key, value in spec.items() if key not in _NOT_PARAMETERS}
-    drawn: ImageClass = IMAGE_CLASSES[spec["class"]](**parameters)
+    try:
+        drawn: ImageClass = IMAGE_CLASSES[kind](**parameters)
+    except TypeError as error:
+        raise ValueError(f"image class {kind!r}: {error}") from error
     return drawn
 
 

@@ -89,7 +89,8 @@ class UNet(nn.Module):
 
     Args:
         blocks: number of poolings; height and width must be multiples of ``2**blocks``. Receptive
-            fields are 18, 44, 92 and 188 pixels for 1 to 4 blocks.
+            fields are 18, 44, 92 and 188 pixels for 1 to 4 blocks; from 3 blocks on it depends on
+            how the poolings fall around a pixel, and some see 100 and 204.
         channels: channels of the first block (64 in the paper).
     """
 

@@ -141,14 +141,20 @@ class Trainer:
         Raises:
             DivergenceError: naming the first such update.
         """
-        relative = self.log[since : self.update, 2].cpu()
-        bad = torch.nonzero(~(relative < DIVERGED))
+        training = self.training
+        rows = self.log[since : self.update].cpu()
+        relative, psnr = rows[:, 2], rows[:, 3:]
+        updates = torch.arange(since + 1, self.update + 1)
+        monitored = (updates % training["monitor_every"] == 0) | (updates == training["updates"])
+        undefined = monitored & ~(psnr > -torch.inf).all(dim=1)
+        bad = torch.nonzero(~(relative < DIVERGED) | undefined)
         if len(bad):
             first = int(bad[0])
             raise DivergenceError(
-                f"training diverged at update {since + first} of {self.training['updates']}: the "
+                f"training diverged at update {since + first + 1} of {training['updates']}: the "
                 f"error of the noise estimate was {float(relative[first]):.3g} times the noise "
-                f"energy, at learning rate {learning_rate(self.training, since + first):.3g}. "
+                f"energy{', the PSNR undefined' if undefined[first] else ''}, at learning rate "
+                f"{learning_rate(training, since + first):.3g}. "
                 "Lower training.learning_rate or raise training.warmup."
             )
 

@@ -1,4 +1,8 @@
-"""Peak signal-to-noise ratios, in dB with peak 1, in both aggregations and with standard errors."""
+"""Peak signal-to-noise ratios, in dB with peak 1, in both aggregations and with standard errors.
+
+An error of exactly 0, which the optimum for a training set reaches on it, is an infinite PSNR with an
+undefined (nan) standard error.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,13 @@ def psnr_of_mean_mse(errors: Float64, axis: int = -1) -> tuple[Float64, Float64]
         errors: mean squared error of each draw; draws are along ``axis``.
     """
     mean = errors.mean(axis)
-    relative = errors.std(axis, ddof=1) / mean / np.sqrt(errors.shape[axis])
-    return -10 * np.log10(mean), DB * relative
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = errors.std(axis, ddof=1) / mean / np.sqrt(errors.shape[axis])
+        return -10 * np.log10(mean), DB * relative
 
 
 def mean_psnr(errors: Float64, axis: int = -1) -> tuple[Float64, Float64]:
     """Mean over draws of each one's PSNR, and its standard error: what the published code plots."""
-    psnr = -10 * np.log10(errors)
-    return psnr.mean(axis), psnr.std(axis, ddof=1) / np.sqrt(errors.shape[axis])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        psnr = -10 * np.log10(errors)
+        return psnr.mean(axis), psnr.std(axis, ddof=1) / np.sqrt(errors.shape[axis])

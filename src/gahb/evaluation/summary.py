@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gahb.artifacts import Spec, digest_file, provenance, read_sidecar, read_table, write_table
+from gahb.artifacts import (
+    ArtifactError,
+    Spec,
+    digest_file,
+    provenance,
+    read_sidecar,
+    read_table,
+    write_table,
+)
 from gahb.evaluation.psnr import DB, psnr_of_mean_mse
 from gahb.evaluation.tables import read_draws
 
@@ -50,21 +58,31 @@ def summarise(spec: Spec, tables: list[Path], comparisons: list[Path], output: P
     """
     agreement = {}
     for path in comparisons:
-        first = read_sidecar(path)["spec"]["first"]
-        levels = read_table(path)
-        errors = read_draws(path)["test"]
-        average = np.full(len(levels), 1 / len(levels))
+        made_from = _spec_of(path, "first")
+        first = made_from["first"]
+        errors = read_draws(path, made_from)["test"]
+        average = np.full(len(errors), 1 / len(errors))
         agreement[first["experiment"], first["set_size"]] = linear_statistic(errors, average)
     rows = [_row(path, spec["slope_window"], agreement) for path in tables]
     inputs = {path.as_posix(): digest_file(path) for path in [*tables, *comparisons]}
     write_table(output, pd.DataFrame(rows), provenance(spec, inputs))
 
 
+def _spec_of(path: Path, kind: str) -> Spec:
+    """What a table was made from: of a network, or of a pair whose ``first`` is one."""
+    spec: Spec = read_sidecar(path)["spec"]
+    if kind not in spec:
+        wanted = {"network": "the evaluation of a network", "first": "a comparison of networks"}
+        raise ArtifactError(f"{path} is not {wanted[kind]}: it was made from {', '.join(spec)}")
+    return spec
+
+
 def _row(
     path: Path, window: list[float], agreement: dict[tuple[str, int], tuple[float, float]]
 ) -> dict[str, Any]:
-    network = read_sidecar(path)["spec"]["network"]
-    table, errors = read_table(path), read_draws(path)
+    made_from = _spec_of(path, "network")
+    network = made_from["network"]
+    table, errors = read_table(path), read_draws(path, made_from)
     test = table[table.evaluated_on == "test"]
     own = table[table.evaluated_on == "own"]
     gaps = own.psnr_of_mean_mse.to_numpy() - test.psnr_of_mean_mse.to_numpy()

@@ -152,7 +152,8 @@ class LinearisedDenoiser:
         y = self.noisy.expand(len(v), *self.noisy.shape)
         with _exact(v.device):
             try:
-                tangent: Tensor = torch.func.jvp(self._function, (y.clone(),), (v,))[1]
+                # copies, since an operation in place overwrites input and tangent alike
+                tangent: Tensor = torch.func.jvp(self._function, (y.clone(),), (v.clone(),))[1]
                 return tangent.detach()
             except (RuntimeError, NotImplementedError):
                 x, output = self._graph(len(v))

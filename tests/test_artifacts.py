@@ -1,0 +1,431 @@
+"""Files are written whole or not at all, say what made them, and are refused when damaged or stale."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from gahb import artifacts
+from gahb.artifacts import (
+    ArtifactError,
+    atomic,
+    canonical_json,
+    check_input,
+    check_spec,
+    create_hdf5,
+    digest_arrays,
+    digest_file,
+    open_hdf5,
+    provenance,
+    read_attribute,
+    read_sidecar,
+    read_table,
+    read_tensors,
+    sidecar_of,
+    write_table,
+    write_tensors,
+    write_text,
+)
+
+SPEC = {"training": {"updates": 1500, "seed": 0}, "set_size": 10}
+MADE_FROM = provenance(SPEC, {"dataset": "ab" * 32})
+TENSORS = {"weight": torch.arange(12.0).reshape(3, 4), "gain": torch.ones(2), "n": torch.tensor(3)}
+TABLE = pd.DataFrame({"sigma": [0.1, 1 / 3], "psnr": [20.0, 9.5], "where": ["own", "test"]})
+IMAGES = np.random.default_rng(0).random((40, 1, 4, 4), dtype=np.float32)
+INDEX = np.arange(7)
+
+
+def write_hdf5(path: Path) -> Path:
+    with create_hdf5(path, MADE_FROM) as file:
+        file.create_dataset("images", data=IMAGES, chunks=(16, 1, 4, 4), fletcher32=True)
+        file.create_dataset("index", data=INDEX, chunks=INDEX.shape, fletcher32=True)
+    return path
+
+
+def write_weights(path: Path) -> Path:
+    write_tensors(path, TENSORS, MADE_FROM)
+    return path
+
+
+def write_csv(path: Path) -> Path:
+    write_table(path, TABLE, MADE_FROM)
+    return path
+
+
+def content_of_hdf5(path: Path) -> tuple:
+    with open_hdf5(path) as file:
+        attributes = [canonical_json(read_attribute(file, key)) for key in MADE_FROM]
+        return attributes, file["images"][:].tolist(), file["index"][:].tolist()
+
+
+# ---------------------------------------------------------------------------------------------
+# Atomic writes
+
+
+def failing_writers() -> dict[str, Callable[[Path], None]]:
+    class Unwritable:
+        def detach(self) -> torch.Tensor:
+            raise RuntimeError("interrupted")
+
+    def hdf5(path: Path) -> None:
+        with create_hdf5(path, MADE_FROM) as file:
+            file.create_dataset("images", data=IMAGES)
+            raise RuntimeError("interrupted")
+
+    def interrupted(path: Path) -> None:
+        with atomic(path) as partial:
+            partial.write_text("half of")
+            raise KeyboardInterrupt("interrupted")
+
+    def never_written(path: Path) -> None:
+        with atomic(path):
+            pass  # nothing was written, so there is nothing to rename
+
+    return {
+        "hdf5": hdf5,
+        "tensors": lambda path: write_tensors(path, {"w": Unwritable()}, MADE_FROM),
+        "metadata": lambda path: write_tensors(path, TENSORS, {"spec": float("nan")}),
+        "attribute": lambda path: create_hdf5(path, {"spec": {1, 2}}).__enter__(),
+        "interrupted": interrupted,
+        "never_written": never_written,
+    }
+
+
+@pytest.mark.parametrize("kind", failing_writers())
+def test_failed_write_leaves_the_previous_file(tmp_path: Path, kind: str):
+    path = tmp_path / "results" / "artifact"
+    with pytest.raises((RuntimeError, KeyboardInterrupt, ValueError, TypeError, OSError)):
+        failing_writers()[kind](path)
+    assert not list(tmp_path.rglob("*.*"))
+    assert not path.exists()
+
+    write_text(path, "before")
+    with pytest.raises((RuntimeError, KeyboardInterrupt, ValueError, TypeError, OSError)):
+        failing_writers()[kind](path)
+    assert path.read_text() == "before"
+    assert [file.name for file in path.parent.iterdir()] == ["artifact"]
+
+
+def test_final_name_appears_only_when_complete(tmp_path: Path):
+    path = tmp_path / "artifact.txt"
+    with atomic(path) as partial:
+        partial.write_text("half")
+        assert not path.exists()
+        assert partial.parent == path.parent  # a rename across file systems is not atomic
+        partial.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_flushed_to_disk_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    events = []
+    monkeypatch.setattr(artifacts.os, "fsync", lambda _: events.append("flush"))
+    replace = artifacts.os.replace
+    monkeypatch.setattr(
+        artifacts.os, "replace", lambda *paths: (events.append("rename"), replace(*paths))
+    )
+    write_text(tmp_path / "a", "text")
+    assert events == ["flush", "rename", "flush"]  # the file, its new name, the folder
+
+
+def test_a_leftover_of_a_killed_write_is_no_obstacle(tmp_path: Path):
+    path = tmp_path / "data.h5"
+    with atomic(path) as partial:
+        partial.write_text("x")
+    partial.write_bytes(b"rubbish of a killed process")
+    write_hdf5(path)
+    assert content_of_hdf5(path)[2] == INDEX.tolist()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# ---------------------------------------------------------------------------------------------
+# Provenance and specs
+
+
+def test_provenance_says_what_from_and_with_what():
+    assert MADE_FROM["spec"] == SPEC
+    assert MADE_FROM["inputs"] == {"dataset": "ab" * 32}
+    assert MADE_FROM["versions"]["torch"] == torch.__version__
+    assert MADE_FROM["versions"]["numpy"] == np.__version__
+    assert set(MADE_FROM["versions"]) >= {"python", "gahb", "h5py", "pandas"}
+    assert all(version != "absent" for version in MADE_FROM["versions"].values())
+
+
+def test_check_spec_names_every_key_that_differs():
+    found = {"a": 1, "training": {"updates": 1500, "seed": 0, "old": True}, "sizes": [1, 2]}
+    asked = {"a": 1, "training": {"updates": 3000, "seed": 0, "new": "x"}, "sizes": [1, 3]}
+    with pytest.raises(ArtifactError) as refused:
+        check_spec("results/model.safetensors", found, asked)
+    message = str(refused.value)
+    assert "results/model.safetensors" in message
+    assert "training.updates: the file has 1500, params.yaml asks for 3000" in message
+    assert "training.old: the file has true, params.yaml asks for nothing" in message
+    assert 'training.new: the file has nothing, params.yaml asks for "x"' in message
+    assert "sizes: the file has [1,2], params.yaml asks for [1,3]" in message
+    assert not re.search(r"\ba:|seed", message)
+    check_spec("same", found, dict(reversed(found.items())))
+    check_spec("anything goes", found, None)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40)
+@given(found=st.dictionaries(st.text(max_size=2), JSON), asked=st.dictionaries(st.text(), JSON))
+def test_check_spec_refuses_exactly_what_differs(found: dict, asked: dict):
+    check_spec("file", found, json.loads(json.dumps(found)))
+    if canonical_json(found) != canonical_json(asked):
+        with pytest.raises(ArtifactError, match="the file has"):
+            check_spec("file", found, asked)
+
+
+def test_check_input_names_both_digests():
+    check_input("model", {"dataset": "aaaa"}, "dataset", "aaaa")
+    with pytest.raises(ArtifactError, match=r"model was made from another dataset.*aaaa.*bbbb"):
+        check_input("model", {"dataset": "aaaa"}, "dataset", "bbbb")
+    with pytest.raises(ArtifactError, match="nothing"):
+        check_input("model", {}, "dataset", "bbbb")
+
+
+def test_canonical_json_is_one_text_per_value():
+    assert canonical_json({"b": [1, 2.5], "a": "é"}) == '{"a":"\\u00e9","b":[1,2.5]}'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json({"a": float("nan")})
+
+
+def test_digest_of_arrays_covers_names_types_shapes_and_values():
+    base = {"a": np.arange(6, dtype=np.float32), "b": np.zeros((0, 3))}
+    same = digest_arrays(dict(reversed(base.items())))
+    assert digest_arrays(base) == same
+    assert digest_arrays(base | {"a": base["a"][::2].repeat(2)[:6]}) != same
+    for other in (
+        {"c": base["a"], "b": base["b"]},
+        base | {"a": base["a"].astype(np.float64)},
+        base | {"a": base["a"].reshape(2, 3)},
+        base | {"b": np.zeros((3, 0))},
+    ):
+        assert digest_arrays(other) != same
+    transposed = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    assert digest_arrays({"a": transposed}) == digest_arrays({"a": transposed.copy(order="C")})
+
+
+# ---------------------------------------------------------------------------------------------
+# Round trips and bytes
+
+
+def test_hdf5_round_trip(tmp_path: Path):
+    path = write_hdf5(tmp_path / "a.h5")
+    with open_hdf5(path, SPEC) as file:
+        assert {key: read_attribute(file, key) for key in MADE_FROM} == MADE_FROM
+        np.testing.assert_array_equal(file["images"][:], IMAGES)
+    with (
+        pytest.raises(ArtifactError, match=r"a\.h5 was made from other settings"),
+        open_hdf5(path, SPEC | {"set_size": 100}),
+    ):
+        pass
+
+
+def test_tensors_round_trip(tmp_path: Path):
+    path = write_weights(tmp_path / "a.safetensors")
+    tensors, header = read_tensors(path, SPEC)
+    assert tensors.keys() == TENSORS.keys()
+    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+    assert {key: header[key] for key in MADE_FROM} == MADE_FROM
+    with pytest.raises(ArtifactError, match=r"a\.safetensors was made from.*\n.*set_size"):
+        read_tensors(path, SPEC | {"set_size": 100})
+
+
+def test_tensors_in_any_memory_layout(tmp_path: Path):
+    image = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last).requires_grad_()
+    write_tensors(tmp_path / "a", {"image": image, "turned": image.mT}, MADE_FROM)
+    read = read_tensors(tmp_path / "a")[0]
+    assert torch.equal(read["image"], image)
+    assert torch.equal(read["turned"], image.mT)
+
+
+def test_table_round_trip(tmp_path: Path):
+    path = write_csv(tmp_path / "a.csv")
+    pd.testing.assert_frame_equal(read_table(path, SPEC), TABLE, rtol=1e-8)
+    assert sidecar_of(path) == tmp_path / "a.json"
+    record = read_sidecar(path)
+    assert {key: record[key] for key in MADE_FROM} == MADE_FROM
+    assert record["sha256"] == digest_file(path)
+    with pytest.raises(ArtifactError, match=r"a\.csv was made from other settings"):
+        read_table(path, {})
+
+
+@pytest.mark.parametrize("write", [write_hdf5, write_weights, write_csv])
+def test_bytes_are_a_function_of_the_content(tmp_path: Path, write: Callable[[Path], Path]):
+    write(tmp_path / "first" / "a.x")
+    write(tmp_path / "second" / "a.x")
+    names = {file.name for file in (tmp_path / "first").iterdir()}
+    assert names == {file.name for file in (tmp_path / "second").iterdir()}
+    for name in names:
+        first, second = ((tmp_path / run / name).read_bytes() for run in ("first", "second"))
+        assert first == second
+
+
+# ---------------------------------------------------------------------------------------------
+# Damage: every truncation and every flipped bit is refused, and the message names the file
+
+
+def outcome(read: Callable[[Path], object], path: Path) -> object:
+    """What was read, or None if the file was refused by name."""
+    try:
+        return read(path)
+    except ArtifactError as error:
+        message = str(error)
+    assert path.stem in message
+    return None
+
+
+READERS = {
+    "h5": (write_hdf5, content_of_hdf5),
+    "safetensors": (write_weights, lambda path: str(read_tensors(path))),
+    "csv": (write_csv, lambda path: (str(read_table(path)), read_sidecar(path))),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_truncated_files_are_refused(tmp_path: Path, kind: str):
+    write, read = READERS[kind]
+    path = write(tmp_path / f"whole.{kind}")
+    content = path.read_bytes()
+    for length in {0, 1, 7, 8, 30, len(content) // 2, len(content) - 1}:
+        path.write_bytes(content[:length])
+        assert outcome(read, path) is None, length
+    path.write_bytes(content)
+    assert outcome(read, path) is not None
+    path.unlink()
+    with pytest.raises(ArtifactError, match=rf"whole\.{kind} does not exist"):
+        read(path)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path, kind: str, flip: Callable[..., Path]):
+    """A random sample of all bits: each is refused, or (in unused bytes of HDF5) changes nothing."""
+    write, read = READERS[kind]
+    path = write(tmp_path / f"whole.{kind}")
+    intact = outcome(read, path)
+    draw = random.Random(kind)
+    size = path.stat().st_size
+    positions = draw.sample(range(size), k=min(size, 200))
+    damaged = tmp_path / f"damaged.{kind}"
+    if kind == "csv":
+        sidecar_of(damaged).write_bytes(sidecar_of(path).read_bytes())
+    refused = 0
+    for position in positions:
+        found = outcome(read, flip(path, position, draw.randrange(8), to=damaged))
+        assert found is None or (kind == "h5" and found == intact), position
+        refused += found is None
+    assert refused > 0.5 * len(positions)
+
+
+def test_flipped_bit_in_each_chunk_of_images(tmp_path: Path, flip: Callable[..., Path]):
+    path = write_hdf5(tmp_path / "images.h5")
+    with h5py.File(path) as file:
+        chunks = [file["images"].id.get_chunk_info(k) for k in range(3)]
+    for chunk in chunks:
+        damaged = flip(path, chunk.byte_offset + chunk.size // 2, to=tmp_path / "damaged.h5")
+        with pytest.raises(ArtifactError, match=r"damaged\.h5 is damaged"):
+            content_of_hdf5(damaged)
+
+
+def test_flipped_bit_in_a_tensor(tmp_path: Path, flip: Callable[..., Path]):
+    path = write_weights(tmp_path / "model.safetensors")
+    flip(path, path.stat().st_size - 3)
+    with pytest.raises(ArtifactError, match=r"model\.safetensors is damaged: its tensors"):
+        read_tensors(path)
+
+
+def test_flipped_bit_in_a_sidecar(tmp_path: Path, flip: Callable[..., Path]):
+    path = write_csv(tmp_path / "table.csv")
+    sidecar = sidecar_of(path)
+    intact = sidecar.read_bytes()
+    for position in range(0, len(intact), 7):
+        flip(sidecar, position, bit=1)
+        with pytest.raises(ArtifactError, match="table"):
+            read_table(path)
+        sidecar.write_bytes(intact)
+    read_table(path)
+
+
+def test_edited_table_is_refused(tmp_path: Path):
+    path = write_csv(tmp_path / "table.csv")
+    path.write_text(path.read_text().replace("9.5", "9.6"))
+    with pytest.raises(ArtifactError, match=r"table\.csv is damaged or edited.*table\.json"):
+        read_table(path)
+
+
+# ---------------------------------------------------------------------------------------------
+# Files of others
+
+
+def test_foreign_safetensors(tmp_path: Path):
+    for metadata in (None, {"format": "pt"}, {"gahb": "{}"}, {"gahb": "[]"}, {"gahb": "3"}):
+        save_file(TENSORS, str(tmp_path / "other.safetensors"), metadata=metadata)
+        with pytest.raises(ArtifactError, match=r"other\.safetensors.*not written by gahb"):
+            read_tensors(tmp_path / "other.safetensors")
+
+
+def test_foreign_hdf5(tmp_path: Path):
+    path = tmp_path / "other.h5"
+    for spec in (None, "not JSON", 3.5):
+        with h5py.File(path, "w") as file:
+            file["images"] = IMAGES
+            if spec is not None:
+                file.attrs["spec"] = spec
+        with pytest.raises(ArtifactError, match=r"other\.h5 holds no readable attribute 'spec'"):
+            content_of_hdf5(path)
+
+
+def test_foreign_table(tmp_path: Path):
+    path = tmp_path / "other.csv"
+    path.write_text("sigma,psnr\n1,2\n")
+    with pytest.raises(ArtifactError, match=r"other\.json does not exist"):
+        read_table(path)
+    for text in ('{"rows": 3}', "[]", "3"):
+        sidecar_of(path).write_text(text)
+        with pytest.raises(ArtifactError, match=r"other\.json lacks the keys sha256, spec"):
+            read_table(path)
+    sidecar_of(path).write_bytes(b"\xff\xfe")
+    with pytest.raises(ArtifactError, match=r"other\.json is damaged or truncated"):
+        read_table(path)
+
+
+def test_missing_part_of_an_hdf5_file_is_named(tmp_path: Path):
+    path = write_hdf5(tmp_path / "a.h5")
+    with pytest.raises(ArtifactError, match=r"a\.h5.*labels"), open_hdf5(path) as file:
+        file["labels"]
+
+
+def test_errors_of_the_reader_itself_pass_through(tmp_path: Path):
+    path = write_hdf5(tmp_path / "a.h5")
+    with pytest.raises(KeyError, match="mine"), open_hdf5(path):
+        raise KeyError("mine")
+    with pytest.raises(RuntimeError, match="diverged"), open_hdf5(path):
+        raise RuntimeError("diverged")
+
+
+def test_a_folder_is_not_a_file(tmp_path: Path):
+    for read in (read_tensors, read_table, content_of_hdf5):
+        with pytest.raises(ArtifactError, match="is not a file"):
+            read(tmp_path)

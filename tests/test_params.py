@@ -1,0 +1,587 @@
+"""params.yaml is checked before anything runs; every artifact depends on its own part of it only."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gahb.artifacts import canonical_json
+from gahb.params import (
+    ParamsError,
+    agreement_spec,
+    dataset_spec,
+    evaluation_spec,
+    figure_spec,
+    load_params,
+    memorising_spec,
+    network_spec,
+    overlay,
+    spectra_spec,
+    summary_spec,
+    validate,
+)
+
+Params = dict[str, Any]
+SCHEMA = Path(__file__).parents[1] / "workflow/schemas/params.schema.yaml"
+PRESETS = sorted(path.stem for path in SCHEMA.parents[1].glob("presets/*.yaml"))
+
+
+def put(params: Params, key: str, value: Any) -> Params:
+    """Set a dotted key; a value of None removes it."""
+    *path, last = key.split(".")
+    inside: Any = params
+    for name in path:
+        inside = inside[int(name) if isinstance(inside, list) else name]
+    if isinstance(inside, list):
+        inside[int(last)] = value
+    elif value is None:
+        del inside[last]
+    else:
+        inside[last] = value
+    return params
+
+
+def refusal(params: Params) -> str:
+    with pytest.raises(ParamsError) as refused:
+        validate(params, SCHEMA)
+    return str(refused.value)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Path]:
+    """A root folder with params.yaml, the schema, and presets given as text."""
+
+    def make(text: str, **presets: str) -> Path:
+        (tmp_path / "workflow/schemas").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "workflow/presets").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "workflow/schemas/params.schema.yaml").write_text(SCHEMA.read_text())
+        (tmp_path / "params.yaml").write_text(text)
+        for name, content in presets.items():
+            (tmp_path / f"workflow/presets/{name}.yaml").write_text(content)
+        return tmp_path
+
+    return make
+
+
+# ---------------------------------------------------------------------------------------------
+# The files of the repository
+
+
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+def test_repository_is_valid(root: Path, preset: str | None):
+    params = load_params(root, preset)
+    for name, experiment in params["experiments"].items():
+        for set_size in experiment["set_sizes"]:
+            for split in experiment["splits"]:
+                canonical_json(evaluation_spec(params, name, set_size, split))
+
+
+def test_presets_never_overwrite_each_other(root: Path):
+    folders = [load_params(root, preset)["results"] for preset in [None, *PRESETS]]
+    assert len(set(folders)) == len(folders)
+    assert {"smoke", "paper"} <= set(PRESETS)
+
+
+def test_paper_preset_is_the_paper(root: Path):
+    params = load_params(root, "paper")
+    sizes = {size for chosen in params["experiments"].values() for size in chosen["set_sizes"]}
+    assert sizes == {1, 10, 100, 1000, 10_000, 100_000}
+    alphas = set()
+    for name, chosen in params["experiments"].items():
+        dataset = dataset_spec(params, chosen["image_class"])
+        assert dataset["size"] == 80
+        alphas.add(dataset["alpha"])
+        spec = network_spec(params, name, chosen["set_sizes"][0], "S1")
+        assert spec["architecture"] == {"network": "unet", "blocks": 3, "channels": 64}
+        training = spec["training"]
+        assert (training["noise_law"], training["sigma_range"]) == ("squared_uniform", [0, 1])
+        assert (training["weighting"], training["optimiser"]) == ("none", "adam")
+        assert (training["learning_rate"], training["schedule"]) == (1e-3, "halving")
+        assert (training["batch_size"], training["warmup"]) == (512, 0)
+    assert len(alphas) == 5
+
+
+def test_every_key_of_params_yaml_is_described_or_plain(root: Path):
+    """The schema knows each key of the file: none is let through by an open mapping."""
+    schema = yaml.safe_load(SCHEMA.read_text())
+
+    def objects(node: Any, path: str = "") -> Iterator[tuple[str, Params]]:
+        if isinstance(node, dict):
+            if node.get("type") == "object":
+                yield path, node
+            for key, inner in node.items():
+                yield from objects(inner, f"{path}/{key}")
+        elif isinstance(node, list):
+            for index, inner in enumerate(node):
+                yield from objects(inner, f"{path}/{index}")
+
+    for path, node in objects(schema):
+        assert {"additionalProperties", "unevaluatedProperties"} & set(node), path
+
+
+# ---------------------------------------------------------------------------------------------
+# Errors: the key, what was found, what is allowed
+
+
+def test_tiny_project_is_valid(params: Params):
+    before = copy.deepcopy(params)
+    assert validate(params, SCHEMA) is params
+    assert params == before
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("colour", "architectures"),
+        ("image_classes.soft.colour", "alpha"),
+        ("architectures.small.colour", "channels"),
+        ("architectures.chain.blocks", "layers"),  # of the other architecture
+        ("training.colour", "noise_law"),
+        ("experiments.soft.colour", "set_sizes"),
+        ("experiments.hard.training.colour", "noise_law"),
+        ("evaluation.colour", "slope_window"),
+        ("spectra.colour", "method"),
+        ("spectra.networks.soft.colour", "splits"),
+        ("figures.colour", "transition"),
+        ("figures.basis.colour", "eigenvectors"),
+    ],
+)
+def test_unknown_key(params: Params, key: str, known: str):
+    message = refusal(put(params, key, 1))
+    *path, last = key.split(".")
+    assert f"params.yaml: {'.'.join(path) or '(top level)'}: " in message
+    assert f"'{last}'" in message
+    assert re.search(rf"known keys here are .*\b{known}\b", message)
+    assert not re.search(rf"known keys here are .*\b{last}\b", message)
+
+
+MISSING = [
+    "results",
+    "training",
+    "image_classes.soft.alpha",
+    "image_classes.soft.images",
+    "architectures.small.blocks",
+    "architectures.chain.layers",
+    "training.weighting",
+    "experiments.soft.splits",
+    "evaluation.sigmas",
+    "spectra.method",
+    "figures.gap.title",
+]
+
+
+@pytest.mark.parametrize("key", MISSING)
+def test_missing_key(params: Params, key: str):
+    message = refusal(put(params, key, None))
+    *path, last = key.split(".")
+    assert f"{'.'.join(path) or '(top level)'}: '{last}' is a required property" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        # wrong type
+        ("results", 3, "type string"),
+        ("image_classes", [], "type object"),
+        ("image_classes.soft", "calpha", "type object"),
+        ("image_classes.soft.size", "40", "type integer"),
+        ("image_classes.soft.size", 8.0, "type integer"),
+        ("training.updates", 1e3, "type integer"),
+        ("training.updates", True, "type integer"),
+        ("training.learning_rate", "fast", "type number"),
+        ("training.learning_rate", float("nan"), "type number"),
+        ("training.learning_rate", float("inf"), "type number"),
+        ("experiments.soft.set_sizes", 10, "type array"),
+        ("experiments.soft.set_sizes.0", 1.5, "type integer"),
+        ("experiments.hard.training.updates", "10", "type integer"),
+        # not one of
+        ("image_classes.soft.class", "discs", "one of calpha"),
+        ("image_classes.soft.rendering", "smooth", "one of official, antialiased"),
+        ("architectures.small.network", "vit", "one of unet, bf_cnn"),
+        ("training.noise_law", "gaussian", "one of uniform, squared_uniform, log_uniform"),
+        ("training.weighting", "sigma", "one of none, inverse_sigma, inverse_variance"),
+        ("training.optimiser", "muon", "one of adam, sgd"),
+        ("training.schedule", "step", "one of constant, cosine, halving"),
+        ("training.precision", "float16", "one of auto, float32, bfloat16"),
+        ("experiments.hard.training.compile", "yes", "one of auto, always, never"),
+        ("experiments.soft.splits.0", "S3", "one of S1, S2"),
+        ("spectra.method", "power", "one of full, leading"),
+        ("figures.transition.aggregation", "median", "one of psnr_of_mean_mse, mean_psnr"),
+        # out of range
+        ("evaluation.sigmas.2", 0, "more than 0"),
+        ("evaluation.sigmas.2", -0.1, "more than 0"),
+        ("evaluation.sigmas.0", 25, "at most 10"),
+        ("evaluation.slope_window.0", 0, "more than 0"),
+        ("spectra.sigmas.0", 0, "more than 0"),
+        ("figures.basis.sigma", -1, "more than 0"),
+        ("training.sigma_range.0", -0.5, "at least 0"),
+        ("training.learning_rate", 0, "more than 0"),
+        ("training.updates", 0, "at least 1"),
+        ("training.batch_size", 0, "at least 1"),
+        ("training.threads", 0, "at least 1"),
+        ("training.seed", -1, "at least 0"),
+        ("image_classes.soft.alpha", 0, "more than 0"),
+        ("image_classes.soft.size", 4, "at least 8"),
+        ("image_classes.soft.test_images", 0, "at least 1"),
+        ("architectures.small.channels", 0, "at least 1"),
+        ("architectures.chain.layers", 2, "at least 3"),
+        ("evaluation.minimum_draws", 1, "at least 2"),
+        ("figures.basis.eigenvectors.0", 0, "at least 1"),
+        # lists
+        ("experiments.soft.set_sizes", [], "at least 1 entries"),
+        ("experiments.soft.set_sizes", [1, 4, 4], "entries that all differ"),
+        ("evaluation.slope_window", [0.1], "at least 2 entries"),
+        ("figures.basis.set_sizes", [1, 4, 16], "at most 2 entries"),
+        # names
+        ("results", "../elsewhere", "text matching"),
+        ("experiments", {}, "at least 1 entries"),
+    ],
+)
+def test_wrong_value(params: Params, key: str, value: Any, allowed: str):
+    message = refusal(put(params, key, value))
+    assert f"params.yaml: {key}: found {json.dumps(value)}, allowed is " in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize("section", ["image_classes", "architectures", "experiments"])
+def test_names_become_file_names(params: Params, section: str):
+    params[section]["two words"] = next(iter(params[section].values()))
+    message = refusal(params)
+    assert f'{section}: found "two words", allowed is text matching' in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        # more than half of what the class provides: (72 - 40) / 2
+        (
+            "experiments.soft.set_sizes.2",
+            17,
+            "experiments.soft.set_sizes.2: found 17, allowed is at most 16: half of the 72 images",
+        ),
+        (
+            "image_classes.hard.test_images",
+            10,
+            "experiments.hard.set_sizes.0: found 16, allowed is at most 15",
+        ),
+        (
+            "image_classes.hard.test_images",
+            39,
+            "image_classes.hard.test_images: found 39, allowed is at most 38",
+        ),
+        # a size that the poolings cannot halve
+        (
+            "image_classes.soft.size",
+            9,
+            "image_classes.soft.size: found 9, allowed is a multiple of 2: the 1 blocks of small",
+        ),
+        ("architectures.small.blocks", 4, "found 8, allowed is a multiple of 16"),
+        # references
+        (
+            "experiments.soft.image_class",
+            "disks",
+            'experiments.soft.image_class: found "disks", allowed is one of soft, hard',
+        ),
+        (
+            "experiments.soft.architecture",
+            "vit",
+            'experiments.soft.architecture: found "vit", allowed is one of small, chain',
+        ),
+        ("spectra.networks.other", {"set_sizes": [1], "splits": ["S1"]}, 'found "other"'),
+        (
+            "spectra.networks.soft.set_sizes",
+            [4, 5],
+            "spectra.networks.soft: set size of soft: found 5, allowed is one of 1, 4, 16",
+        ),
+        (
+            "spectra.networks.hard.splits",
+            ["S2"],
+            'spectra.networks.hard: split of hard: found "S2", allowed is one of S1',
+        ),
+        ("figures.gap.experiment", "other", 'figures.gap: experiment: found "other"'),
+        ("figures.transition.split", "S3", 'figures.transition.split: found "S3"'),
+        ("figures.regularity.set_size", 4, "figures.regularity: set size of hard: found 4"),
+        # limits that depend on another key
+        (
+            "training.noise_law",
+            "log_uniform",
+            "experiments.soft.training.sigma_range: found [0, 1], allowed is a lowest value above 0",
+        ),
+        ("training.sigma_range", [1, 0.5], "found [1, 0.5], allowed is a lower value first"),
+        (
+            "experiments.hard.training.sigma_range",
+            [0.5, 0.5],
+            "experiments.hard.training.sigma_range: found [0.5, 0.5]",
+        ),
+        (
+            "evaluation.slope_window",
+            [0.3, 0.03],
+            "evaluation.slope_window: found [0.3, 0.03], allowed is a lower value first",
+        ),
+        (
+            "evaluation.slope_window",
+            [0.2, 0.5],
+            "evaluation.slope_window: found [0.2, 0.5], which holds 1 of evaluation.sigmas",
+        ),
+        ("spectra.eigenvectors", 65, "spectra.eigenvectors: found 65, allowed is at most 64"),
+        (
+            "spectra.test_images",
+            [0, 8],
+            "spectra.test_images.1: found 8, allowed is at most 7, the last test image of hard",
+        ),
+        # figures of spectra that are not computed
+        ("figures.basis.image", 2, "figures.basis.image: found 2, allowed is one of 0, 1"),
+        ("figures.basis.sigma", 0.3, "figures.basis.sigma: found 0.3, allowed is one of 0.1"),
+        (
+            "figures.basis.eigenvectors",
+            [1, 9],
+            "figures.basis.eigenvectors.1: found 9, allowed is at most 8",
+        ),
+        (
+            "figures.basis.set_sizes",
+            [1, 16],
+            "figures.basis: needs the spectra of soft at N = 1, 16 on S1, which spectra.networks",
+        ),
+        ("figures.basis.split", "S2", "figures.basis: needs the spectra of soft"),
+        ("spectra.networks.hard", None, "figures.regularity: needs the spectra of hard"),
+    ],
+)
+def test_inconsistency(params: Params, key: str, value: Any, expected: str):
+    assert expected in refusal(put(params, key, value))
+
+
+def test_full_jacobian_has_a_limit(params: Params):
+    put(params, "image_classes.hard.size", 82)
+    assert "spectra.method: found full, allowed is leading: hard has 6724" in refusal(params)
+    validate(put(params, "spectra.method", "leading"), SCHEMA)
+
+
+def test_log_uniform_from_above_zero_is_allowed(params: Params):
+    put(params, "training.noise_law", "log_uniform")
+    put(params, "training.sigma_range", [0.01, 1])
+    validate(params, SCHEMA)
+    put(params, "experiments.hard.training.sigma_range", [0, 1])
+    message = refusal(params)
+    assert "experiments.hard.training.sigma_range" in message
+    assert "experiments.soft" not in message
+
+
+def test_largest_set_is_allowed(params: Params):
+    put(params, "image_classes.soft.test_images", 39)  # 33 left, one of them unused
+    validate(params, SCHEMA)
+
+
+def test_all_errors_are_told_at_once(params: Params):
+    put(params, "training.updates", 0)
+    put(params, "evaluation.sigmas.0", -1)
+    assert len(refusal(params).splitlines()) == 2
+    put(params, "training.updates", 5)
+    put(params, "evaluation.sigmas.0", 1)
+    put(params, "experiments.soft.set_sizes.2", 99)
+    put(params, "image_classes.hard.test_images", 39)
+    lines = refusal(params).splitlines()
+    assert len(lines) > 2
+    assert len(set(lines)) == len(lines)
+
+
+# ---------------------------------------------------------------------------------------------
+# YAML
+
+
+def test_duplicate_keys(root: Path, project: Callable[..., Path]):
+    text = (root / "params.yaml").read_text()
+    with pytest.raises(ParamsError, match=r"(?s)params\.yaml is not YAML.*'results' twice"):
+        load_params(project(text + "\nresults: elsewhere\n"))
+    deep = text.replace("batch_size:", "updates: 7\n  batch_size:")
+    assert deep != text
+    with pytest.raises(ParamsError, match=r"(?s)'updates' twice.*line \d+"):
+        load_params(project(deep))
+    with pytest.raises(ParamsError, match=r"(?s)double\.yaml is not YAML.*'seed' twice"):
+        load_params(project(text, double="training: {seed: 1, seed: 2}"), "double")
+
+
+@pytest.mark.parametrize("key", ["1", "yes", "2020-01-01", "[1, 2]"])
+def test_keys_are_text(project: Callable[..., Path], key: str):
+    with pytest.raises(ParamsError, match=r"(?s)is not YAML: found the key .*in quotes"):
+        load_params(project(f"experiments: {{? {key} : {{}}}}"))
+
+
+def test_numbers_with_an_exponent(project: Callable[..., Path], params: Params):
+    text = yaml.safe_dump(params).replace("learning_rate: 0.01", "learning_rate: 1e-2")
+    assert "1e-2" in text
+    assert load_params(project(text))["training"]["learning_rate"] == 0.01
+    text = text.replace("title: Gap", "title: 1e-2 or '1e-2'")
+    assert load_params(project(text))["figures"]["gap"]["title"] == "1e-2 or '1e-2'"
+
+
+def test_values_that_json_lacks(project: Callable[..., Path], params: Params):
+    text = yaml.safe_dump(params).replace("title: Gap", "title: 2024-05-06")
+    with pytest.raises(ParamsError, match=r'figures\.gap\.title: found "2024-05-06".*string'):
+        load_params(project(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "must be a mapping, found NoneType"),
+        ("- results", "must be a mapping, found list"),
+        ("results: [", "is not YAML"),
+        ("results: !!python/object/apply:os.getcwd []", "is not YAML"),
+    ],
+)
+def test_not_a_params_file(project: Callable[..., Path], text: str, expected: str):
+    with pytest.raises(ParamsError, match=rf"params\.yaml {expected}"):
+        load_params(project(text))
+
+
+def test_missing_files(tmp_path: Path, root: Path):
+    with pytest.raises(ParamsError, match=r"params\.yaml cannot be read: No such file"):
+        load_params(tmp_path)
+    with pytest.raises(ParamsError, match=r"preset: found 'nosuch', allowed are .*paper.*smoke"):
+        load_params(root, "nosuch")
+
+
+# ---------------------------------------------------------------------------------------------
+# Overlays
+
+
+def test_overlay_semantics():
+    base = {"a": {"x": 1, "y": [1, 2]}, "b": 2, "c": {"z": 3}}
+    before = copy.deepcopy(base)
+    merged = overlay(base, {"a": {"y": [3], "new": {"deep": 4}}, "b": None, "c": 5, "d": None})
+    assert merged == {"a": {"x": 1, "y": [3], "new": {"deep": 4}}, "c": 5}
+    assert base == before
+
+
+TREES = st.recursive(
+    st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+MAPPINGS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
+
+
+@settings(max_examples=60)
+@given(base=MAPPINGS, changes=MAPPINGS)
+def test_overlay_properties(base: Params, changes: Params):
+    assert overlay(base, {}) == base
+    assert overlay({}, changes) == changes
+    assert overlay(base, base) == base
+    merged = overlay(base, changes)
+    assert overlay(merged, changes) == merged
+    assert overlay(base, dict.fromkeys(base)) == {}
+    assert set(merged) == set(base) | set(changes)
+
+
+def test_preset_is_laid_over_and_checked(project: Callable[..., Path], params: Params):
+    text = yaml.safe_dump(params)
+    root = project(
+        text,
+        tiny="training: {updates: 3}\nexperiments: {hard: null}\nspectra: {networks: {hard: null}}"
+        "\nfigures: {regularity: {experiments: [soft]}}",
+        broken="training: {updates: 0}",
+    )
+    found = load_params(root, "tiny")
+    assert found["training"] == params["training"] | {"updates": 3}
+    assert list(found["experiments"]) == ["soft"]
+    assert load_params(root) == params
+    with pytest.raises(ParamsError, match=r"training\.updates: found 0"):
+        load_params(root, "broken")
+
+
+# ---------------------------------------------------------------------------------------------
+# Specs
+
+
+def all_specs(params: Params) -> dict[str, str]:
+    """The JSON of every artifact's spec, by name."""
+    specs: dict[str, Any] = {
+        f"dataset {n}": dataset_spec(params, n) for n in params["image_classes"]
+    }
+    for name, chosen in params["experiments"].items():
+        for size in chosen["set_sizes"]:
+            for split in chosen["splits"]:
+                key = f"{name} {size} {split}"
+                specs[f"network {key}"] = network_spec(params, name, size, split)
+                specs[f"evaluation {key}"] = evaluation_spec(params, name, size, split)
+                specs[f"memorising {key}"] = memorising_spec(params, name, size, split)
+            if len(chosen["splits"]) == 2:
+                specs[f"agreement {name} {size}"] = agreement_spec(params, name, size)
+    for name, chosen in params["spectra"]["networks"].items():
+        for size in chosen["set_sizes"]:
+            specs[f"spectra {name} {size}"] = spectra_spec(params, name, size, "S1")
+    specs["summary"] = summary_spec(params)
+    specs |= {f"figure {name}": figure_spec(params, name) for name in params["figures"]}
+    return {name: canonical_json(spec) for name, spec in specs.items()}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "changed"),
+    [
+        ("evaluation.slope_window", [0.03, 1.0], r"summary"),
+        ("evaluation.seed", 5, r"(evaluation|memorising|agreement) .*"),
+        ("evaluation.sigmas", [1.0, 0.3, 0.1, 0.04], r"(evaluation|memorising|agreement) .*"),
+        (
+            "experiments.hard.training.updates",
+            11,
+            r"(network|evaluation|spectra) hard .*",
+        ),
+        ("training.updates", 31, r"(network|evaluation|spectra|agreement) soft .*"),
+        ("training.seed", 1, r"(network|evaluation|spectra|agreement) .*"),
+        ("architectures.chain.channels", 5, r"(network|evaluation|spectra) hard .*"),
+        (
+            "image_classes.hard.seed",
+            9,
+            r"dataset hard|(network|evaluation|memorising|spectra) hard .*",
+        ),
+        ("spectra.eigenvectors", 10, r"spectra .*"),
+        ("spectra.test_images", [0, 1, 2], r"spectra .*"),
+        ("figures.gap.title", "Another", r"figure gap"),
+        ("results", "elsewhere", r"(?!)"),
+    ],
+)
+def test_specs_change_exactly_where_they_should(params: Params, key: str, value: Any, changed: str):
+    before = all_specs(params)
+    after = all_specs(validate(put(params, key, value), SCHEMA))
+    assert before.keys() == after.keys()
+    differing = {name for name in before if before[name] != after[name]}
+    assert differing == {name for name in before if re.fullmatch(changed, name)}
+
+
+def test_new_networks_leave_the_others_alone(params: Params):
+    before = all_specs(params)
+    params["spectra"]["networks"]["soft"]["splits"] = ["S1", "S2"]
+    params["experiments"]["soft"]["set_sizes"] = [1, 2, 4, 16]
+    params["architectures"]["other"] = {"network": "unet", "blocks": 1, "channels": 6}
+    after = all_specs(validate(params, SCHEMA))
+    assert set(after) - set(before)
+    assert {name: after[name] for name in before} == before
+
+
+def test_specs_of_all_artifacts_differ(params: Params):
+    specs = all_specs(params)
+    assert len(set(specs.values())) == len(specs)
+
+
+def test_defaults_are_filled_in(params: Params):
+    assert dataset_spec(params, "soft")["background_alpha"] == 3
+    assert dataset_spec(params, "hard")["background_alpha"] == 2
+    spec = network_spec(params, "hard", 16, "S1")
+    assert spec["training"] == params["training"] | {"updates": 10}
+    assert spec["architecture"] == params["architectures"]["chain"]
+    assert spec["dataset"] == dataset_spec(params, "hard")
+    assert network_spec(params, "soft", "16", "S1")["set_size"] == 16  # a wildcard is text
+
+
+def test_specs_survive_the_command_line(params: Params):
+    for text in all_specs(params).values():
+        assert canonical_json(json.loads(text)) == text

@@ -1,0 +1,281 @@
+"""Full and leading spectra: against spectra known in closed form, and against each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gahb.denoisers.networks import NetworkDenoiser, build_network
+from gahb.spectra import LinearisedDenoiser, Spectrum, full_spectrum, leading_spectrum
+from gahb.spectra.analysis import eigenbasis
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def linear(matrix: np.ndarray, dtype: torch.dtype = torch.float64) -> LinearisedDenoiser:
+    """The denoiser f(y) = M y around an arbitrary image."""
+    weights = torch.from_numpy(matrix).to(dtype)
+    size = round(len(matrix) ** 0.5)
+    y = torch.linspace(0, 1, len(matrix), dtype=dtype).view(1, size, size)
+    return LinearisedDenoiser(lambda x: (x.flatten(1) @ weights.T).view(x.shape), y)
+
+
+def orthogonal(d: int, seed: int = 0) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))[0]
+
+
+def with_eigenvalues(values: np.ndarray) -> np.ndarray:
+    basis = orthogonal(len(values))
+    return (basis * values) @ basis.T
+
+
+def decaying(d: int = 256) -> np.ndarray:
+    return 1.1 / (1 + np.arange(d) / 12) ** 1.2
+
+
+SPECTRA = {
+    "decaying": decaying(),
+    "negative tail": np.where(np.arange(256) < 200, decaying(), -0.3 * decaying()[::-1]),
+    "one value many times": np.sort(np.r_[np.full(22, 0.9), decaying()[: 256 - 22]])[::-1],
+    "clusters": np.sort(
+        np.repeat([1.0, 0.8, 0.799, 0.5, 0.1, 0.0], [5, 13, 9, 40, 89, 100])
+        + 1e-7 * np.random.default_rng(1).standard_normal(256)
+    )[::-1],
+    "projector": np.r_[np.ones(60), np.zeros(196)],
+    "identity": np.ones(256),
+    "zero": np.zeros(256),
+}
+
+
+def check_basis(spectrum: Spectrum) -> None:
+    """Descending, orthonormal, and signed by the entry of largest magnitude."""
+    assert (np.diff(spectrum.eigenvalues) <= 0).all()
+    vectors = spectrum.eigenvectors
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(len(vectors)), atol=1e-10)
+    assert (vectors[np.arange(len(vectors)), np.abs(vectors).argmax(1)] > 0).all()
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_full_spectrum_of_known_symmetric_maps(name):
+    values = np.sort(SPECTRA[name])[::-1]
+    matrix = with_eigenvalues(values)
+    found = full_spectrum(linear(matrix))
+    check_basis(found)
+    np.testing.assert_allclose(found.eigenvalues, values, atol=1e-12)
+    np.testing.assert_allclose(
+        found.eigenvectors @ matrix @ found.eigenvectors.T, np.diag(values), atol=1e-11
+    )
+    np.testing.assert_allclose(found.singular_values, np.sort(np.abs(values))[::-1], atol=2e-7)
+    assert found.asymmetry == pytest.approx(0, abs=1e-14)
+    assert found.trace == pytest.approx(values.sum(), abs=1e-10)
+    assert found.effective_rank == pytest.approx((values**2).sum(), abs=1e-10)
+    assert (found.trace_se, found.asymmetry_se, found.residuals.max()) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", SPECTRA)
+@pytest.mark.parametrize("count", [1, 20, 80])
+def test_leading_spectrum_of_known_symmetric_maps(name, count, dtype):
+    """Also where one eigenvalue has more eigenvectors than a block has columns."""
+    values = np.sort(SPECTRA[name])[::-1]
+    found = leading_spectrum(linear(with_eigenvalues(values), dtype), count)
+    check_basis(found)
+    np.testing.assert_allclose(found.eigenvalues, values[:count], atol=1e-3)
+    assert (found.residuals <= 1e-3).all()
+    assert found.asymmetry < 1e-6
+    assert abs(found.trace - values.sum()) <= 5 * found.trace_se + 1e-4
+
+
+def test_asymmetric_map():
+    """Eigenvalues are those of the symmetric part; asymmetry and singular values those of J."""
+    random = np.random.default_rng(3)
+    antisymmetric = random.standard_normal((64, 64))
+    antisymmetric = 0.02 * (antisymmetric - antisymmetric.T)
+    symmetric = with_eigenvalues(decaying(64))
+    matrix = symmetric + antisymmetric
+    found = full_spectrum(linear(matrix))
+    np.testing.assert_allclose(found.eigenvalues, decaying(64), atol=1e-12)
+    expected = np.linalg.norm(matrix - matrix.T) / np.linalg.norm(matrix + matrix.T)
+    assert found.asymmetry == pytest.approx(expected, rel=1e-12)
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    np.testing.assert_allclose(found.singular_values, singular, atol=1e-10)
+    assert found.trace == pytest.approx(np.trace(matrix))
+    assert found.effective_rank == pytest.approx((singular**2).sum())
+
+
+def test_antisymmetric_and_zero_maps_have_an_asymmetry():
+    rotation = np.kron(np.eye(8), [[0.0, 1.0], [-1.0, 0.0]])
+    assert full_spectrum(linear(rotation)).asymmetry == np.inf
+    assert full_spectrum(linear(np.zeros((16, 16)))).asymmetry == 0
+
+
+def test_a_complete_krylov_basis_is_exact():
+    matrix = with_eigenvalues(decaying(64)) + 0.1 * np.triu(orthogonal(64), 1)
+    full, leading = full_spectrum(linear(matrix)), leading_spectrum(linear(matrix), 64)
+    check_basis(leading)
+    np.testing.assert_allclose(leading.eigenvalues, full.eigenvalues, atol=1e-12)
+    np.testing.assert_allclose(leading.singular_values, full.singular_values, atol=1e-8)
+    for name in ("trace", "asymmetry", "effective_rank"):
+        assert getattr(leading, name) == pytest.approx(getattr(full, name), rel=1e-12)
+    assert leading.trace_se == leading.asymmetry_se == 0
+
+
+def test_estimates_are_unbiased_with_honest_standard_errors():
+    matrix = with_eigenvalues(decaying()) + 0.05 * np.triu(
+        np.random.default_rng(0).random((256, 256)), 1
+    )
+    full = full_spectrum(linear(matrix))
+    found = [leading_spectrum(linear(matrix), 8, seed=seed) for seed in range(40)]
+    traces = np.array([one.trace for one in found])
+    asymmetries = np.array([one.asymmetry for one in found])
+    ranks = np.array([one.effective_rank for one in found])
+    for samples, exact in (
+        (traces, full.trace),
+        (asymmetries, full.asymmetry),
+        (ranks, full.effective_rank),
+    ):
+        assert abs(samples.mean() - exact) < 4 * samples.std() / 40**0.5 + 0.02 * abs(exact)
+    stated = np.mean([one.trace_se for one in found])
+    assert 0.7 < stated / traces.std() < 1.5
+    stated = np.mean([one.asymmetry_se for one in found])
+    assert 0.6 < stated / asymmetries.std() < 1.7
+
+
+def wiener(size: int, sigma: float) -> tuple[nn.Module, np.ndarray]:
+    """The optimal denoiser of a stationary Gaussian field, and its eigenvalues P/(P + sigma^2)."""
+    squared = np.fft.fftfreq(size)[:, None] ** 2 + np.fft.fftfreq(size)[None] ** 2
+    power = 4e-4 / (squared + 0.1 / size**2)
+    factors = power / (power + sigma**2)
+
+    class Wiener(nn.Module):
+        def forward(self, y: Tensor) -> Tensor:
+            return torch.fft.ifft2(torch.fft.fft2(y) * torch.from_numpy(factors)).real.to(y.dtype)
+
+    return Wiener(), np.sort(factors.ravel())[::-1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_wiener_filter_of_a_gaussian_field(dtype):
+    f, expected = wiener(16, 0.3)
+    y = torch.randn(1, 16, 16, generator=torch.Generator().manual_seed(0)).to(dtype)
+    precision = 1e-6 if dtype == torch.float32 else 1e-12
+    full = full_spectrum(LinearisedDenoiser(f, y))
+    np.testing.assert_allclose(full.eigenvalues, expected, atol=precision)
+    assert full.asymmetry < precision
+    # each eigenspace holds the 4 or 8 waves of one frequency, or more: larger than a block
+    leading = leading_spectrum(LinearisedDenoiser(f, y), 40)
+    np.testing.assert_allclose(leading.eigenvalues, expected[:40], atol=1e-3)
+    # and the eigenvectors are pure waves
+    waves = np.abs(np.fft.fft2(leading.eigenvectors.reshape(-1, 16, 16)))
+    assert np.abs(waves[0]).argmax() == 0
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[nn.Module, Tensor]:
+    """A UNet after 150 updates on smooth random images of 16x16, and a noisy image."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    random = torch.Generator().manual_seed(0)
+    frequency = torch.fft.fftfreq(16)
+    decay = 1 / (frequency[:, None] ** 2 + frequency[None] ** 2 + 0.005)
+    images = torch.fft.ifft2(torch.fft.fft2(torch.randn(500, 1, 16, 16, generator=random)) * decay)
+    images = 0.5 + 0.2 * images.real / images.real.std()
+    network = build_network({"network": "unet", "blocks": 2, "channels": 8}, seed=0).train()
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    for _ in range(150):
+        x = images[torch.randint(len(images), (16,), generator=random)]
+        sigma = torch.rand(16, 1, 1, 1, generator=random) ** 2
+        z = sigma * torch.randn(x.shape, generator=random)
+        loss = (network(x + z) - z).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    torch.set_num_threads(before)
+    y = images[0] + 0.2 * torch.randn(1, 16, 16, generator=random)
+    return NetworkDenoiser(network.eval()), y
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_leading_and_full_agree_on_a_trained_network(trained, dtype):
+    f, y = trained
+    linearised = LinearisedDenoiser(f, y.to(dtype))
+    assert linearised.engine == "frozen"
+    full = full_spectrum(linearised)
+    assert full.asymmetry > 0.05  # a network, not a projection
+    for count in (4, 12, 30):
+        leading = leading_spectrum(linearised, count)
+        check_basis(leading)
+        np.testing.assert_allclose(leading.eigenvalues, full.eigenvalues[:count], atol=1e-3)
+        np.testing.assert_allclose(leading.singular_values, full.singular_values[:count], atol=1e-2)
+        overlap = leading.eigenvectors[:4] @ full.eigenvectors[:count].T
+        assert np.linalg.norm(overlap, axis=1).min() > 0.999
+        assert abs(leading.trace - full.trace) <= 5 * leading.trace_se
+        assert abs(leading.asymmetry - full.asymmetry) <= 5 * leading.asymmetry_se
+
+
+def test_leading_spectrum_is_reproducible(trained):
+    f, y = trained
+    linearised = LinearisedDenoiser(f, y)
+    first, again = leading_spectrum(linearised, 10), leading_spectrum(linearised, 10)
+    other = leading_spectrum(linearised, 10, seed=1)
+    assert np.array_equal(first.eigenvectors, again.eigenvectors)
+    assert first.trace == again.trace
+    assert first.trace != other.trace
+    np.testing.assert_allclose(first.eigenvalues, other.eigenvalues, atol=1e-3)
+
+
+def test_leading_spectrum_says_when_it_gives_up():
+    values = 1 - np.arange(400) * 1e-2
+    linearised = linear(with_eigenvalues(values))
+    with pytest.warns(RuntimeWarning, match=r"of 20 eigenvectors .* on a basis of 48 columns"):
+        found = leading_spectrum(linearised, 20, largest_basis=32)
+    assert found.residuals.max() > 1e-2
+    # each Ritz value is within its residual of an eigenvalue
+    distance = np.abs(found.eigenvalues[:, None] - values).min(axis=1)
+    assert (distance <= found.residuals + 1e-12).all()
+
+
+def test_leading_spectrum_of_an_image_beyond_the_full_limit():
+    """A 96x96 image: the filter is known, the matrix would have 85 million entries."""
+    f, expected = wiener(96, 0.5)
+    y = torch.zeros(1, 96, 96) + 0.5
+    linearised = LinearisedDenoiser(f, y)
+    with pytest.raises(ValueError, match=r"limited to 6,400 pixels, found 9,216 \(96x96\)"):
+        full_spectrum(linearised)
+    found = leading_spectrum(linearised, 12)
+    np.testing.assert_allclose(found.eigenvalues, expected[:12], atol=1e-3)
+    assert abs(found.trace - expected.sum()) < 5 * found.trace_se
+
+
+@pytest.mark.parametrize("count", [0, 17])
+def test_leading_count_out_of_range(count):
+    with pytest.raises(ValueError, match=f"found {count} eigenvectors, allowed are 1 to 16"):
+        leading_spectrum(linear(np.eye(16)), count)
+
+
+def test_eigenbasis_of_any_denoiser(trained):
+    f, y = trained
+    values, vectors = eigenbasis(f, y)
+    assert (values.shape, vectors.shape) == ((256,), (256, 1, 16, 16))
+    assert values.dtype == vectors.dtype == y.dtype
+    few, basis = eigenbasis(f, y, k=5, method="leading")
+    assert (few.shape, basis.shape) == ((5,), (5, 1, 16, 16))
+    torch.testing.assert_close(few, values[:5], atol=1e-3, rtol=0)
+    assert eigenbasis(f, y, k=20)[0].shape == (256,)  # auto: full
+    assert eigenbasis(f, y, k=15)[0].shape == (15,)  # auto: leading, fewer than 1 in 16
+    told, _ = eigenbasis(lambda x, sigma: x / (1 + sigma), y, k=3, sigma=1.0)
+    torch.testing.assert_close(told, torch.full((3,), 0.5))
+    with pytest.raises(ValueError, match="method: found 'qr', allowed are auto, full, leading"):
+        eigenbasis(f, y, method="qr")
+    with pytest.raises(ValueError, match="how many eigenvectors"):
+        eigenbasis(f, y, method="leading")
+    with pytest.raises(ValueError, match="found 257 eigenvectors, allowed are 1 to 256"):
+        eigenbasis(f, y, k=257)

@@ -1,0 +1,289 @@
+"""What is reported of a denoiser, and the HDF5 file it is kept in."""
+
+from __future__ import annotations
+
+import re
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gahb.artifacts import ArtifactError
+from gahb.denoisers.networks import NetworkDenoiser, build_network
+from gahb.randomness import image_noise
+from gahb.spectra import analyse, compute_spectra, read_spectra
+from gahb.spectra.store import SCHEMA, schema_table, write_spectra
+
+SETTINGS = {"sigmas": [0.1, 0.5], "method": "full", "eigenvectors": 6, "seed": 3, "threads": 1}
+INDEX = [17, 4, 230]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def network() -> nn.Module:
+    return NetworkDenoiser(build_network({"network": "unet", "blocks": 2, "channels": 4}, seed=1))
+
+
+def clean_images() -> np.ndarray:
+    return np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
+
+
+def spec(**changes) -> dict:
+    return {"network": {"experiment": "tiny"}, "spectra": SETTINGS | changes}
+
+
+def computed(path, **changes):
+    lines: list[str] = []
+    inputs = {"network": "0" * 64}
+    compute_spectra(
+        network(), clean_images(), INDEX, spec(**changes), path, inputs, report=lines.append
+    )
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------
+# Analysis
+
+
+def projector(x: torch.Tensor) -> torch.Tensor:
+    """Keep the 16 rows of 2x2 block means: the projection on images constant on blocks."""
+    return nn.functional.interpolate(nn.functional.avg_pool2d(x, 2), scale_factor=2)
+
+
+def pair(dtype=torch.float64):
+    clean = torch.from_numpy(clean_images()[0]).to(dtype)
+    return clean, clean + 0.1 * torch.from_numpy(image_noise(0, 0, 0, 0, 8))
+
+
+@pytest.mark.parametrize("method", ["full", "leading"])
+def test_analysis_of_a_projector(method):
+    clean, noisy = pair()
+    found = analyse(projector, clean, noisy, 0.1, method, eigenvectors=16)
+    np.testing.assert_allclose(found.eigenvalues[:16], 1, atol=1e-9)
+    assert found.eigenvectors.shape == (16, 8, 8)
+    assert found.effective_rank == pytest.approx(16)
+    assert found.trace == pytest.approx(16)
+    assert found.asymmetry < 1e-12
+    assert found.homogeneity_residual < 1e-14
+    assert found.leading_response == pytest.approx(1)
+    assert found.null_response < 1e-12
+    # a block image is the sum of its projections
+    kept = np.tensordot(found.clean_coefficients[:16], found.eigenvectors, 1)
+    np.testing.assert_allclose(kept, projector(clean[None])[0, 0], atol=1e-12)
+    kept = np.tensordot(found.noisy_coefficients[:16], found.eigenvectors, 1)
+    np.testing.assert_allclose(kept, found.denoised[0], atol=1e-12)
+    assert found.engine == "frozen"
+    assert found.method == method
+
+
+def test_coefficients_are_complete_and_methods_agree():
+    clean, noisy = pair()
+    full = analyse(network(), clean, noisy, 0.1, "full")
+    assert full.eigenvectors.shape == (64, 8, 8)
+    assert np.sum(full.clean_coefficients**2) == pytest.approx(clean.square().sum().item())
+    assert np.sum(full.noisy_coefficients**2) == pytest.approx(noisy.square().sum().item())
+    leading = analyse(network(), clean, noisy, 0.1, "leading", eigenvectors=5)
+    np.testing.assert_allclose(leading.eigenvalues, full.eigenvalues[:5], atol=1e-3)
+    np.testing.assert_allclose(
+        np.abs(leading.clean_coefficients), np.abs(full.clean_coefficients[:5]), atol=1e-2
+    )
+    assert leading.homogeneity_residual < 1e-13
+    assert full.leading_response > full.null_response
+
+
+def test_homogeneity_residual_shows_a_bias():
+    clean, noisy = pair()
+    found = analyse(lambda x: x / 2 + 1, clean, noisy, 0.1, "full")
+    expected = 8 / (noisy / 2 + 1).norm()
+    assert found.homogeneity_residual == pytest.approx(expected.item())
+
+
+def test_single_precision_network_is_homogeneous_to_float_precision():
+    clean, noisy = pair(torch.float32)
+    found = analyse(network(), clean, noisy, 0.1, "full")
+    assert found.homogeneity_residual < 1e-6
+    assert found.denoised.dtype == np.float32
+
+
+def test_what_cannot_be_analysed_is_named():
+    clean, noisy = pair()
+    with pytest.raises(ValueError, match=r"sigma: found 0.0, allowed are levels above 0"):
+        analyse(projector, clean, noisy, 0.0)
+    with pytest.raises(ValueError, match="differ in shape"):
+        analyse(projector, clean[:, :4], noisy, 0.1)
+    large = torch.rand(1, 82, 80)
+    with pytest.raises(ValueError, match=r"limited to 6,400 pixels, found 6,560 \(82x80\)"):
+        analyse(projector, large, large, 0.1, "full", eigenvectors=4)
+
+
+# ---------------------------------------------------------------------------------------------
+# Files
+
+
+@pytest.mark.parametrize(("method", "kept"), [("full", 64), ("leading", 6)])
+def test_file_follows_the_schema(tmp_path, method, kept):
+    path = tmp_path / "spectra.h5"
+    computed(path, method=method)
+    lengths = {"I": 3, "S": 2, "K": kept, "k": 6, "H": 8, "W": 8, "1": 1}
+    with h5py.File(path) as file:
+        assert set(file) == set(SCHEMA)
+        for name, field in SCHEMA.items():
+            dataset = file[name]
+            assert dataset.shape == tuple(lengths[dim] for dim in field.dims), name
+            assert dataset.dtype == field.dtype, name
+            assert dataset.fletcher32, name
+            assert dataset.attrs["units"] == field.units
+            assert dataset.attrs["description"] == field.description
+    arrays, made_from = read_spectra(path, spec(method=method))
+    assert made_from["spec"] == spec(method=method)
+    assert made_from["inputs"] == {"network": "0" * 64}
+    assert "torch" in made_from["versions"]
+    assert set(arrays) == set(SCHEMA)
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_file_holds_what_was_analysed(tmp_path):
+    path = tmp_path / "spectra.h5"
+    lines = computed(path)
+    arrays, _ = read_spectra(path)
+    assert arrays["image_index"].tolist() == INDEX
+    assert arrays["sigma"].tolist() == [0.1, 0.5]
+    np.testing.assert_array_equal(arrays["clean"], clean_images())
+    z = image_noise(3, 4, 1, 0, 8)  # of image 4 at the second level, whatever its place in the file
+    noisy = clean_images()[1] + np.float32(0.5) * z
+    np.testing.assert_array_equal(arrays["noisy"][1, 1], noisy)
+    one = analyse(
+        network(),
+        torch.from_numpy(clean_images()[1]),
+        torch.from_numpy(noisy),
+        0.5,
+        "full",
+        6,
+        seed=3,
+    )
+    for name in SCHEMA.keys() - {"image_index", "sigma", "clean"}:
+        expected = np.asarray(getattr(one, name), SCHEMA[name].dtype)
+        np.testing.assert_array_equal(arrays[name][1, 1], expected, err_msg=name)
+    assert len(lines) == 6
+    assert re.match(r"spectrum 4/6: image 4, sigma 0.5, full, frozen: trace .* s\)$", lines[3])
+
+
+def test_same_inputs_same_bytes(tmp_path):
+    computed(tmp_path / "a.h5")
+    computed(tmp_path / "b.h5")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    computed(tmp_path / "c.h5", seed=4)
+    assert (tmp_path / "a.h5").read_bytes() != (tmp_path / "c.h5").read_bytes()
+
+
+def test_stale_and_missing_files_are_refused(tmp_path):
+    path = tmp_path / "spectra.h5"
+    with pytest.raises(ArtifactError, match=f"{path} does not exist"):
+        read_spectra(path)
+    computed(path)
+    with pytest.raises(
+        ArtifactError, match=rf"{path} was made from .*\n  spectra.seed: the file has 3"
+    ):
+        read_spectra(path, spec(seed=4))
+
+
+def test_truncated_files_are_refused(tmp_path):
+    path = tmp_path / "spectra.h5"
+    computed(path)
+    whole = path.read_bytes()
+    for length in (0, 40, 500, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match=re.escape(str(path))):
+            read_spectra(path)
+
+
+def test_flipped_bits_are_found(tmp_path):
+    """A file with one flipped bit is refused by name, or the bit was in bytes nobody uses."""
+    path = tmp_path / "spectra.h5"
+    computed(path)
+    expected, made_from = read_spectra(path)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for position in random.integers(len(whole), size=200):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        try:
+            found, provenance = read_spectra(path)
+        except ArtifactError as error:
+            assert str(path) in str(error)
+            refused += 1
+        else:
+            assert provenance == made_from
+            for name in SCHEMA:
+                np.testing.assert_array_equal(found[name], expected[name])
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("trace", None, "lacks the datasets trace"),
+        ("trace", np.zeros((3, 2), np.float32), "trace has type float32, expected float64"),
+        ("trace", np.zeros((2, 2)), r"trace has shape \(2, 2\), expected \(I=3, S=2\)"),
+        (
+            "eigenvalues",
+            np.zeros((3, 2)),
+            r"eigenvalues has shape \(3, 2\), expected \(I=3, S=2, K",
+        ),
+        ("eigenvectors", np.zeros((3, 2, 6, 8, 9), np.float32), r"eigenvectors has shape .*W=8\)"),
+    ],
+)
+def test_misshapen_files_are_refused(tmp_path, name, change, message):
+    path = tmp_path / "spectra.h5"
+    computed(path)
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        if change is not None:
+            file[name] = change
+    with pytest.raises(ArtifactError, match=rf"{path}.*{message}"):
+        read_spectra(path)
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    path = tmp_path / "spectra.h5"
+    computed(path)
+    before = path.read_bytes()
+    clean, noisy = pair()
+    one = analyse(projector, clean, noisy, 0.1, "full")
+    with pytest.raises(ValueError, match="do not fit together: image_index|noisy has shape"):
+        write_spectra(path, [[one]], [1], [0.1, 0.2], {"spec": {}})
+    with pytest.raises(ValueError, match="limited|found 65 eigenvectors"):
+        computed(path, eigenvectors=65)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["spectra.h5"]
+
+
+def test_images_that_do_not_fit_are_named(tmp_path):
+    arguments = (spec(), tmp_path / "spectra.h5", {})
+    with pytest.raises(ValueError, match=r"square images \(I, 1, H, H\), found \(3, 1, 8, 4\)"):
+        compute_spectra(network(), clean_images()[..., :4], INDEX, *arguments)
+    with pytest.raises(ValueError, match="found 3 images and 2 indices"):
+        compute_spectra(network(), clean_images(), INDEX[:2], *arguments)
+
+
+def test_readme_table_lists_every_dataset():
+    rows = schema_table().splitlines()
+    assert len(rows) == 2 + len(SCHEMA)
+    for row, (name, field) in zip(rows[2:], SCHEMA.items(), strict=True):
+        cells = re.split(r"(?<!\\)\|", row)
+        assert [cell.strip() for cell in cells[1:4]] == [
+            f"`{name}`",
+            f"({', '.join(field.dims)})",
+            field.dtype,
+        ]
+        assert len(cells) == 7
