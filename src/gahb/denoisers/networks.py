@@ -55,19 +55,22 @@ class BiasFreeNorm(nn.Module):
 
 
 class _PixelConvolution(nn.Conv2d):
-    """A convolution to or from pixels, in full precision even under autocast.
+    """The convolution that reads the noisy image: in full precision even under autocast.
 
-    bfloat16 has eight significant bits: rounding the input image to it would add an error of
-    about 10^-3, as large as the noise that the network has to see at input PSNRs near 60 dB.
+    bfloat16 has eight significant bits: rounding the image itself to it would add an error of
+    about 10^-3 before anything is computed.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.to(self.weight.dtype))
+        """Filter (B, 1, H, W); under autocast the result is rounded, the image is not."""
+        kind = x.device.type
+        rounded = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+        with torch.autocast(kind, enabled=False):
+            return super().forward(x).to(rounded)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    kind = _PixelConvolution if 1 in (inputs, outputs) else nn.Conv2d
+    kind = _PixelConvolution if inputs == 1 else nn.Conv2d
     return kind(inputs, outputs, kernel_size=3, padding=1, bias=False)
 
 

@@ -24,10 +24,19 @@ NOISE_LAWS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
 
 LEAST_SIGMA = 1e-3  # below it weights stop growing: there the error is that of rounding
 
-WEIGHTINGS: dict[str, Callable[[Tensor], Tensor]] = {
+
+def _power(exponent: float) -> Callable[[Tensor, float], Tensor]:
+    return lambda sigma, share: sigma.clamp_min(LEAST_SIGMA) ** -exponent
+
+
+# Weights of draws at levels sigma, when ``share`` of all updates is done.
+WEIGHTINGS: dict[str, Callable[[Tensor, float], Tensor]] = {
     # every draw counts the same: paper and published code
-    "none": torch.ones_like,
-    "inverse_sigma": lambda sigma: 1 / sigma.clamp_min(LEAST_SIGMA),
+    "none": _power(0.0),
+    "inverse_sigma": _power(1.0),
     # the error relative to that of doing nothing
-    "inverse_variance": lambda sigma: 1 / sigma.clamp_min(LEAST_SIGMA) ** 2,
+    "inverse_variance": _power(2.0),
+    # from the first to the second over the first half: coarse structure, where memorisation
+    # begins, is learned first, and small noise gets its due before the learning rate is gone
+    "annealed": lambda sigma, share: sigma.clamp_min(LEAST_SIGMA) ** -min(1.0, 2 * share),
 }
