@@ -143,13 +143,23 @@ def test_published_law_has_half_of_its_draws_below_a_quarter():
 
 def test_weightings():
     sigma = torch.tensor([0.0, 1e-3, 0.01, 0.5, 1.0, 2.0])
-    assert torch.equal(WEIGHTINGS["none"](sigma), torch.ones(6))
     expected = 1 / sigma[1:]
-    torch.testing.assert_close(WEIGHTINGS["inverse_sigma"](sigma)[1:], expected)
-    torch.testing.assert_close(WEIGHTINGS["inverse_variance"](sigma)[1:], expected**2)
-    for weigh in WEIGHTINGS.values():
-        assert torch.isfinite(weigh(sigma)).all()
-        assert (weigh(sigma) > 0).all()
+    for share in (0.0, 0.3, 0.9):
+        assert torch.equal(WEIGHTINGS["none"](sigma, share), torch.ones(6))
+        torch.testing.assert_close(WEIGHTINGS["inverse_sigma"](sigma, share)[1:], expected)
+        torch.testing.assert_close(WEIGHTINGS["inverse_variance"](sigma, share)[1:], expected**2)
+        for weigh in WEIGHTINGS.values():
+            assert torch.isfinite(weigh(sigma, share)).all()
+            assert (weigh(sigma, share) > 0).all()
+
+
+def test_annealed_weighting_goes_from_none_to_inverse_sigma():
+    sigma = torch.tensor([0.01, 0.5, 2.0])
+    anneal = WEIGHTINGS["annealed"]
+    torch.testing.assert_close(anneal(sigma, 0.0), torch.ones(3))
+    torch.testing.assert_close(anneal(sigma, 0.25), sigma**-0.5)
+    torch.testing.assert_close(anneal(sigma, 0.5), 1 / sigma)
+    torch.testing.assert_close(anneal(sigma, 0.99), 1 / sigma)
 
 
 def test_every_choice_of_the_schema_exists(root: Path):

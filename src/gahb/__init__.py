@@ -16,9 +16,41 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gahb.artifacts import ArtifactError as ArtifactError
+    from gahb.artifacts import read_table as read_table
+    from gahb.datasets.calpha import CAlpha as CAlpha
+    from gahb.datasets.store import open_dataset as open_dataset
+    from gahb.datasets.store import write_dataset as write_dataset
+    from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
+    from gahb.denoisers.networks import BFCNN as BFCNN
+    from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
+    from gahb.denoisers.networks import UNet as UNet
+    from gahb.denoisers.weights import load_denoiser as load_denoiser
+    from gahb.params import ParamsError as ParamsError
+    from gahb.params import load_params as load_params
+    from gahb.spectra.analysis import Analysis as Analysis
+    from gahb.spectra.analysis import analyse as analyse
+    from gahb.spectra.analysis import eigenbasis as eigenbasis
+    from gahb.spectra.jacobian import LinearisedDenoiser as LinearisedDenoiser
+    from gahb.spectra.store import read_spectra as read_spectra
 
 _HOMES = {
+    "Analysis": "gahb.spectra.analysis",
     "ArtifactError": "gahb.artifacts",
+    "BFCNN": "gahb.denoisers.networks",
+    "CAlpha": "gahb.datasets.calpha",
+    "EmpiricalDenoiser": "gahb.denoisers.empirical",
+    "LinearisedDenoiser": "gahb.spectra.jacobian",
+    "NetworkDenoiser": "gahb.denoisers.networks",
+    "ParamsError": "gahb.params",
+    "UNet": "gahb.denoisers.networks",
+    "analyse": "gahb.spectra.analysis",
+    "eigenbasis": "gahb.spectra.analysis",
+    "load_denoiser": "gahb.denoisers.weights",
+    "load_params": "gahb.params",
+    "open_dataset": "gahb.datasets.store",
+    "read_spectra": "gahb.spectra.store",
+    "read_table": "gahb.artifacts",
+    "write_dataset": "gahb.datasets.store",
 }
 __all__ = ["__version__", *sorted(_HOMES)]
 

@@ -149,6 +149,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)  # safetensors writes files that only their owner can read
         os.replace(partial, path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 NOISE_LAWS: dict[str, Callable[[Tensor, float, float], Tensor]] = {

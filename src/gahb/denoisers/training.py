@@ -113,7 +113,9 @@ class Trainer:
             group["lr"] = rate
         self.network.train()
         errors = self._errors(self.network, clean, noise, sigma, self.computation.precision)
-        loss = (WEIGHTINGS[training["weighting"]](sigma, self.update / training["updates"]) * errors).mean()
+        loss = (
+            WEIGHTINGS[training["weighting"]](sigma, self.update / training["updates"]) * errors
+        ).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()

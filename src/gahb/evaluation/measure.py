@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from gahb.datasets.store import Dataset
 from gahb.randomness import image_noise
@@ -70,34 +70,51 @@ def noisy_set(
     )
 
 
-@torch.no_grad()
 def squared_errors(
     denoiser: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
 ) -> NDArray[np.float64]:
     """Mean squared error of each draw: (levels, M), averaged over pixels."""
-    rows = []
-    for level, sigma in enumerate(sigmas):
-        errors = [
-            (denoiser(y, sigma) - x).double().square().mean(dim=(1, 2, 3))
-            for x, y in noisy.batches(seed, level, sigma)
-        ]
-        rows.append(torch.cat(errors).numpy())
-    return np.stack(rows)
+    return _mean_squares(lambda x, y, sigma: denoiser(y, sigma) - x, noisy, sigmas, seed)
 
 
-@torch.no_grad()
 def squared_differences(
     first: Denoiser, second: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
 ) -> NDArray[np.float64]:
     """Mean squared difference of two denoisers' outputs on each draw: (levels, M)."""
+    return _mean_squares(
+        lambda x, y, sigma: first(y, sigma) - second(y, sigma), noisy, sigmas, seed
+    )
+
+
+@torch.no_grad()
+def _mean_squares(
+    difference: Callable[[Tensor, Tensor, float], Tensor],
+    noisy: NoisySet,
+    sigmas: list[float],
+    seed: int,
+) -> NDArray[np.float64]:
     rows = []
     for level, sigma in enumerate(sigmas):
-        differences = [
-            (first(y, sigma) - second(y, sigma)).double().square().mean(dim=(1, 2, 3))
-            for _, y in noisy.batches(seed, level, sigma)
+        squares = [
+            difference(x, y, sigma).double().square().mean(dim=(1, 2, 3))
+            for x, y in noisy.batches(seed, level, sigma)
         ]
-        rows.append(torch.cat(differences).numpy())
+        rows.append(torch.cat(squares).numpy())
     return np.stack(rows)
+
+
+def on_fastest_device(denoiser: nn.Module) -> Denoiser:
+    """The denoiser on CUDA where present, in full float32; images come from and go to the CPU."""
+    if not torch.cuda.is_available():
+        return denoiser
+    moved = denoiser.cuda()
+
+    def denoise(y: Tensor, sigma: float) -> Tensor:
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            denoised: Tensor = moved(y.cuda(), sigma).cpu()
+        return denoised
+
+    return denoise
 
 
 def evaluation_sets(dataset: Dataset, spec: dict[str, Any]) -> dict[str, NoisySet]:

@@ -32,6 +32,7 @@ from gahb.evaluation.measure import (
     NoisySet,
     evaluation_sets,
     noisy_set,
+    on_fastest_device,
     squared_differences,
     squared_errors,
 )
@@ -46,7 +47,7 @@ def evaluate_network(spec: Spec, dataset: Dataset, network: Path | str, output: 
     denoiser, header = load_denoiser(network, spec["network"])
     check_input(network, header["inputs"], "dataset", dataset.images_sha256)
     inputs = {"dataset": dataset.images_sha256, "network": header["tensors_sha256"]}
-    _evaluate("network", denoiser, spec, dataset, inputs, output)
+    _evaluate("network", on_fastest_device(denoiser), spec, dataset, inputs, output)
 
 
 def evaluate_memorising(spec: Spec, dataset: Dataset, output: Path | str) -> None:
@@ -54,7 +55,7 @@ def evaluate_memorising(spec: Spec, dataset: Dataset, output: Path | str) -> Non
     torch.set_num_threads(spec["evaluation"]["threads"])
     chosen = spec["memorising"]
     images = dataset.images(dataset.training_set(chosen["split"], chosen["set_size"]))
-    denoiser = EmpiricalDenoiser(torch.from_numpy(images))
+    denoiser = on_fastest_device(EmpiricalDenoiser(torch.from_numpy(images)))
     _evaluate("memorising", denoiser, spec, dataset, {"dataset": dataset.images_sha256}, output)
 
 
@@ -118,7 +119,7 @@ def compare_networks(
         denoiser, header = load_denoiser(path, spec[role])
         check_input(path, header["inputs"], "dataset", dataset.images_sha256)
         inputs[role] = header["tensors_sha256"]
-        return denoiser
+        return on_fastest_device(denoiser)
 
     first, second = load("first", networks[0]), load("second", networks[1])
     noisy = noisy_set(

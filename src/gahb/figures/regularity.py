@@ -144,7 +144,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         axes = place(figure, at, _TOP, width, _PLOT)
         plots.append(axes)
         axes.set_title(
-            f"α = {column.alpha:g}\nfit {column.slope:.2f} ± {column.slope_se:.2f}\n"
+            f"α = {column.alpha:g}\nfit {column.slope:.3f} ± {column.slope_se:.3f}\n"
             f"α/(α+1) = {column.theory:.2f}",
             pad=3,
         )

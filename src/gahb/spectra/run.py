@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,10 @@ from gahb.spectra.jacobian import Denoiser
 from gahb.spectra.store import write_spectra
 
 
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
 def compute_spectra(
     denoiser: Denoiser,
     clean: NDArray[np.float32],
@@ -27,7 +30,7 @@ def compute_spectra(
     output: Path | str,
     inputs: Mapping[str, str],
     device: str | torch.device = "cpu",
-    report: Callable[[str], None] = partial(print, flush=True),
+    report: Callable[[str], None] = _print,
 ) -> None:
     """Analyse a denoiser at every image and noise level, and write the spectra file.
 
