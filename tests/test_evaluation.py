@@ -365,7 +365,8 @@ def test_table_of_a_network(
             errors.append(((denoiser(x + 0.1 * z) - x) ** 2).mean().item())
     assert row.psnr_of_mean_mse == pytest.approx(-10 * math.log10(np.mean(errors)), abs=1e-4)
     assert row.mean_psnr == pytest.approx(np.mean(-10 * np.log10(errors)), abs=1e-4)
-    spread = np.std(-10 * np.log10(errors), ddof=1) / math.sqrt(12)
+    of_images = (-10 * np.log10(errors)).reshape(4, 3).mean(1)  # draws of an image belong together
+    spread = np.std(of_images, ddof=1) / math.sqrt(4)
     assert row.mean_psnr_se == pytest.approx(spread, rel=1e-3)
     assert row.input_psnr == pytest.approx(20)
 
@@ -374,7 +375,8 @@ def test_table_of_a_network(
         "dataset": dataset.images_sha256,
         "network": header["tensors_sha256"],
     }
-    draws = read_draws(path, spec)
+    draws, images = read_draws(path)
+    assert set(images) == set(draws)
     assert {name: values.shape for name, values in draws.items()} == {
         "own": (4, 12),
         "other": (4, 12),
@@ -590,7 +592,7 @@ def test_summary_by_hand(
     assert set(summary.sigma_low) == {0.03}
     assert set(summary.sigma_high) == {0.3}
     for row, path in zip(summary.itertuples(), tables, strict=True):
-        table, draws = read_table(path), read_draws(path)
+        table, (draws, images) = read_table(path), read_draws(path)
         own = table[table.evaluated_on == "own"].psnr_of_mean_mse.to_numpy()
         held_out = table[table.evaluated_on == "test"]
         test = held_out.psnr_of_mean_mse.to_numpy()
@@ -604,7 +606,13 @@ def test_summary_by_hand(
         def average(errors: np.ndarray) -> float:
             return -10 * np.log10(errors.mean(1)).mean()
 
-        gap_se = math.hypot(*(bootstrap(draws[name], average) for name in ("own", "test")))
+        def by_image(name: str) -> np.ndarray:
+            alike = [images[name] == index for index in np.unique(images[name])]
+            if len(alike) == 1:  # of a single image: the noise alone
+                return draws[name]
+            return np.stack([draws[name][:, mine].mean(1) for mine in alike], axis=1)
+
+        gap_se = math.hypot(*(bootstrap(by_image(name), average) for name in ("own", "test")))
         assert row.gap_se == pytest.approx(gap_se, rel=0.25)
     between = read_table(comparisons[0]).psnr_between.mean()
     assert math.isnan(summary.agreement[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gahb.spectra.store import SCHEMA
+from gahb.spectra.store import schema_table
 
 
 def results_table(summary: pd.DataFrame) -> str:
@@ -25,16 +25,6 @@ def results_table(summary: pd.DataFrame) -> str:
             f"| {row.largest_gap:.2f} | {agreement} | {row.slope:.3f} ± {row.slope_se:.3f} "
             f"| {row.theoretical_slope:.2f} |"
         )
-    return "\n".join(lines)
-
-
-def schema_table() -> str:
-    """The README's table of the spectra file, from the schema that writer and reader follow."""
-    lines = ["| dataset | shape | type | units | content |", "|---|---|---|---|---|"]
-    for name, field in SCHEMA.items():
-        shape = ", ".join(field.dims)
-        description = field.description.replace("|", "\\|")
-        lines.append(f"| `{name}` | ({shape}) | {field.dtype} | {field.units} | {description} |")
     return "\n".join(lines)
 
 

@@ -271,7 +271,7 @@ def test_order_depends_on_seed_split_and_pass():
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def pretend(cuda: bool, bfloat16: dict[str, bool], compiler: bool) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bool(bfloat16))
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda emulated: bool(bfloat16))
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: bfloat16)
         which = (lambda name: name if name == "g++" else None) if compiler else (lambda _: None)
         monkeypatch.setattr(optimisation.shutil, "which", which)
@@ -289,7 +289,8 @@ AUTO = {"device": "auto", "precision": "auto", "compile": "auto", "batch_size": 
         (False, {"amx_bf16": False}, True, 1, Computation("cpu", "float32", False)),
         (False, {"amx_bf16": True}, False, 10**9, Computation("cpu", "bfloat16", False)),
         (False, {"avx512_bf16": True}, True, 10**9, Computation("cpu", "bfloat16", True)),
-        (True, {}, False, 10**9, Computation("cuda", "float32", True)),
+        (True, {}, True, 10**9, Computation("cuda", "float32", True)),
+        (True, {}, False, 10**9, Computation("cuda", "float32", False)),
         (True, {"yes": True}, True, 1, Computation("cuda", "bfloat16", False)),
     ],
 )

@@ -260,12 +260,11 @@ def _spectra_inconsistencies(params: Params) -> Iterator[str]:
 
 def _figure_inconsistencies(params: Params) -> Iterator[str]:
     for name, figure in params["figures"].items():
+        splits = ["S1", "S2"] if name == "gap" else [figure.get("split", "S1")]
         experiments = figure.get("experiments", [figure.get("experiment")])
         sizes = figure.get("set_sizes", [figure["set_size"]] if "set_size" in figure else [])
         for experiment in experiments:
-            yield from _missing_networks(
-                params, f"figures.{name}", experiment, sizes, [figure.get("split", "S1")]
-            )
+            yield from _missing_networks(params, f"figures.{name}", experiment, sizes, splits)
         if "image" not in figure:
             continue
         spectra = params["spectra"]

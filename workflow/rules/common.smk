@@ -1,6 +1,7 @@
 # Parameters, checked before anything runs, and what the rules share. No rules here.
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,10 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 import gahb.params as gahb_params
+
+unknown = sorted(set(config) - {"preset"})
+if unknown:
+    raise WorkflowError(f"--config: found {', '.join(unknown)}, allowed is preset=<name>")
 
 try:
     PARAMS = gahb_params.load_params(ROOT, config.get("preset"))
@@ -43,8 +48,8 @@ def spec(resolve, *names):
 
 def sources(pattern, exclude=()):
     """Modules whose content decides a rule's results: an edit there, and only there, redoes them."""
-    found = [path for path in Path("src/gahb").glob(pattern) if path.name not in exclude]
-    return sorted(path.as_posix() for path in [*found, Path("src/gahb/randomness.py")])
+    found = [path for path in (ROOT / "src/gahb").glob(pattern) if path.name not in exclude]
+    return sorted(os.path.relpath(path) for path in [*found, ROOT / "src/gahb/randomness.py"])
 
 
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
@@ -60,7 +65,7 @@ def networks(pattern, chosen=None):
     """``pattern`` filled in with every (experiment, set size, split), or the chosen ones."""
     return [
         pattern.format(experiment=name, set_size=set_size, split=split)
-        for name, experiment in (chosen or PARAMS["experiments"]).items()
+        for name, experiment in (PARAMS["experiments"] if chosen is None else chosen).items()
         for set_size in experiment["set_sizes"]
         for split in experiment["splits"]
     ]
@@ -71,7 +76,7 @@ def pairs(pattern, chosen=None):
     return [
         pattern.format(experiment=name, set_size=set_size)
         for name, experiment in PARAMS["experiments"].items()
-        if len(experiment["splits"]) == 2 and name in (chosen or PARAMS["experiments"])
+        if len(experiment["splits"]) == 2 and (chosen is None or name in chosen)
         for set_size in experiment["set_sizes"]
     ]
 
@@ -80,6 +85,13 @@ def training_threads(wildcards):
     """Threads of one training: a training parameter, since they change the last bits of the weights."""
     experiment = PARAMS["experiments"][wildcards.experiment]
     return (PARAMS["training"] | experiment.get("training", {}))["threads"]
+
+
+def training_set_mb(wildcards):
+    """Memory of a job that holds a training set: in float32, and in float64 with room to work."""
+    image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
+    pixels = PARAMS["image_classes"][image_class]["size"] ** 2
+    return 2000 + int(wildcards.set_size) * pixels * 24 // 10**6
 
 
 def figure_inputs(wildcards):

@@ -19,7 +19,7 @@ rule denoiser:
         ENVIRONMENT
     threads: training_threads
     resources:
-        mem_mb=3000,
+        mem_mb=training_set_mb,
         gpu=1,
     params:
         spec=spec(gahb_params.network_spec, "experiment", "set_size", "split"),

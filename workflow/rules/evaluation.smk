@@ -26,7 +26,8 @@ rule evaluation_network:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
-        mem_mb=2000,
+        mem_mb=training_set_mb,
+        gpu=1,
     params:
         spec=spec(gahb_params.evaluation_spec, "experiment", "set_size", "split"),
     message:
@@ -52,7 +53,8 @@ rule evaluation_memorising:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
-        mem_mb=2000,
+        mem_mb=training_set_mb,
+        gpu=1,
     params:
         spec=spec(gahb_params.memorising_spec, "experiment", "set_size", "split"),
     message:
@@ -83,7 +85,8 @@ rule evaluation_agreement:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
-        mem_mb=2000,
+        mem_mb=training_set_mb,
+        gpu=1,
     params:
         spec=spec(gahb_params.agreement_spec, "experiment", "set_size"),
     message:
@@ -97,6 +100,10 @@ rule evaluation_summary:
     input:
         tables=networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv"),
         comparisons=pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv"),
+        draws=[
+            *networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5"),
+            *pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.h5"),
+        ],
         source=sources("evaluation/*.py"),
     output:
         table=f"{RESULTS}/evaluation/summary.csv",

@@ -22,6 +22,7 @@ rule spectrum:
     threads: PARAMS["spectra"]["threads"]
     resources:
         mem_mb=3000,
+        gpu=1,
     params:
         spec=spec(gahb_params.spectra_spec, "experiment", "set_size", "split"),
     message:

@@ -29,7 +29,7 @@ class EmpiricalDenoiser(nn.Module):
         super().__init__()
         self.batch = batch
         self.register_buffer("images", images.flatten(1).to(torch.float64))
-        self.register_buffer("energies", self.images.square().sum(1) / 2)
+        self.register_buffer("energies", torch.linalg.vecdot(self.images, self.images) / 2)
 
     def posterior(self, y: Tensor, sigma: float) -> Tensor:
         """Probability of each training image given each noisy one: (B, N) float64, rows sum to 1."""
@@ -41,10 +41,15 @@ class EmpiricalDenoiser(nn.Module):
 
     def forward(self, y: Tensor, sigma: float | None = None) -> Tensor:
         """Denoise (B, 1, H, W) at noise level ``sigma``; returns the type of ``y``."""
-        means = [
-            self.posterior(part, _positive(sigma)) @ self.images for part in y.split(self.batch)
-        ]
+        means = [self._mean(self.posterior(part, _positive(sigma))) for part in y.split(self.batch)]
         return torch.cat(means).view(y.shape).to(y.dtype)
+
+    def _mean(self, weights: Tensor) -> Tensor:
+        """Weighted sums of the images; those whose every weight underflowed to zero cost nothing."""
+        alive = torch.nonzero(weights.any(0))[:, 0]
+        if 4 * len(alive) > len(self.images):  # gathering would cost more than it saves
+            return weights @ self.images
+        return weights[:, alive] @ self.images[alive]
 
     def jacobian_product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
         """J(y) v = Cov(x | y) v / sigma^2 for one noisy image y (1, H, W) and v (B, 1, H, W)."""

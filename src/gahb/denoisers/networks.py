@@ -168,9 +168,8 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {"unet": UNet, "bf_cnn": BFCNN}
 def build_network(architecture: dict[str, Any], seed: int) -> nn.Module:
     """Build a network, reproducibly, that starts by changing nothing: f(y) is close to y.
 
-    Convolutions start uniform in +-1/sqrt(fan-in), gains normal and small. With unit gains the
-    network starts by answering noise of its own making, and after 250 updates of 64 images it was
-    still 3 dB worse on average over noise levels (benchmarks/recipes.py).
+    Convolutions start uniform in +-1/sqrt(fan-in), gains normal and small: with unit gains a
+    network starts by answering noise of its own making.
 
     Args:
         architecture: ``{"network": "unet", "blocks": 2, "channels": 16}`` or

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
+import sysconfig
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -84,24 +86,33 @@ def resolve_computation(training: Spec, architecture: Spec, size: int) -> Comput
     """Choose device, precision and compilation where params.yaml says ``auto``.
 
     CUDA when present; bfloat16 autocast where the processor multiplies bfloat16 matrices in hardware
-    (AMX or AVX512-BF16, or any CUDA device that has it); torch.compile where a C++ compiler
-    exists (CPU) and the run is long enough to repay it.
+    (AMX or AVX512-BF16, or a CUDA device that has it); torch.compile where a C++ compiler and
+    Python's headers are found and the run is long enough to repay it.
     """
     device = training["device"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = training["precision"]
     if precision == "auto":
-        gains = torch.cuda.is_bf16_supported() if device == "cuda" else _cpu_multiplies_bfloat16()
+        gains = (
+            torch.cuda.is_bf16_supported(False) if device == "cuda" else _cpu_multiplies_bfloat16()
+        )
         precision = "bfloat16" if gains else "float32"
     compiled = training["compile"] == "always"
     if training["compile"] == "auto":
         work = training["updates"] * training["batch_size"] * size**2 * architecture["channels"]
-        possible = device == "cuda" or any(map(shutil.which, ("g++", "clang++", "c++")))
-        compiled = possible and work > COMPILE_ABOVE
+        compiled = work > COMPILE_ABOVE and _can_compile()
     return Computation(device, precision, compiled)
 
 
+def _can_compile() -> bool:
+    """Whether torch.compile finds what it needs on any device: a compiler and Python's headers."""
+    headers = Path(sysconfig.get_path("include"), "Python.h").exists()
+    return headers and any(map(shutil.which, ("g++", "clang++", "c++")))
+
+
 def _cpu_multiplies_bfloat16() -> bool:
+    if not hasattr(torch.cpu, "get_capabilities"):  # absent from older torch
+        return False
     capabilities: dict[str, Any] = dict(torch.cpu.get_capabilities())
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))

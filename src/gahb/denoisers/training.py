@@ -9,6 +9,7 @@ statement about (N, updates, width), and the log keeps PSNR against updates.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from gahb.artifacts import (
     ArtifactError,
     Spec,
     canonical_json,
+    digest_file,
     provenance,
     read_tensors,
     write_table,
@@ -239,7 +241,9 @@ def train(
     test_images = torch.from_numpy(dataset.images(dataset.indices["test"][:MONITOR_IMAGES]))
     trainer = Trainer(spec, train_images, test_images)
     label = Path(output).with_suffix("").as_posix()
-    _resume(trainer, checkpoint, made_from)
+    computation = dataclasses.asdict(trainer.computation)
+    left_by = made_from | {"computation": computation, "code": _code_digest()}
+    _resume(trainer, checkpoint, left_by)
 
     progress = Progress(label, training["updates"], trainer.update, training["batch_size"])
     saved, checked = time.monotonic(), trainer.update
@@ -251,26 +255,32 @@ def train(
             progress.update(trainer.update, **_newest(trainer))
         if time.monotonic() - saved >= checkpoint_seconds and trainer.update < training["updates"]:
             trainer.check(checked)
-            write_tensors(checkpoint, trainer.state(), made_from)
+            write_tensors(checkpoint, trainer.state(), left_by)
             saved = time.monotonic()
     progress.close()
 
-    computation = dataclasses.asdict(trainer.computation)
     write_table(table, trainer.table(), made_from | {"computation": computation})
     save_denoiser(output, trainer.network, spec, inputs, computation)
     Path(checkpoint).unlink(missing_ok=True)
 
 
-def _resume(trainer: Trainer, checkpoint: Path | str, made_from: Spec) -> None:
+def _code_digest() -> str:
+    """SHA-256 of the modules that decide the weights: a checkpoint of other code is not continued."""
+    digests = [digest_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _resume(trainer: Trainer, checkpoint: Path | str, left_by: Spec) -> None:
     if not Path(checkpoint).exists():
         return
     tensors, header = read_tensors(checkpoint)
     same = all(
-        canonical_json(header.get(key)) == canonical_json(made_from[key])
-        for key in ("spec", "inputs", "versions")
+        canonical_json(header.get(key)) == canonical_json(value) for key, value in left_by.items()
     )
     if not same:
-        print(f"{checkpoint} was left by a run with other settings or packages: starting over")
+        print(
+            f"{checkpoint} was left by a run with other settings, packages or code: starting over"
+        )
         return
     try:
         trainer.restore(checkpoint, tensors)

@@ -110,7 +110,7 @@ def on_fastest_device(denoiser: nn.Module) -> Denoiser:
     moved = denoiser.cuda()
 
     def denoise(y: Tensor, sigma: float) -> Tensor:
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             denoised: Tensor = moved(y.cuda(), sigma).cpu()
         return denoised
 

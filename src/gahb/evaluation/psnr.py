@@ -15,25 +15,43 @@ DB = 10 / np.log(10)  # derivative of 10 log10 with respect to the natural logar
 
 def input_psnr(sigma: float) -> float:
     """PSNR of the noisy image: -20 log10(sigma)."""
-    return float(-20 * np.log10(sigma))
+    return float(-20 * np.log10(sigma)) + 0.0  # no -0 at sigma = 1
 
 
-def psnr_of_mean_mse(errors: Float64, axis: int = -1) -> tuple[Float64, Float64]:
+def standard_error(values: Float64, images: NDArray[np.int64] | None = None) -> Float64:
+    """Standard error of the mean of values, of which those of one image are not independent.
+
+    Args:
+        values: (..., draws).
+        images: (draws,) which image each draw is of, each as often as any other. Draws of one
+            image are averaged first; of a single image, all variation is that of the noise.
+    """
+    if images is not None:
+        unique, member = np.unique(images, return_inverse=True)
+        if 1 < len(unique) < len(images):
+            share = np.eye(len(unique))[member] * (len(unique) / len(images))
+            values = values @ share
+    return np.asarray(values.std(-1, ddof=1) / np.sqrt(values.shape[-1]))
+
+
+def psnr_of_mean_mse(
+    errors: Float64, images: NDArray[np.int64] | None = None
+) -> tuple[Float64, Float64]:
     """-10 log10 of the mean error, and its standard error by the delta method.
 
     The aggregation of the theory: slopes and bounds are statements about the mean squared error.
 
     Args:
-        errors: mean squared error of each draw; draws are along ``axis``.
+        errors: (..., draws) mean squared error of each draw.
+        images: see :func:`standard_error`.
     """
-    mean = errors.mean(axis)
+    mean = errors.mean(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = errors.std(axis, ddof=1) / mean / np.sqrt(errors.shape[axis])
-        return -10 * np.log10(mean), DB * relative
+        return -10 * np.log10(mean), DB * standard_error(errors, images) / mean
 
 
-def mean_psnr(errors: Float64, axis: int = -1) -> tuple[Float64, Float64]:
+def mean_psnr(errors: Float64, images: NDArray[np.int64] | None = None) -> tuple[Float64, Float64]:
     """Mean over draws of each one's PSNR, and its standard error: what the published code plots."""
     with np.errstate(divide="ignore", invalid="ignore"):
         psnr = -10 * np.log10(errors)
-        return psnr.mean(axis), psnr.std(axis, ddof=1) / np.sqrt(errors.shape[axis])
+        return psnr.mean(-1), standard_error(psnr, images)

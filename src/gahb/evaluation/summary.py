@@ -23,22 +23,25 @@ from gahb.artifacts import (
     read_table,
     write_table,
 )
-from gahb.evaluation.psnr import DB, psnr_of_mean_mse
+from gahb.evaluation.psnr import DB, psnr_of_mean_mse, standard_error
 from gahb.evaluation.tables import read_draws
 
 Float64 = NDArray[np.float64]
 
 
-def linear_statistic(errors: Float64, weights: Float64) -> tuple[float, float]:
+def linear_statistic(
+    errors: Float64, weights: Float64, images: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
     """A weighted sum over noise levels of PSNR of mean MSE, and its standard error over draws.
 
     Args:
         errors: (levels, draws) mean squared errors; draws share their image across levels.
         weights: (levels,), one over their number for an average.
+        images: (draws,), see :func:`gahb.evaluation.psnr.standard_error`.
     """
     value = float(weights @ psnr_of_mean_mse(errors)[0])
     influences = -DB * weights @ (errors / errors.mean(axis=1, keepdims=True) - 1)
-    return value, float(influences.std(ddof=1) / np.sqrt(errors.shape[1]))
+    return value, float(standard_error(influences, images))
 
 
 def slope_weights(input_psnrs: Float64) -> Float64:
@@ -58,42 +61,47 @@ def summarise(spec: Spec, tables: list[Path], comparisons: list[Path], output: P
     """
     agreement = {}
     for path in comparisons:
-        made_from = _spec_of(path, "first")
-        first = made_from["first"]
-        errors = read_draws(path, made_from)["test"]
-        average = np.full(len(errors), 1 / len(errors))
-        agreement[first["experiment"], first["set_size"]] = linear_statistic(errors, average)
+        made_from = _provenance_of(path, "first")
+        first = made_from["spec"]["first"]
+        read_table(path)  # verified, though the draws have all that is needed
+        errors, images = read_draws(path, made_from)
+        average = np.full(len(errors["test"]), 1 / len(errors["test"]))
+        agreement[first["experiment"], first["set_size"]] = linear_statistic(
+            errors["test"], average, images["test"]
+        )
     rows = [_row(path, spec["slope_window"], agreement) for path in tables]
     inputs = {path.as_posix(): digest_file(path) for path in [*tables, *comparisons]}
     write_table(output, pd.DataFrame(rows), provenance(spec, inputs))
 
 
-def _spec_of(path: Path, kind: str) -> Spec:
-    """What a table was made from: of a network, or of a pair whose ``first`` is one."""
-    spec: Spec = read_sidecar(path)["spec"]
+def _provenance_of(path: Path, kind: str) -> dict[str, Any]:
+    """What a table was made from: a ``network``, or a pair whose ``first`` is one."""
+    made_from = read_sidecar(path)
+    spec: Spec = made_from["spec"]
     if kind not in spec:
         wanted = {"network": "the evaluation of a network", "first": "a comparison of networks"}
         raise ArtifactError(f"{path} is not {wanted[kind]}: it was made from {', '.join(spec)}")
-    return spec
+    return made_from
 
 
 def _row(
     path: Path, window: list[float], agreement: dict[tuple[str, int], tuple[float, float]]
 ) -> dict[str, Any]:
-    made_from = _spec_of(path, "network")
-    network = made_from["network"]
-    table, errors = read_table(path), read_draws(path, made_from)
+    made_from = _provenance_of(path, "network")
+    network = made_from["spec"]["network"]
+    table = read_table(path)
+    errors, images = read_draws(path, made_from)
     test = table[table.evaluated_on == "test"]
     own = table[table.evaluated_on == "own"]
     gaps = own.psnr_of_mean_mse.to_numpy() - test.psnr_of_mean_mse.to_numpy()
     average = np.full(len(test), 1 / len(test))
-    own_average, own_se = linear_statistic(errors["own"], average)
-    test_average, test_se = linear_statistic(errors["test"], average)
+    own_average, own_se = linear_statistic(errors["own"], average, images["own"])
+    test_average, test_se = linear_statistic(errors["test"], average, images["test"])
 
     inside = test.sigma.between(window[0], window[1]).to_numpy()
     weights = np.zeros(len(test))
     weights[inside] = slope_weights(test.input_psnr.to_numpy()[inside])
-    slope, slope_se = linear_statistic(errors["test"], weights)
+    slope, slope_se = linear_statistic(errors["test"], weights, images["test"])
 
     alpha = network["dataset"].get("alpha")
     between, between_se = agreement.get(

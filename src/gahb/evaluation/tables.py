@@ -22,6 +22,7 @@ from gahb.artifacts import (
     create_hdf5,
     open_hdf5,
     provenance,
+    read_attribute,
     write_table,
 )
 from gahb.datasets.store import Dataset
@@ -84,8 +85,8 @@ def psnr_table(
     """One row per set and noise level, with both aggregations of PSNR in dB."""
     rows = []
     for where, noisy in sets.items():
-        of_mean, of_mean_se = psnr_of_mean_mse(errors[where])
-        mean, mean_se = mean_psnr(errors[where])
+        of_mean, of_mean_se = psnr_of_mean_mse(errors[where], noisy.indices)
+        mean, mean_se = mean_psnr(errors[where], noisy.indices)
         for level, sigma in enumerate(sigmas):
             rows.append(
                 {
@@ -126,7 +127,7 @@ def compare_networks(
         dataset, dataset.indices["test"], measured["images"], measured["minimum_draws"]
     )
     differences = squared_differences(first, second, noisy, measured["sigmas"], measured["seed"])
-    between, between_se = psnr_of_mean_mse(differences)
+    between, between_se = psnr_of_mean_mse(differences, noisy.indices)
     table = pd.DataFrame(
         {
             "sigma": measured["sigmas"],
@@ -162,11 +163,26 @@ def draws_of(table: Path | str) -> Path:
     return Path(table).with_suffix(".h5")
 
 
-def read_draws(table: Path | str, expected: Spec | None = None) -> Errors:
-    """Per-draw errors of a table: (levels, draws) for each set."""
+def read_draws(
+    table: Path | str, expected: Mapping[str, Spec] | None = None
+) -> tuple[Errors, dict[str, NDArray[np.int64]]]:
+    """Per-draw errors of a table, and which image each draw is of.
+
+    Args:
+        table: the ``.csv`` beside the draws.
+        expected: the table's own provenance; draws of another spec or other inputs are refused.
+
+    Returns:
+        For each set, errors (levels, draws) and indices in the dataset (draws,).
+    """
     path = draws_of(table)
-    with open_hdf5(path, expected) as file:
+    with open_hdf5(path, None if expected is None else expected["spec"]) as file:
+        if expected is not None:
+            found = read_attribute(file, "inputs")
+            for name, digest in expected["inputs"].items():
+                check_input(path, found, name, digest)
         try:
-            return {name: file[name]["mse"][:].astype(np.float64) for name in file}
+            errors = {name: file[name]["mse"][:].astype(np.float64) for name in file}
+            return errors, {name: file[name]["image"][:] for name in file}
         except KeyError as error:
             raise ArtifactError(f"{path} lacks {error}") from error

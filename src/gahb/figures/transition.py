@@ -112,9 +112,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         _noise_scale(axes)
     panels[0].set_ylabel("output PSNR (dB)")
     panels[0].set_xlim(*_limits([c.input_psnr for c in measured.network["own"]], 1.0))
-    panels[0].set_ylim(
-        *_limits([c.psnr for panel in _PANELS for c in measured.network[panel]], 2.0)
-    )
+    panels[0].set_ylim(*_heights(measured))
     _legend(figure, measured.sizes, styles)
     return figure
 
@@ -196,7 +194,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
             for exact, learned in zip(
                 measured.memorising[panel], measured.network[panel], strict=True
             )
-            if not np.isfinite(exact.psnr).all() or exact.psnr.max() > _top(measured)
+            if not np.isfinite(exact.psnr).all() or exact.psnr.max() > _heights(measured)[1]
         ]
         for panel in _PANELS
     }
@@ -237,8 +235,12 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     )
 
 
-def _top(measured: _Measured) -> float:
-    return _limits([c.psnr for panel in _PANELS for c in measured.network[panel]], 2.0)[1]
+def _heights(measured: _Measured) -> tuple[float, float]:
+    """Range of output PSNR shown: of the networks, and room to see the memorising optimum leave."""
+    shown = [curve.psnr for panel in _PANELS for curve in measured.network[panel]]
+    low, high = _limits(shown, 2.0)
+    soaring = any(curve.psnr.max() > high for curve in measured.memorising["own"])
+    return low, high + 0.25 * (high - low) * soaring
 
 
 def _range(numbers: list[int]) -> str:

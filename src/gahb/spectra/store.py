@@ -133,6 +133,8 @@ def write_spectra(
 ) -> None:
     """Write the file, atomically, with a checksum on every dataset.
 
+    The attributes ``method`` and ``engine`` say, for each image and level, how it was computed.
+
     Args:
         path: file to write.
         analyses: one per image (outer) and noise level (inner), of equal shapes.
@@ -152,7 +154,11 @@ def write_spectra(
     problem = _misshapen({name: array.shape for name, array in arrays.items()})
     if problem:
         raise ValueError(f"spectra that do not fit together: {problem}")
-    with create_hdf5(path, made_from) as file:
+    used = {
+        key: [[getattr(one, key) for one in of_image] for of_image in analyses]
+        for key in ("method", "engine")
+    }
+    with create_hdf5(path, dict(made_from) | used) as file:
         for name, field in SCHEMA.items():
             array = arrays[name]
             leading = sum(dim in ("I", "S") for dim in field.dims[:-1])
