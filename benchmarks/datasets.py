@@ -69,7 +69,7 @@ def main() -> None:
             "size": options.size,
             "seed": 0,
             "images": options.images,
-            "test_images": 0,
+            "test_images": 1,
         }
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()

@@ -86,6 +86,14 @@ def test_jensen(errors: list[float]):
     assert mean_psnr(values)[0] >= psnr_of_mean_mse(values)[0] - 1e-9
 
 
+def by_image(errors: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Errors (levels, draws) averaged over the draws of each image, if there are several images."""
+    alike = [images == index for index in np.unique(images)]
+    if len(alike) == 1:
+        return errors
+    return np.stack([errors[:, mine].mean(1) for mine in alike], axis=1)
+
+
 def bootstrap(errors: np.ndarray, statistic: Callable[[np.ndarray], Any], draws: int = 1500) -> Any:
     """Standard error of a statistic over resampled draws (the last axis)."""
     source = np.random.default_rng(1)
@@ -606,13 +614,9 @@ def test_summary_by_hand(
         def average(errors: np.ndarray) -> float:
             return -10 * np.log10(errors.mean(1)).mean()
 
-        def by_image(name: str) -> np.ndarray:
-            alike = [images[name] == index for index in np.unique(images[name])]
-            if len(alike) == 1:  # of a single image: the noise alone
-                return draws[name]
-            return np.stack([draws[name][:, mine].mean(1) for mine in alike], axis=1)
-
-        gap_se = math.hypot(*(bootstrap(by_image(name), average) for name in ("own", "test")))
+        gap_se = math.hypot(
+            *(bootstrap(by_image(draws[name], images[name]), average) for name in ("own", "test"))
+        )
         assert row.gap_se == pytest.approx(gap_se, rel=0.25)
     between = read_table(comparisons[0]).psnr_between.mean()
     assert math.isnan(summary.agreement[0])
