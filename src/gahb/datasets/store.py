@@ -8,8 +8,9 @@ does not grow with their number.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,11 +70,14 @@ def render_blocks(spec: Spec, threads: int = 1) -> Iterator[NDArray[np.float32]]
     def block(first: int) -> NDArray[np.float32]:
         return drawn.render(first, BLOCK)[: images - first, None]
 
-    starts = range(0, images, BLOCK)
-    batch = 4 * threads
+    ahead: deque[Future[NDArray[np.float32]]] = deque()  # rendered while others are written
     with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(starts), batch):
-            yield from pool.map(block, starts[first : first + batch])
+        for first in range(0, images, BLOCK):
+            ahead.append(pool.submit(block, first))
+            if len(ahead) > 4 * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
