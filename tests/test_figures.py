@@ -545,7 +545,7 @@ def test_regularity_draws_curves_and_slopes(results: dict[str, list[Path]]) -> N
         assert np.interp(window["input_psnr"].mean(), *fit.T) == pytest.approx(
             window["psnr_of_mean_mse"].mean()
         )
-        assert f"fit {slope_of(alpha):.2f} ± 0.01" in axes.get_title()
+        assert f"fit {slope_of(alpha):.3f} ± 0.012" in axes.get_title()
 
 
 def test_regularity_without_spectra_has_no_eigenvectors(results: dict[str, list[Path]]) -> None:
