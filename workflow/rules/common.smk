@@ -34,6 +34,7 @@ wildcard_constraints:
     experiment="[A-Za-z0-9-]+",
     set_size="[0-9]+",
     split="S1|S2",
+    reference="[A-Za-z0-9-]+",
 
 
 def spec(resolve, *names):
@@ -69,6 +70,31 @@ def networks(pattern, chosen=None):
         for set_size in experiment["set_sizes"]
         for split in experiment["splits"]
     ]
+
+
+def references(pattern):
+    """``pattern`` filled in with every (image class, reference denoiser) that is evaluated."""
+    return [
+        pattern.format(image_class=image_class, reference=reference)
+        for image_class, names in PARAMS["evaluation"].get("references", {}).items()
+        for reference in names
+    ]
+
+
+def compared_networks(pattern):
+    """``pattern`` filled in with every network whose image class has reference denoisers."""
+    compared = PARAMS["evaluation"].get("references", {})
+    experiments = PARAMS["experiments"].items()
+    return networks(
+        pattern, {name: value for name, value in experiments if value["image_class"] in compared}
+    )
+
+
+def reference_sources(wildcards):
+    """Modules whose content decides what a reference denoiser answers."""
+    kind = PARAMS["references"][wildcards.reference]["denoiser"]
+    folder = "exact" if kind in ("exact", "known_contour") else "classical"
+    return [*sources(f"denoisers/{folder}/*.py"), "src/gahb/denoisers/references.py"]
 
 
 def pairs(pattern, chosen=None):
