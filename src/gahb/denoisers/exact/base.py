@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+
+class Exact(Protocol):
+    """What every exact denoiser offers."""
+
+    def __call__(self, y: Tensor, sigma: float | None = None) -> Tensor:
+        """E[x | y] of noisy images (B, 1, H, W) at noise level ``sigma``."""
+        ...
+
+    def jacobian_product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
+        """J(y) v for one noisy image y (1, H, W) and v (B, 1, H, W)."""
+        ...
 
 
 class ExactDenoiser(nn.Module, ABC):

@@ -2,7 +2,8 @@
 
 Given the mask M and the scale s_b and offset o_b of each background's stretch, an image is
 ``x = M (s_1 F_1 + o_1) + (1 - M) (s_2 F_2 + o_2)`` with two fields F of known covariance C, that of
-filtered uniform noise. If the fields are Gaussian, x is, with mean ``m = M o_1 + (1 - M) o_2`` and covariance
+filtered uniform noise. If the fields are Gaussian, x is, with mean ``m = M o_1 + (1 - M) o_2`` and
+covariance
 
     S = s_1^2 D(M) C D(M) + s_2^2 D(1 - M) C D(1 - M),
 
@@ -13,8 +14,8 @@ In which sense this is a lower bound. To be told M, s and o can only help: no de
 does better *when the fields are Gaussian and independent of s and o*. The fields are sums of many uniform
 numbers, close to Gaussian; and s and o, being functions of the lowest and the highest value of each field,
 say a little about it that the filter does not use. For the true law the bound is thus that of the best
-*linear* estimate given M, s and o, up to the correlation of s with the field; :meth:`KnownContourDenoiser.error_on`
-measures the filter's error on the images themselves.
+*linear* estimate given M, s and o, up to the correlation of s with the field;
+:meth:`KnownContourDenoiser.error_on` measures the filter's error on the images themselves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Wiener filter: the conditional mean of stationary Gaussian fields, diagonal in Fourier.
 
-f(y) = mean + F* diag(lambda_k) F (y - mean),   lambda_k = P_k / (P_k + sigma^2),
-MSE = sum_k P_k sigma^2 / (P_k + sigma^2),  over d for the mean over pixels.
+``f(y) = mean + F* diag(lambda_k) F (y - mean)`` with ``lambda_k = P_k / (P_k + sigma^2)``, and a mean
+squared error, summed over pixels, of ``sum_k P_k sigma^2 / (P_k + sigma^2)``.
 """
 
 from __future__ import annotations

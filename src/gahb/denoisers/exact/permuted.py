@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gahb.denoisers.exact.base import ExactDenoiser
+from gahb.denoisers.exact.base import Exact, ExactDenoiser
 
 
 class PermutedDenoiser(ExactDenoiser):
@@ -20,7 +21,7 @@ class PermutedDenoiser(ExactDenoiser):
     permutation: Tensor
     inverse: Tensor
 
-    def __init__(self, inner: ExactDenoiser, permutation: NDArray) -> None:
+    def __init__(self, inner: Exact, permutation: NDArray[np.int64]) -> None:
         super().__init__()
         self.inner = inner
         self.register_buffer("permutation", torch.from_numpy(permutation))

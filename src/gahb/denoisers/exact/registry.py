@@ -15,7 +15,7 @@ from gahb.denoisers.exact.permuted import PermutedDenoiser
 from gahb.denoisers.exact.rays import RayPosterior
 from gahb.denoisers.exact.sines import SinePosterior
 
-EXACT_DENOISERS: dict[str, Callable[[Any], nn.Module]] = {  # of an image class, by its name
+EXACT_DENOISERS: dict[str, Callable[[Any], Any]] = {  # of an image class, by its name
     "gaussian": WienerDenoiser,
     "rays": RayPosterior,
     "sines": SinePosterior,
@@ -30,7 +30,9 @@ def exact_denoiser(dataset_spec: Spec) -> nn.Module | None:
     """
     drawn = image_class(dataset_spec)
     if isinstance(drawn, Shuffled):
-        inner = exact_denoiser(dataset_spec["of"])
-        return None if inner is None else PermutedDenoiser(inner, drawn.permutation())
+        underneath: Any = exact_denoiser(dataset_spec["of"])
+        if underneath is None:
+            return None
+        return PermutedDenoiser(underneath, drawn.permutation())
     build = EXACT_DENOISERS.get(dataset_spec["class"])
     return None if build is None else build(drawn)

@@ -5,8 +5,9 @@ phase. Let Y be the sum of y, and R and theta the modulus and angle of its proje
 
     p(a, phase | y) ~ exp([q Y + q R cos(phase - theta) - 3 d q^2 / 4] / sigma^2),
 
-whose integral over the phase is 2 pi I0(k) with k = q R / sigma^2; given a, the mean of
-cos(phase - theta) is A(k) = I1(k) / I0(k) and that of its square 1 - A(k) / k. One integral is left, over a.
+whose integral over the phase is that of exp([q Y - 3 d q^2 / 4] / sigma^2) I0(k), k = q R / sigma^2. Given
+a, the mean of cos(phase - theta) is A(k) = I1(k) / I0(k), and of its square 1 - A(k) / k. One integral is
+left, over a.
 """
 
 from __future__ import annotations
