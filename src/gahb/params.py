@@ -171,13 +171,20 @@ def _known_keys(schema: Params, found: Params) -> Iterator[str]:
     """Keys of a mapping, with those that depend on the kind of image class or network it is."""
     yield from schema.get("properties", {})
     for part in schema.get("allOf", ()):
-        kind = part["if"]["properties"].items()
-        if all(found.get(key) == rule["const"] for key, rule in kind):
+        if _Validator(part["if"]).is_valid(found):
             yield from part["then"]["properties"]
 
 
 def _inconsistencies(params: Params) -> Iterator[str]:
     """What a schema cannot say: references between sections and limits that depend on others."""
+    unresolved = [
+        problem
+        for name in params["image_classes"]
+        for problem in _image_class_inconsistencies(params, name)
+    ]
+    yield from unresolved
+    if unresolved:  # what follows needs the specs of all image classes
+        return
     for name in params["image_classes"]:
         spec = dataset_spec(params, name)
         if spec["images"] - spec["test_images"] < 2:
@@ -192,6 +199,23 @@ def _inconsistencies(params: Params) -> Iterator[str]:
     yield from _figure_inconsistencies(params)
 
 
+def _image_class_inconsistencies(params: Params, name: str) -> Iterator[str]:
+    classes = params["image_classes"]
+    given = classes[name]
+    if given["class"] == "shuffled":
+        others = [other for other in classes if classes[other]["class"] != "shuffled"]
+        if given["of"] not in others:
+            shuffled = ", which is shuffled itself" if given["of"] in classes else ""
+            yield _unknown(f"image_classes.{name}.of", given["of"], others, shuffled)
+    if given["class"] == "sines":
+        size, frequency = given["size"], given["frequency"]
+        if not any(2 * cycles % size for cycles in frequency):
+            yield (
+                f"image_classes.{name}.frequency: found {frequency}, allowed are two numbers of "
+                f"cycles that are not both multiples of {size / 2:g}, half the size in pixels"
+            )
+
+
 def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
     experiment = params["experiments"][name]
     key = f"experiments.{name}"
@@ -203,7 +227,7 @@ def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
             yield _unknown(f"{key}.{field}", experiment[field], params[section])
     if not known:
         return
-    dataset = params["image_classes"][experiment["image_class"]]
+    dataset = dataset_spec(params, experiment["image_class"])
     half = (dataset["images"] - dataset["test_images"]) // 2
     for index, set_size in enumerate(experiment["set_sizes"]):
         if set_size > half:
@@ -348,8 +372,8 @@ def _missing_networks(
             yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
 
 
-def _unknown(key: str, found: Any, known: Iterable[Any]) -> str:
-    return f"{key}: found {json.dumps(found)}, allowed is one of {', '.join(map(str, known))}"
+def _unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
+    return f"{key}: found {json.dumps(found)}{why}, allowed is one of {', '.join(map(str, known))}"
 
 
 def _ordered(key: str, pair: list[float]) -> Iterator[str]:
@@ -362,9 +386,17 @@ def _ordered(key: str, pair: list[float]) -> Iterator[str]:
 
 
 def dataset_spec(params: Params, image_class: str) -> Spec:
-    """What one dataset is made from."""
-    given = params["image_classes"][image_class]
-    return {"background_alpha": given["alpha"]} | given
+    """What one dataset is made from; that of a shuffled class holds the class underneath."""
+    given: Spec = params["image_classes"][image_class]
+    if given["class"] == "calpha":
+        return {"background_alpha": given["alpha"]} | given
+    if given["class"] == "shuffled":
+        base = dataset_spec(params, given["of"])
+        return {key: base[key] for key in _OF_THE_BASE} | given | {"of": base}
+    return given
+
+
+_OF_THE_BASE = ("size", "images", "test_images", "seed")  # image i is the shuffled image i
 
 
 def network_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:

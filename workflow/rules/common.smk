@@ -11,6 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 import gahb.params as gahb_params
+from gahb.datasets.classes import IMAGE_CLASSES
 
 unknown = sorted(set(config) - {"preset"})
 if unknown:
@@ -54,6 +55,14 @@ def sources(pattern, exclude=()):
 
 
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
+
+
+def dataset_sources(wildcards):
+    """Modules that decide the images of a class: of the other classes, only the one underneath."""
+    dataset = gahb_params.dataset_spec(PARAMS, wildcards.image_class)
+    kinds = {dataset["class"], dataset.get("of", dataset)["class"]}
+    others = [f"{kind}.py" for kind in IMAGE_CLASSES if kind not in kinds]
+    return sources("datasets/*.py", exclude=others)
 
 
 def dataset_of(wildcards):
@@ -116,7 +125,7 @@ def training_threads(wildcards):
 def training_set_mb(wildcards):
     """Memory of a job that holds a training set: in float32, and in float64 with room to work."""
     image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
-    pixels = PARAMS["image_classes"][image_class]["size"] ** 2
+    pixels = gahb_params.dataset_spec(PARAMS, image_class)["size"] ** 2
     return 2000 + int(wildcards.set_size) * pixels * 24 // 10**6
 
 
