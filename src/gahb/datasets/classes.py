@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the workflow reads the names without numpy
 
 IMAGE_CLASSES = {  # module in gahb.datasets, and the class in it
     "calpha": "CAlpha",
+    "disks": "Disks",
     "gaussian": "Gaussian",
     "rays": "Rays",
     "shuffled": "Shuffled",

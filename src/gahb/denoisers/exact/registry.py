@@ -10,12 +10,14 @@ from torch import nn
 from gahb.artifacts import Spec
 from gahb.datasets.classes import image_class
 from gahb.datasets.shuffled import Shuffled
+from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.denoisers.exact.gaussian import WienerDenoiser
 from gahb.denoisers.exact.permuted import PermutedDenoiser
 from gahb.denoisers.exact.rays import RayPosterior
 from gahb.denoisers.exact.sines import SinePosterior
 
 EXACT_DENOISERS: dict[str, Callable[[Any], Any]] = {  # of an image class, by its name
+    "disks": DiskPosterior,
     "gaussian": WienerDenoiser,
     "rays": RayPosterior,
     "sines": SinePosterior,
