@@ -109,6 +109,37 @@ def test_an_edit_redoes_its_phase_and_what_depends_on_it(finished: Path):
         module.write_text(original)
 
 
+def test_an_edit_of_an_image_class_redoes_its_own_datasets(finished: Path):
+    for name, redone in (("rays", 0), ("calpha", 2)):
+        module = finished / f"src/gahb/datasets/{name}.py"
+        original = module.read_text()
+        try:
+            module.write_text(original + "\n# an edit\n")
+            run = snakemake(finished, "datasets", "-n", *SMOKE)
+            if redone:
+                assert planned(run)["dataset"] == redone
+            else:
+                assert "Nothing to be done" in run.stdout
+        finally:
+            module.write_text(original)
+
+
+def test_a_shuffled_dataset_depends_on_the_class_underneath(finished: Path):
+    params = finished / "params.yaml"
+    original = params.read_text()
+    changed = yaml.safe_load(original)
+    shuffled = {"class": "shuffled", "of": "alpha1", "permutation_seed": 0}
+    changed["image_classes"]["mixed"] = shuffled
+    try:
+        params.write_text(yaml.safe_dump(changed))
+        run = snakemake(finished, "results/smoke/datasets/mixed.h5", "--filegraph", *SMOKE)
+        modules = set(re.findall(r"src/gahb/(?:datasets/)?(\w+)\.py", run.stdout))
+        assert {"shuffled", "calpha", "store", "splits", "classes", "randomness"} <= modules
+        assert not {"gaussian", "rays", "sines"} & modules
+    finally:
+        params.write_text(original)
+
+
 def test_a_parameter_redoes_what_depends_on_it(finished: Path):
     params = finished / "params.yaml"
     original = params.read_text()
