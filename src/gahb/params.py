@@ -387,7 +387,7 @@ def _ordered(key: str, pair: list[float]) -> Iterator[str]:
 
 def dataset_spec(params: Params, image_class: str) -> Spec:
     """What one dataset is made from; that of a shuffled class holds the class underneath."""
-    given: Spec = params["image_classes"][image_class]
+    given: Spec = dict(params["image_classes"][image_class])
     if given["class"] == "calpha":
         return {"background_alpha": given["alpha"]} | given
     if given["class"] == "shuffled":

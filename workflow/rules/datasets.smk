@@ -12,10 +12,10 @@ rule dataset:
         f"{RESULTS}/logs/datasets/{{image_class}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/datasets/{{image_class}}.tsv"
+    priority: 10
     conda:
         ENVIRONMENT
     threads: 1
-    priority: 10
     resources:
         mem_mb=2000,
     params:
