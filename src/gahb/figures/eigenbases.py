@@ -123,6 +123,8 @@ class Eigenvalues:
     """All eigenvalues in a spectra file: of I images at S noise levels."""
 
     path: Path
+    spec: Spec
+    positions: list[int]  # (I,) of the images in the test set
     image_index: np.ndarray  # (I,) of the images in their dataset
     sigma: np.ndarray  # (S,)
     values: np.ndarray  # (I, S, K), descending
@@ -144,8 +146,11 @@ def read_eigenvalues(path: Path) -> Eigenvalues:
     """Read the eigenvalues of every image at every noise level of a spectra file."""
     with open_hdf5(path) as file:
         _check_datasets(path, file)
+        spec = read_attribute(file, "spec")
         return Eigenvalues(
             path=path,
+            spec=spec,
+            positions=list(spec["spectra"]["test_images"]),
             image_index=file["image_index"][:],
             sigma=file["sigma"][:],
             values=file["eigenvalues"][:],
