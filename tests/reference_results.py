@@ -254,8 +254,12 @@ def _exact_disk(position: int, clean: np.ndarray, sigma: float) -> tuple[np.ndar
 def _learned_disk(position: int, clean: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     edge = smoothing_basis(clean)[1][:, :8]
     tangent = np.linalg.qr(_tangent(position, len(clean)))[0]
-    values = np.concatenate([[1.18, 1.07, 1.0, 0.99, 0.95], 0.7 * 0.03 ** (sigma + 0.02)
-                             * np.exp(-np.arange(clean.size - 5) / 6)])
+    values = np.concatenate(
+        [
+            [1.18, 1.07, 1.0, 0.99, 0.95],
+            0.7 * 0.03 ** (sigma + 0.02) * np.exp(-np.arange(clean.size - 5) / 6),
+        ]
+    )
     return values, _filled(np.hstack([tangent @ _turn(5) + 0.1 * edge[:, :5], edge[:, 5:]]), 2)
 
 
@@ -286,7 +290,7 @@ def _exact_field(_: int, clean: np.ndarray, sigma: float) -> tuple[np.ndarray, n
 
 def _learned_field(_: int, clean: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     values, waves = _exact_field(_, clean, sigma)
-    learned = 1.06 * values**1.1 - 0.03 + 0.03 * np.random.default_rng(6).standard_normal(
-        values.size
+    learned = (
+        1.06 * values**1.1 - 0.03 + 0.03 * np.random.default_rng(6).standard_normal(values.size)
     )
     return np.sort(learned)[::-1], waves

@@ -107,7 +107,7 @@ def _shuffled(params: Params, figure: Params) -> Needs:
 
 def _cones(params: Params, figure: Params) -> Needs:
     return Needs(
-        tables=("summary", "references"),
+        tables=("summary", "references", "gaps"),
         networks=_one_size(figure),
         references=tuple((name, figure["reference"]) for name in figure["experiments"]),
     )

@@ -20,6 +20,7 @@ from gahb.figures import captions
 from gahb.figures.compared import (
     Gap,
     Slope,
+    count_of_test_images,
     curve_on_test,
     dataset_of,
     gap_to,
@@ -52,6 +53,7 @@ class _Column:
     curves: dict[str, Curve]  # by denoiser
     slopes: dict[str, Slope]  # by denoiser
     gaps: dict[str, Gap]  # by reference
+    images: int  # test images of the network
     specs: list[Spec]
 
 
@@ -80,6 +82,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
                 slopes={NETWORK: network_slope(tables, *network)}
                 | {name: reference_slope(tables, image_class, name) for name in references},
                 gaps={name: gap_to(tables, *network, name) for name in references},
+                images=count_of_test_images(table),
                 specs=[table.spec, *(other.spec for other in others.values())],
             )
         )
@@ -154,7 +157,8 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     gains[0].set_ylabel("output − input PSNR (dB)")
     gaps[0].set_ylabel("PSNR above\nthe network (dB)")
     middle = (lefts[0] + lefts[-1] + width) / 2 / PAGE_WIDTH
-    figure.text(middle, 1 - (table_top - 0.26) / height, "input PSNR (dB)", ha="center")
+    below = lower_top + _GAPS + 0.22
+    figure.text(middle, 1 - below / height, "input PSNR (dB)", ha="center", va="top")
     _slope_rows(figure, columns, styles, [left + width / 2 for left in lefts], table_top)
     return figure
 
@@ -178,7 +182,7 @@ def _slope_rows(
             ("α/(α+1)", None, [f"{column.alpha / (column.alpha + 1):.3f}" for column in columns]),
         ],
         centres,
-        0.1,
+        0.06,
         top,
         _PITCH,
     )
@@ -208,7 +212,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         captions.grid(
             ("denoiser", *(f"alpha = {column.alpha:g}" for column in columns)),
             [
-                [name, *(_gap_text(column.gaps[name]) for column in columns)]
+                [name, *(column.gaps[name].text() for column in columns)]
                 for name in names
                 if name != NETWORK
             ],
@@ -231,16 +235,10 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
             [
                 f"N = {spec['set_size']}, split {spec['split']}, experiments "
                 + captions.escape(", ".join(column.experiment for column in columns)),
-                "images behind each gap: "
+                f"test images: network {columns[0].images}, and behind each gap "
                 + ", ".join(f"{captions.escape(n)} {g.images}" for n, g in columns[0].gaps.items()),
             ]
         )
         + "\n"
         + captions.parameters(spec for column in columns for spec in column.specs),
     )
-
-
-def _gap_text(gap: Gap) -> str:
-    """Mean over noise levels, the extremes, and the largest standard error."""
-    low, high, se = gap.gap.min(), gap.gap.max(), gap.se.max()
-    return f"{gap.gap.mean():.2f} ({low:.2f} to {high:.2f}; {se:.2f})"

@@ -62,6 +62,11 @@ def curve_on_test(table: Table) -> Curve:
     return found
 
 
+def count_of_test_images(table: Table) -> int:
+    """How many test images a table of a network or of a reference is measured on."""
+    return int(rows(table, evaluated_on="test")["images"].max())
+
+
 def dataset_of(spec: Spec) -> Spec:
     """The dataset in the spec of a network's or a reference's table or spectra."""
     dataset: Spec = spec["network"]["dataset"] if "network" in spec else spec["dataset"]
@@ -93,6 +98,11 @@ class Gap:
     gap: np.ndarray  # dB
     se: np.ndarray  # its standard error, dB
     images: int
+
+    def text(self) -> str:
+        """Mean over noise levels; smallest, largest, and the largest standard error of one."""
+        low, high, se = self.gap.min(), self.gap.max(), self.se.max()
+        return f"{self.gap.mean():.2f} ({low:.2f} to {high:.2f}; {se:.2f})"
 
 
 def gap_to(

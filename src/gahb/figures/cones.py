@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from gahb.artifacts import Spec
 from gahb.figures import captions
 from gahb.figures.compared import (
+    Gap,
     Slope,
+    count_of_test_images,
     curve_on_test,
     dataset_of,
+    gap_to,
     network_slope,
     network_table,
     reference_slope,
@@ -37,7 +41,7 @@ OPTIONS = ("title", "experiments", "set_size", "split", "reference")
 _LIMIT: dict[str, Any] = {"color": "0.1", "linewidth": 1.0, "linestyle": "-."}
 
 # inches
-_LEFT, _RIGHT, _BETWEEN = 1.45, 0.1, 0.14
+_LEFT, _RIGHT, _BETWEEN = 1.42, 0.12, 0.3
 _WIDEST = 2.7
 _TOP, _CURVES, _SPACE, _GAINS = 0.92, 1.9, 0.12, 1.5
 _BELOW, _PITCH = 0.46, 0.19
@@ -53,6 +57,7 @@ class _Column:
     learned: Curve
     exact: Curve
     fits: dict[str, Slope]  # network, exact
+    gap: Gap
     images: tuple[int, int]  # of the network, of the exact denoiser
     specs: list[Spec]
 
@@ -73,7 +78,6 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
         reference = reference_table(tables, image_class, asked["reference"])
         dimension, gain = small_noise_gain(table.spec)
         dataset = dataset_of(table.spec)
-        test = table.frame[table.frame["evaluated_on"] == "test"]
         columns.append(
             _Column(
                 experiment=experiment,
@@ -87,7 +91,8 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
                     "network": network_slope(tables, *network),
                     "exact": reference_slope(tables, image_class, asked["reference"]),
                 },
-                images=(int(test["images"].max()), int(reference.frame["images"].max())),
+                gap=gap_to(tables, *network, asked["reference"]),
+                images=(count_of_test_images(table), count_of_test_images(reference)),
                 specs=[table.spec, reference.spec],
             )
         )
@@ -100,7 +105,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
 
     Args:
         inputs: psnr tables of the networks and of the exact denoisers of their image classes, the
-            summary and the table of references.
+            summary, the table of gaps and the table of references.
         spec: ``title``, ``experiments``, ``set_size``, ``split``, ``reference``.
     """
     columns = _measure(inputs, spec)
@@ -121,7 +126,6 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         upper.set_title(f"{column.name}, d = {column.pixels}", pad=4)
         upper.axline((0, 0), slope=1, **IDENTITY)
         upper.axline((0, column.gain), slope=1, **_LIMIT)
-        lower.axhline(0, **IDENTITY)
         lower.axhline(column.gain, **_LIMIT)
         for curve, style in ((column.learned, network), (column.exact, EXACT)):
             draw_curve(upper, curve.input_psnr, curve.psnr, curve.se, **style)
@@ -130,22 +134,21 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         outputs.append(upper)
         gains.append(lower)
     curves = [curve for column in columns for curve in (column.learned, column.exact)]
-    top = max(column.gain for column in columns)
+    limit = np.array([column.gain for column in columns])
     heights = (
         limits([curve.psnr for curve in curves], 2.0),
-        limits([curve.psnr - curve.input_psnr for curve in curves], 1.5),
+        limits([limit, *(curve.psnr - curve.input_psnr for curve in curves)], 1.0),
     )
-    for row, (low, high) in zip((outputs, gains), heights, strict=True):
+    for row, shown in zip((outputs, gains), heights, strict=True):
         for axes in row:
             axes.set_xlim(*limits([curve.input_psnr for curve in curves], 1.0))
-            axes.set_ylim(min(low, -1.5) if row is gains else low, high)
+            axes.set_ylim(*shown)
             axes.tick_params(labelleft=axes is row[0])
-    for axes in gains:
-        axes.set_ylim(top=max(heights[1][1], top + 1.5))
     outputs[0].set_ylabel("output PSNR (dB)")
     gains[0].set_ylabel("output − input (dB)")
     middle = (lefts[0] + lefts[-1] + width) / 2 / PAGE_WIDTH
-    figure.text(middle, 1 - (table_top - 0.2) / height, "input PSNR (dB)", ha="center")
+    below = lower_top + _GAINS + 0.22
+    figure.text(middle, 1 - below / height, "input PSNR (dB)", ha="center", va="top")
     _fits(figure, columns, network, [left + width / 2 for left in lefts], table_top)
     return figure
 
@@ -213,11 +216,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
             ("experiment", "denoiser", "slope", "standard error", "intercept", "10 log10(d/n)"),
             lines,
         ),
-        "PSNR of the exact denoiser minus that of the network, averaged over the noise levels: "
-        + ", ".join(
-            f"{(c.exact.psnr - c.learned.psnr).mean():.2f} dB for {captions.escape(c.experiment)}"
-            for c in columns
-        )
+        "PSNR of the exact denoiser minus that of the network on the same noisy images, in dB, "
+        "averaged over the noise levels (smallest to largest; largest standard error of one): "
+        + ", ".join(f"{c.gap.text()} for {captions.escape(c.experiment)}" for c in columns)
         + ".",
         "Made with:",
         captions.bullets(

@@ -42,6 +42,20 @@ def noise_scale(axes: Axes) -> None:
     upper.spines["top"].set_visible(True)
 
 
+def sigma_axis(axes: Axes, sigma: np.ndarray) -> None:
+    """A logarithmic axis of noise levels, labelled at those of ``sigma`` that are far enough apart."""
+    levels = np.sort(sigma)
+    ticks = [levels[0]]
+    for level in levels[1:]:
+        if np.log(level / ticks[-1]) >= 0.15 * np.log(levels[-1] / levels[0]):
+            ticks.append(level)
+    axes.set_xscale("log")
+    axes.set_xlim(levels[0] / 1.15, levels[-1] * 1.15)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("noise level σ")
+
+
 def draw_curve(
     axes: Axes, x: np.ndarray, height: np.ndarray, se: np.ndarray, **style: Any
 ) -> Line2D:
@@ -75,7 +89,7 @@ def text_rows(
             ends = np.array([left, left + 0.15, left + 0.3]) / PAGE_WIDTH
             line = Line2D(ends, [y, y, y], transform=figure.transFigure, markevery=[1], **style)
             figure.add_artist(line)
-        figure.text((left + 0.36) / PAGE_WIDTH, y, name, va="center")
+        figure.text((left + 0.35) / PAGE_WIDTH, y, name, va="center")
         for centre, cell in zip(centres, cells, strict=True):
             figure.text(centre / PAGE_WIDTH, y, cell, ha="center", va="center")
 

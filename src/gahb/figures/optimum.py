@@ -9,7 +9,6 @@ against σ; the five tangent directions above the network's leading eigenvectors
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +16,26 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from gahb.artifacts import Spec
 from gahb.figures import captions
-from gahb.figures.compared import (
-    Gap,
-    check_same_levels,
-    curve_on_test,
-    gap_to,
-    network_spectra,
-    network_table,
-    reference_spectra,
-    reference_table,
-    same_noisy_image,
-    small_noise_gain,
+from gahb.figures.compared import Gap
+from gahb.figures.curves import (
+    EXACT,
+    EXACT_COLOUR,
+    IDENTITY,
+    draw_curve,
+    limits,
+    sigma_axis,
+    size_styles,
 )
-from gahb.figures.curves import EXACT, EXACT_COLOUR, IDENTITY, draw_curve, limits, size_styles
-from gahb.figures.eigenbases import Eigenbasis, psnr, read_eigenvalues
-from gahb.figures.options import check_options
+from gahb.figures.eigenbases import psnr
+from gahb.figures.optimum_measured import OPTIONS, Measured, measure
 from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
 from gahb.figures.style import PAGE_WIDTH, figure_style
-from gahb.figures.tables import Curve, choose, read_tables
 
-OPTIONS = (
-    *("title", "experiment", "split", "reference", "set_size"),
-    *("image", "sigma", "eigenvectors", "threshold"),
-)
+__all__ = ["OPTIONS", "caption", "draw"]
+
 _SHOWN = 30  # eigenvalues
 _LIMIT: dict[str, Any] = {"color": "0.1", "linewidth": 1.0, "linestyle": "-."}
 
@@ -51,67 +43,9 @@ _LIMIT: dict[str, Any] = {"color": "0.1", "linewidth": 1.0, "linestyle": "-."}
 _LEFT, _RIGHT, _BETWEEN = 0.62, 0.1, 0.62
 _PANEL = (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
 _UPPER, _LOWER = (0.62, 1.75), (3.5, 1.4)  # top and height of the two rows of panels
-_IMAGES, _IMAGE, _TILE, _GAP = 5.75, 0.98, 0.78, 0.06  # top of the images; sides
+_IMAGES, _IMAGE, _TILE, _GAP = 5.75, 1.1, 0.78, 0.06  # top of the images; sides
 _TITLE = 0.36  # above an image or an eigenvector
 _PER_ROW = 5  # eigenvectors
-
-
-@dataclass(frozen=True)
-class _Measured:
-    networks: list[Curve]  # by growing N
-    exact: Curve
-    gaps: list[Gap]  # of each network
-    dimension: int  # of the manifold
-    gain: float  # dB, of the optimum at small noise
-    learned: Eigenbasis
-    optimal: Eigenbasis
-    sigma: np.ndarray  # noise levels of the spectra, growing
-    counts: dict[str, np.ndarray]  # mean number of eigenvalues above the threshold at each sigma
-    images: int  # behind each count
-    shares: np.ndarray  # of each leading eigenvector of the network in the span of the exact ones
-    specs: list[Spec]
-
-
-def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = check_options("optimum", spec, OPTIONS, eigenvectors="set_size")
-    experiment, split, reference = asked["experiment"], asked["split"], asked["reference"]
-    tables = read_tables(inputs)
-    sizes = [
-        int(table.value("set_size"))
-        for table in choose(tables, "psnr", experiment=experiment, split=split)
-    ]
-    networks = [network_table(tables, experiment, size, split) for size in sizes]
-    image_class = networks[0].value("image_class")
-    exact = reference_table(tables, image_class, reference)
-    dimension, gain = small_noise_gain(exact.spec)
-    paths = (
-        network_spectra(inputs, experiment, asked["set_size"], split),
-        reference_spectra(inputs, image_class, reference),
-    )
-    learned, optimal = same_noisy_image(paths, asked["image"], asked["sigma"])
-    every = [read_eigenvalues(path) for path in paths]
-    check_same_levels(*every)
-    order = np.argsort(every[0].sigma)
-    tangent = np.stack([optimal.eigenvector(k + 1) for k in range(dimension)])
-    leading = np.stack([learned.eigenvector(k + 1) for k in range(asked["eigenvectors"])])
-    overlaps = leading.reshape(len(leading), -1) @ tangent.reshape(dimension, -1).T
-    return _Measured(
-        networks=[curve_on_test(table) for table in networks],
-        exact=curve_on_test(exact),
-        gaps=[gap_to(tables, experiment, size, split, reference) for size in sizes],
-        dimension=dimension,
-        gain=gain,
-        learned=learned,
-        optimal=optimal,
-        sigma=every[0].sigma[order],
-        counts={
-            name: values.above(asked["threshold"]).mean(0)[order]
-            for name, values in zip(("network", "exact"), every, strict=True)
-        },
-        images=len(every[0].image_index),
-        shares=(overlaps**2).sum(1),
-        specs=[*(t.spec for t in networks), exact.spec, learned.spec, optimal.spec],
-    )
 
 
 @figure_style()
@@ -125,7 +59,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
             ``image`` (position in the test set, from 0), ``sigma``, ``eigenvectors`` (how many),
             ``threshold`` (eigenvalues above it are counted).
     """
-    measured = _measure(inputs, spec)
+    measured = measure(inputs, spec)
     shown: int = spec["eigenvectors"]
     rows = -(-measured.dimension // _PER_ROW) - (-shown // _PER_ROW)
     images = max(rows * (_TILE + _TITLE), 2 * (_IMAGE + _TITLE)) - _TITLE
@@ -146,7 +80,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _curves(left: Axes, right: Axes, measured: _Measured) -> None:
+def _curves(left: Axes, right: Axes, measured: Measured) -> None:
     """Test PSNR of all networks and of the optimum; the gaps between them."""
     exact = measured.exact
     left.axline((0, 0), slope=1, **IDENTITY)
@@ -168,7 +102,7 @@ def _curves(left: Axes, right: Axes, measured: _Measured) -> None:
     left.set_ylim(*limits([exact.psnr, *(c.psnr for c in measured.networks)], 2.0))
 
 
-def _curve_legend(figure: Figure, measured: _Measured) -> None:
+def _curve_legend(figure: Figure, measured: Measured) -> None:
     sizes = [
         Line2D([], [], label=f"network, N = {learned.set_size}", **style)
         for learned, style in zip(
@@ -192,7 +126,7 @@ def _curve_legend(figure: Figure, measured: _Measured) -> None:
 
 
 def _eigenvalues(
-    axes: Axes, measured: _Measured, spec: Mapping[str, Any], network: dict[str, Any]
+    axes: Axes, measured: Measured, spec: Mapping[str, Any], network: dict[str, Any]
 ) -> None:
     k = np.arange(1, min(_SHOWN, measured.learned.eigenvalues.size) + 1)
     axes.axhline(spec["threshold"], **IDENTITY)
@@ -216,15 +150,17 @@ def _eigenvalues(
     axes.set_title(f"eigenvalues, σ = {measured.learned.sigma:g}")
     axes.set_xlabel("k")
     axes.set_ylabel("eigenvalue λ$_k$")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(MultipleLocator(5))
     axes.set_xlim(0.3, k.size + 0.7)
     axes.legend(loc="upper right")
 
 
 def _counts(
-    axes: Axes, measured: _Measured, spec: Mapping[str, Any], network: dict[str, Any]
+    axes: Axes, measured: Measured, spec: Mapping[str, Any], network: dict[str, Any]
 ) -> None:
-    axes.axhline(measured.dimension, **_LIMIT)
+    axes.axhline(
+        measured.dimension, label=f"{measured.dimension}, the dimension of the manifold", **_LIMIT
+    )
     axes.plot(
         measured.sigma,
         measured.counts["network"],
@@ -241,26 +177,15 @@ def _counts(
         markerfacecolor="white",
         **EXACT,
     )
-    axes.text(
-        0.02,
-        measured.dimension,
-        f"{measured.dimension}",
-        va="bottom",
-        color="0.1",
-        transform=axes.get_yaxis_transform(),
-    )
-    axes.set_xscale("log")
-    axes.set_ylim(0, 1.35 * max(*(c.max() for c in measured.counts.values()), measured.dimension))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(0, 1.6 * max(*(c.max() for c in measured.counts.values()), measured.dimension))
+    sigma_axis(axes, measured.sigma)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_title(f"eigenvalues above {spec['threshold']:g}")
-    axes.set_xlabel("noise level σ")
     axes.set_ylabel("how many")
     axes.legend(loc="upper right")
 
 
-def _four_images(figure: Figure, measured: _Measured, left: float) -> None:
+def _four_images(figure: Figure, measured: Measured, left: float) -> None:
     learned, optimal = measured.learned, measured.optimal
     for number, (name, image) in enumerate(
         (
@@ -278,7 +203,7 @@ def _four_images(figure: Figure, measured: _Measured, left: float) -> None:
         axes.set_title(name + quality, pad=2)
 
 
-def _tiles(figure: Figure, measured: _Measured, left: float) -> None:
+def _tiles(figure: Figure, measured: Measured, left: float) -> None:
     """Tangent directions of the exact denoiser, then the network's leading eigenvectors."""
     row = 0
     for name, basis, count, colour in (
@@ -309,7 +234,7 @@ def _tiles(figure: Figure, measured: _Measured, left: float) -> None:
 
 def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
-    measured = _measure(inputs, spec)
+    measured = measure(inputs, spec)
     n, size = measured.dimension, spec["set_size"]
     learned, optimal = measured.learned, measured.optimal
     height, width = learned.clean.shape
@@ -346,9 +271,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                 for s, ours, best in zip(measured.sigma, *measured.counts.values(), strict=True)
             ],
         ),
-        f"At sigma = {learned.sigma:g} and this image; output PSNR {psnr(learned.denoised, learned.clean):.2f} "
-        f"dB for the network and {psnr(optimal.denoised, optimal.clean):.2f} dB for the exact "
-        f"denoiser, asymmetry {learned.scalars['asymmetry']:.3f} and "
+        f"At this image and sigma = {learned.sigma:g}, output PSNR "
+        f"{psnr(learned.denoised, learned.clean):.2f} dB for the network and "
+        f"{psnr(optimal.denoised, optimal.clean):.2f} dB for the exact denoiser, asymmetry {learned.scalars['asymmetry']:.3f} and "
         f"{optimal.scalars['asymmetry']:.3f}:",
         captions.grid(
             ("k", "exact", "network", f"share in exact {n}"),
@@ -367,7 +292,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
             [
                 f"experiment {captions.escape(spec['experiment'])}, split {spec['split']}, N = "
                 + ", ".join(str(c.set_size) for c in measured.networks),
-                f"exact denoiser {captions.escape(spec['reference'])}",
+                f"exact denoiser {captions.escape(spec['reference'])}; test images of the curves: "
+                f"{measured.network_images} for networks, {measured.exact_images} for the exact one",
                 f"test image {learned.position} (image {learned.image_index} of the dataset)",
             ]
         )

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
 from gahb.figures.compared import curve_on_test, dataset_of, network_spectra, network_table
-from gahb.figures.curves import IDENTITY, draw_curve, limits, noise_scale
+from gahb.figures.curves import IDENTITY, draw_curve, limits
 from gahb.figures.eigenbases import Eigenbasis, psnr, read_eigenbasis
 from gahb.figures.options import check_options
 from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
@@ -32,7 +32,7 @@ _NAMES = ("as they are", "shuffled")
 
 # inches
 _LEFT, _RIGHT, _BETWEEN = 0.62, 0.1, 0.62
-_TOP, _PLOT = 0.92, 2.1
+_TOP, _PLOT = 0.62, 2.1
 _IMAGES = _TOP + _PLOT + 0.92  # top of the first row of images
 _TITLE, _GAP = 0.36, 0.06
 
@@ -114,7 +114,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     for basis, style, name in zip(measured.bases, styles, _NAMES, strict=True):
         k = np.arange(1, basis.eigenvalues.size + 1)
         unmarked = style | {"marker": ""}
-        axes.plot(k, basis.eigenvalues, label=f"{name}", **unmarked)
+        axes.plot(k, basis.eigenvalues, label=name, **unmarked)
     axes.axhline(1, **IDENTITY)
     axes.set_xscale("log")
     axes.set_xlim(0.9, 1.1 * max(basis.eigenvalues.size for basis in measured.bases))
@@ -168,7 +168,7 @@ def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]]) -> No
     axes.set_xlabel("input PSNR (dB)")
     axes.set_ylabel("output PSNR (dB)")
     axes.legend(loc="lower right")
-    noise_scale(axes)
+    axes.set_title("on held-out test images")
 
 
 def _row(
@@ -229,7 +229,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                 for k in ks
             ],
         ),
-        f"The two clean images hold {same} intensities; the noise is drawn alike and not shuffled.",
+        f"The two clean images hold {same} intensities; the noise is the same draw, not shuffled.",
         "Made with:",
         captions.bullets(
             [

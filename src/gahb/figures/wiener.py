@@ -29,7 +29,7 @@ from gahb.figures.compared import (
     reference_spectra,
     reference_table,
 )
-from gahb.figures.curves import EXACT, IDENTITY, draw_curve
+from gahb.figures.curves import EXACT, IDENTITY, draw_curve, sigma_axis
 from gahb.figures.eigenbases import read_eigenvalues
 from gahb.figures.options import check_options
 from gahb.figures.panels import place
@@ -144,6 +144,8 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         for axes in row:
             axes.set_ylim(lowest, highest)
             axes.tick_params(labelleft=axes is row[0])
+            if row is scatters:
+                axes.set_xlim(lowest, highest)
     spectra[0].set_ylabel("eigenvalue λ$_k$")
     scatters[0].set_ylabel("learned λ$_k$")
     figure.legend(
@@ -169,7 +171,8 @@ def _spectrum(axes: Axes, level: _Level, colour: Any) -> None:
     axes.plot(k, level.true, **EXACT)
     axes.set_xscale("log")
     axes.set_xlim(0.9, 1.1 * k.size)
-    _plain(axes)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("k")
     axes.set_title(f"σ = {level.sigma:g}")
 
@@ -177,7 +180,6 @@ def _spectrum(axes: Axes, level: _Level, colour: Any) -> None:
 def _scatter(axes: Axes, level: _Level, colour: Any) -> None:
     axes.axline((0, 0), slope=1, **IDENTITY)
     axes.plot(level.true, level.learned, ".", color=colour, markersize=2.5)
-    axes.set_xlim(-0.05, 1.05)
     axes.set_xlabel("true λ$_k$")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.text(0.05, 0.95, f"rms {level.rms():.3f}", transform=axes.transAxes, ha="left", va="top")
@@ -186,10 +188,8 @@ def _scatter(axes: Axes, level: _Level, colour: Any) -> None:
 def _gap(axes: Axes, gap: Gap, colour: Any) -> None:
     axes.axhline(0, **EXACT)
     draw_curve(axes, gap.sigma, gap.gap, gap.se, color=colour, marker="o")
-    axes.set_xscale("log")
-    _plain(axes)
+    sigma_axis(axes, gap.sigma)
     axes.set_ylim(min(0.0, float((gap.gap - gap.se).min())) - 0.05, None)
-    axes.set_xlabel("noise level σ")
     axes.set_ylabel("PSNR gap (dB)")
     axes.set_title("optimum minus network, test images")
 
@@ -198,17 +198,11 @@ def _asymmetry(axes: Axes, measured: _Measured, colour: Any) -> None:
     sigma = [level.sigma for level in measured.levels]
     axes.plot(sigma, [level.true_asymmetry for level in measured.levels], marker="D", **EXACT)
     axes.plot(sigma, [level.asymmetry for level in measured.levels], color=colour, marker="o")
-    axes.set_xscale("log")
-    _plain(axes)
-    axes.set_ylim(0, 1.2 * max(level.asymmetry for level in measured.levels))
-    axes.set_xlabel("noise level σ")
+    sigma_axis(axes, np.array(sigma))
+    highest = max(level.asymmetry for level in measured.levels)
+    axes.set_ylim(-0.06 * highest, 1.2 * highest)
     axes.set_ylabel("‖J−Jᵀ‖ / ‖J+Jᵀ‖")
     axes.set_title("asymmetry of the Jacobian")
-
-
-def _plain(axes: Axes) -> None:
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
