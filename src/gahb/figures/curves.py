@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from gahb.figures.style import PAGE_WIDTH, markers, ordered_colours
 
@@ -54,6 +55,16 @@ def sigma_axis(axes: Axes, sigma: np.ndarray) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("noise level σ")
+
+
+def rank_axis(axes: Axes, count: int) -> None:
+    """A logarithmic axis of ranks k = 1 to ``count``, labelled at powers of ten away from its end."""
+    ticks = [10**power for power in range(6) if 2 * 10**power <= count]
+    axes.set_xscale("log")
+    axes.set_xlim(0.9, 1.1 * count)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("k")
 
 
 def draw_curve(

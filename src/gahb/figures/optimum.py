@@ -37,6 +37,7 @@ from gahb.figures.style import PAGE_WIDTH, figure_style
 __all__ = ["OPTIONS", "caption", "draw"]
 
 _SHOWN = 30  # eigenvalues
+_EXACT_POINTS = EXACT | {"marker": "D", "markersize": 3, "markerfacecolor": "white"}
 _LIMIT: dict[str, Any] = {"color": "0.1", "linewidth": 1.0, "linestyle": "-."}
 
 # inches
@@ -72,7 +73,12 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         measured,
     )
     _curve_legend(figure, measured)
-    network = {"color": size_styles(1)[0]["color"], "marker": "o", "markersize": 3}
+    network = {
+        "color": size_styles(1)[0]["color"],
+        "marker": "o",
+        "markersize": 3,
+        "linewidth": 0.9,
+    }
     _eigenvalues(place(figure, _LEFT, _LOWER[0], _PANEL, _LOWER[1]), measured, spec, network)
     _counts(place(figure, right, _LOWER[0], _PANEL, _LOWER[1]), measured, spec, network)
     _four_images(figure, measured, 0.12)
@@ -104,7 +110,7 @@ def _curves(left: Axes, right: Axes, measured: Measured) -> None:
 
 def _curve_legend(figure: Figure, measured: Measured) -> None:
     sizes = [
-        Line2D([], [], label=f"network, N = {learned.set_size}", **style)
+        Line2D([], [], label=f"N = {learned.set_size}", **style)
         for learned, style in zip(
             measured.networks, size_styles(len(measured.networks)), strict=True
         )
@@ -131,22 +137,9 @@ def _eigenvalues(
     k = np.arange(1, min(_SHOWN, measured.learned.eigenvalues.size) + 1)
     axes.axhline(spec["threshold"], **IDENTITY)
     axes.axvline(measured.dimension + 0.5, color="0.6", linewidth=0.8)
-    axes.plot(
-        k,
-        measured.learned.eigenvalues[: k.size],
-        label=f"network, N = {spec['set_size']}",
-        linewidth=0.9,
-        **network,
-    )
-    axes.plot(
-        k,
-        measured.optimal.eigenvalues[: k.size],
-        label="exact",
-        marker="D",
-        markersize=3,
-        markerfacecolor="white",
-        **EXACT,
-    )
+    name = f"network, N = {spec['set_size']}"
+    axes.plot(k, measured.learned.eigenvalues[: k.size], label=name, **network)
+    axes.plot(k, measured.optimal.eigenvalues[: k.size], label="exact", **_EXACT_POINTS)
     axes.set_title(f"eigenvalues, σ = {measured.learned.sigma:g}")
     axes.set_xlabel("k")
     axes.set_ylabel("eigenvalue λ$_k$")
@@ -158,25 +151,10 @@ def _eigenvalues(
 def _counts(
     axes: Axes, measured: Measured, spec: Mapping[str, Any], network: dict[str, Any]
 ) -> None:
-    axes.axhline(
-        measured.dimension, label=f"{measured.dimension}, the dimension of the manifold", **_LIMIT
-    )
-    axes.plot(
-        measured.sigma,
-        measured.counts["network"],
-        label=f"network, N = {spec['set_size']}",
-        linewidth=0.9,
-        **network,
-    )
-    axes.plot(
-        measured.sigma,
-        measured.counts["exact"],
-        label="exact",
-        marker="D",
-        markersize=3,
-        markerfacecolor="white",
-        **EXACT,
-    )
+    limit = f"{measured.dimension}, the dimension of the manifold"
+    axes.axhline(measured.dimension, label=limit, **_LIMIT)
+    axes.plot(measured.sigma, measured.counts["network"], label="network", **network)
+    axes.plot(measured.sigma, measured.counts["exact"], label="exact", **_EXACT_POINTS)
     axes.set_ylim(0, 1.6 * max(*(c.max() for c in measured.counts.values()), measured.dimension))
     sigma_axis(axes, measured.sigma)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -273,8 +251,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         ),
         f"At this image and sigma = {learned.sigma:g}, output PSNR "
         f"{psnr(learned.denoised, learned.clean):.2f} dB for the network and "
-        f"{psnr(optimal.denoised, optimal.clean):.2f} dB for the exact denoiser, asymmetry {learned.scalars['asymmetry']:.3f} and "
-        f"{optimal.scalars['asymmetry']:.3f}:",
+        f"{psnr(optimal.denoised, optimal.clean):.2f} dB for the exact denoiser; asymmetry "
+        f"{learned.scalars['asymmetry']:.3f} and {optimal.scalars['asymmetry']:.3f}:",
         captions.grid(
             ("k", "exact", "network", f"share in exact {n}"),
             [

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
 from gahb.figures.compared import curve_on_test, dataset_of, network_spectra, network_table
-from gahb.figures.curves import IDENTITY, draw_curve, limits
+from gahb.figures.curves import IDENTITY, draw_curve, limits, rank_axis
 from gahb.figures.eigenbases import Eigenbasis, psnr, read_eigenbasis
 from gahb.figures.options import check_options
 from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
@@ -116,11 +115,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         unmarked = style | {"marker": ""}
         axes.plot(k, basis.eigenvalues, label=name, **unmarked)
     axes.axhline(1, **IDENTITY)
-    axes.set_xscale("log")
-    axes.set_xlim(0.9, 1.1 * max(basis.eigenvalues.size for basis in measured.bases))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("k")
+    rank_axis(axes, max(basis.eigenvalues.size for basis in measured.bases))
     axes.set_ylabel("eigenvalue λ$_k$")
     axes.set_title(f"eigenvalues, σ = {measured.bases[0].sigma:g}")
     axes.legend(loc="lower left")

@@ -16,7 +16,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
@@ -29,7 +28,7 @@ from gahb.figures.compared import (
     reference_spectra,
     reference_table,
 )
-from gahb.figures.curves import EXACT, IDENTITY, draw_curve, sigma_axis
+from gahb.figures.curves import EXACT, IDENTITY, draw_curve, rank_axis, sigma_axis
 from gahb.figures.eigenbases import read_eigenvalues
 from gahb.figures.options import check_options
 from gahb.figures.panels import place
@@ -169,11 +168,7 @@ def _spectrum(axes: Axes, level: _Level, colour: Any) -> None:
     k = np.arange(1, level.true.size + 1)
     axes.plot(k, level.learned, color=colour)
     axes.plot(k, level.true, **EXACT)
-    axes.set_xscale("log")
-    axes.set_xlim(0.9, 1.1 * k.size)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("k")
+    rank_axis(axes, k.size)
     axes.set_title(f"σ = {level.sigma:g}")
 
 
