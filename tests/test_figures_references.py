@@ -161,7 +161,7 @@ def test_optimum_draws_curves_and_gaps(
     offsets = {
         line.get_xy1()[1] for line in left.lines if isinstance(line, matplotlib.lines.AxLine)
     }
-    assert offsets == {0, pytest.approx(10 * np.log10(SIDE**2 / 5))}
+    assert sorted(offsets) == pytest.approx([0, 10 * np.log10(SIDE**2 / 5)])
 
 
 def test_optimum_draws_eigenvalues_and_counts(
@@ -294,7 +294,7 @@ def test_cones_draws_curves_and_states_the_lines(
             assert draws(upper, table["input_psnr"], table["psnr_of_mean_mse"])
             gain = table["psnr_of_mean_mse"] - table["input_psnr"]
             assert draws(lower, table["input_psnr"], gain)
-            inside = table.query("@WINDOW[0] <= sigma <= @WINDOW[1]")
+            inside = table[table["sigma"].between(*WINDOW)]
             slope, intercept = np.polyfit(inside["input_psnr"], inside["psnr_of_mean_mse"], 1)
             stated = f"{slope:.3f} ± 0.004,  {intercept:.2f} dB"
             assert stated in shown_texts(figures["cones"]), (kind, name)
@@ -375,9 +375,9 @@ def test_images_of_another_kind_are_refused(results: dict[str, list[Path]]) -> N
     swapped = SPECS["shuffled"] | {"experiments": ["alpha2-shuffled", "alpha2"]}
     with pytest.raises(ArtifactError, match="is not of the shuffled images of"):
         FIGURES["shuffled"].draw(results["shuffled"], swapped)
-    with pytest.raises(ValueError, match="'experiments': found .*, expected two"):
+    with pytest.raises(ValueError, match=r"'experiments': found .*, expected two"):
         FIGURES["shuffled"].draw([], SPECS["shuffled"] | {"experiments": ["alpha2"]})
-    with pytest.raises(ArtifactError, match="has the test images 0, 5 .* asks for 3"):
+    with pytest.raises(ArtifactError, match=r"has the test images 0, 5 .* asks for 3"):
         FIGURES["wiener"].draw(results["wiener"], SPECS["wiener"] | {"image": 3})
 
 
@@ -452,8 +452,11 @@ def params(params: dict[str, Any]) -> dict[str, Any]:
         "contour": {"denoiser": "known_contour", "images": 8},
         "wavelets": {"denoiser": "wavelet", "images": 8},
     }
-    params["evaluation"]["references"] = dict.fromkeys(("disks", "fields", "rays"), ["exact"]) | {
-        "soft": ["contour", "wavelets"]
+    params["evaluation"]["references"] = {
+        "soft": ["contour", "wavelets"],
+        "disks": ["exact"],
+        "fields": ["exact"],
+        "rays": ["exact"],
     }
     sixteen = {"set_size": 16, "split": "S1"}
     chosen = {
