@@ -18,6 +18,8 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
+from gahb.figure_inputs import figure_experiments, needs
+
 Params = dict[str, Any]
 Spec = dict[str, Any]
 
@@ -25,6 +27,14 @@ Spec = dict[str, Any]
 _KNOWN_FOR = {
     "exact": {"disks", "gaussian", "rays", "sines", "shuffled"},
     "known_contour": {"calpha"},
+}
+
+# Image classes that a figure of params.yaml is about, where it is not about all.
+_DRAWN_FOR = {
+    "optimum": {"disks"},
+    "bounds": {"calpha"},
+    "wiener": {"gaussian"},
+    "cones": {"rays", "sines"},
 }
 
 
@@ -157,6 +167,7 @@ def _explain(error: ValidationError) -> str:
         "minimum": "at least {}",
         "maximum": "at most {}",
         "exclusiveMinimum": "more than {}",
+        "exclusiveMaximum": "less than {}",
         "minItems": "at least {} entries",
         "maxItems": "at most {} entries",
         "minProperties": "at least {} entries",
@@ -320,16 +331,57 @@ def _evaluation_inconsistencies(params: Params) -> Iterator[str]:
 
 
 def _figure_inconsistencies(params: Params) -> Iterator[str]:
-    for name, figure in params["figures"].items():
-        splits = ["S1", "S2"] if name == "gap" else [figure.get("split", "S1")]
-        experiments = figure.get("experiments", [figure.get("experiment")])
-        sizes = figure.get("set_sizes", [figure["set_size"]] if "set_size" in figure else [])
-        for experiment in experiments:
-            yield from _missing_networks(params, f"figures.{name}", experiment, sizes, splits)
-        if "image" not in figure:
+    for name in params["figures"]:
+        key = f"figures.{name}"
+        experiments = figure_experiments(params, name)
+        if not set(experiments) <= set(params["experiments"]):
+            for experiment in experiments:
+                yield from _missing_networks(params, key, experiment, [], [])
             continue
-        for experiment in experiments:
+        needed = needs(params, name)
+        for experiment, set_size, split in dict.fromkeys([*needed.networks, *needed.spectra]):
+            yield from _missing_networks(params, key, experiment, [set_size], [split])
+        for experiment in dict.fromkeys(experiment for experiment, _ in needed.agreements):
+            yield from _missing_networks(params, key, experiment, [], ["S1", "S2"])
+        for experiment, reference in needed.references:
+            image_class = params["experiments"][experiment]["image_class"]
+            evaluated = params["evaluation"].get("references", {}).get(image_class, [])
+            if reference not in evaluated:
+                yield (
+                    f"{key}: needs the evaluation of {reference} on {image_class}, which "
+                    f"evaluation.references.{image_class} does not list"
+                )
+        for experiment in dict.fromkeys(experiment for experiment, _, _ in needed.spectra):
+            sizes = [size for other, size, _ in needed.spectra if other == experiment]
             yield from _missing_spectra(params, name, experiment, sizes)
+        for experiment, reference in needed.reference_spectra:
+            chosen = params["spectra"]["networks"].get(experiment, {})
+            if reference not in chosen.get("references", []):
+                yield (
+                    f"{key}: needs the spectra of {reference} on the images of {experiment}, which "
+                    f"spectra.networks.{experiment}.references does not list"
+                )
+        yield from _wrong_image_classes(params, name, experiments)
+
+
+def _wrong_image_classes(params: Params, name: str, experiments: list[str]) -> Iterator[str]:
+    """Image classes that a figure is not about."""
+    key, classes = f"figures.{name}", params["image_classes"]
+    named = [params["experiments"][experiment]["image_class"] for experiment in experiments]
+    if not set(named) <= set(classes):
+        return
+    if name == "shuffled" and classes[named[1]].get("of") != named[0]:
+        yield (
+            f"{key}.experiments: found {', '.join(experiments)}, allowed is a second on shuffled "
+            f"images of {named[0]}, the image class of the first"
+        )
+    for experiment, image_class in zip(experiments, named, strict=True):
+        kind = classes[image_class]["class"]
+        if kind not in _DRAWN_FOR.get(name, {kind}):
+            yield (
+                f"{key}: found {experiment}, whose images are {kind}; allowed are images of class "
+                f"{' or '.join(sorted(_DRAWN_FOR[name]))}"
+            )
 
 
 def _missing_spectra(
@@ -349,10 +401,12 @@ def _missing_spectra(
     for field, listed in (("image", "test_images"), ("sigma", "sigmas")):
         if field in figure and figure[field] not in spectra[listed]:
             yield _unknown(f"figures.{name}.{field}", figure[field], spectra[listed])
-    for index, number in enumerate(figure.get("eigenvectors", [])):
+    asked = figure.get("eigenvectors", [])
+    numbered = {"": asked} if isinstance(asked, int) else {f".{i}": k for i, k in enumerate(asked)}
+    for index, number in numbered.items():
         if number > spectra["eigenvectors"]:
             yield (
-                f"figures.{name}.eigenvectors.{index}: found {number}, allowed is at most "
+                f"figures.{name}.eigenvectors{index}: found {number}, allowed is at most "
                 f"{spectra['eigenvectors']} (spectra.eigenvectors)"
             )
 
@@ -468,11 +522,7 @@ def spectra_settings(params: Params, experiment: str) -> Spec:
     """How the spectra of an experiment's networks are made: what is said for all, or for it alone."""
     spectra = params["spectra"]
     own = spectra["networks"].get(experiment, {})
-    return {
-        key: own.get(key, value)
-        for key, value in spectra.items()
-        if key != "networks"
-    }
+    return {key: own.get(key, value) for key, value in spectra.items() if key != "networks"}
 
 
 def reference_spectra_spec(params: Params, experiment: str, reference: str) -> Spec:

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+import gahb.figure_inputs as gahb_figure_inputs
 import gahb.params as gahb_params
 from gahb.datasets.classes import IMAGE_CLASSES
 
@@ -131,23 +132,4 @@ def training_set_mb(wildcards):
 
 def figure_inputs(wildcards):
     """The tables and spectra that a figure is drawn from."""
-    figure = PARAMS["figures"][wildcards.figure]
-    evaluation, spectra = f"{RESULTS}/evaluation", f"{RESULTS}/spectra"
-    names = figure.get("experiments", [figure.get("experiment")])
-    chosen = {name: PARAMS["experiments"][name] for name in names}
-    if wildcards.figure == "transition":
-        chosen = {name: value | {"splits": [figure["split"]]} for name, value in chosen.items()}
-        learned = networks(f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}.csv", chosen)
-        exact = f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv"
-        return [*learned, *networks(exact, chosen)]
-    if wildcards.figure == "gap":
-        tables = pairs(f"{evaluation}/{{experiment}}/N{{set_size}}_agreement.csv", names)
-        return [f"{evaluation}/summary.csv", *tables]
-    sizes = figure.get("set_sizes", [figure.get("set_size")])
-    shown = {"set_sizes": sizes, "splits": [figure["split"]]}
-    chosen = dict.fromkeys(names, shown)
-    bases = networks(f"{spectra}/{{experiment}}/N{{set_size}}_{{split}}.h5", chosen)
-    if wildcards.figure == "basis":
-        return bases
-    tables = networks(f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}.csv", chosen)
-    return [f"{evaluation}/summary.csv", *tables, *bases]
+    return gahb_figure_inputs.figure_files(PARAMS, wildcards.figure)
