@@ -303,6 +303,13 @@ def _missing_networks(
             yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
 
 
+def require_network(params: Params, experiment: str, set_size: int, split: str) -> None:
+    """Raise :class:`ParamsError` unless the experiments of ``params`` have this network."""
+    problems = _missing_networks(params, "experiments", experiment, [set_size], [split])
+    for problem in problems:
+        raise ParamsError(f"params.yaml: {problem}")
+
+
 def _unknown(key: str, found: Any, known: Iterable[Any]) -> str:
     return f"{key}: found {json.dumps(found)}, allowed is one of {', '.join(map(str, known))}"
 
