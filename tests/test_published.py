@@ -219,8 +219,7 @@ def test_double_and_half_precision_become_single(tmp_path: Path):
 
 def test_the_published_sizes_are_told_by_their_names(tmp_path: Path):
     for channels, blocks in ((64, 3), (64, 4)):
-        shapes = {name: value for name, value in unet_state(blocks, channels).items()}
-        assert architecture_of("x", shapes) == {
+        assert architecture_of("x", unet_state(blocks, channels)) == {
             "network": "unet",
             "blocks": blocks,
             "channels": channels,

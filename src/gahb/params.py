@@ -326,6 +326,8 @@ def _ordered(key: str, pair: list[float]) -> Iterator[str]:
 def dataset_spec(params: Params, image_class: str) -> Spec:
     """What one dataset is made from."""
     given = params["image_classes"][image_class]
+    if given["class"] == "photographs":
+        return {"crop": "whole", "downsample": 1, "patches": 1, "duplicates": 0.95} | given
     return {"background_alpha": given["alpha"]} | given
 
 

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
 
 unknown = sorted(set(config) - {"preset"})
@@ -53,6 +54,15 @@ def sources(pattern, exclude=()):
 
 
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
+
+# Read before anything runs: a folder that is missing stops here, one that has changed redoes its dataset.
+try:
+    LISTINGS = {
+        name: gahb_folders.listings(name, gahb_params.dataset_spec(PARAMS, name))
+        for name in USED_IMAGE_CLASSES
+    }
+except gahb_params.ParamsError as error:
+    raise WorkflowError(str(error))
 
 
 def dataset_of(wildcards):

@@ -28,6 +28,7 @@ from gahb.artifacts import (
     write_attribute,
 )
 from gahb.datasets.calpha import CAlpha
+from gahb.datasets.photographs import Gathered, Photographs
 from gahb.datasets.splits import Indices, split_indices
 
 BLOCK = 32  # images rendered together: always whole blocks, so that no image depends on its chunk
@@ -41,7 +42,7 @@ class ImageClass(Protocol):
         ...
 
 
-IMAGE_CLASSES: dict[str, type[Any]] = {"calpha": CAlpha}
+IMAGE_CLASSES: dict[str, type[Any]] = {"calpha": CAlpha, "photographs": Photographs}
 _NOT_PARAMETERS = {"class", "images", "test_images"}  # of the dataset, not of the image class
 
 
@@ -54,7 +55,8 @@ def image_class(spec: Spec) -> ImageClass:
     kind = spec["class"]
     if kind not in IMAGE_CLASSES:
         raise ValueError(f"there is no image class {kind!r}; there are {', '.join(IMAGE_CLASSES)}")
-    parameters = {key: value for key, value in spec.items() if key not in _NOT_PARAMETERS}
+    others = _NOT_PARAMETERS - set(IMAGE_CLASSES[kind].__dataclass_fields__)
+    parameters = {key: value for key, value in spec.items() if key not in others}
     try:
         drawn: ImageClass = IMAGE_CLASSES[kind](**parameters)
     except TypeError as error:
@@ -64,8 +66,10 @@ def image_class(spec: Spec) -> ImageClass:
 
 def render_blocks(spec: Spec, threads: int = 1) -> Iterator[NDArray[np.float32]]:
     """All images of a dataset spec, in order, in blocks of (up to BLOCK, 1, size, size) float32."""
-    drawn = image_class(spec)
-    images = spec["images"]
+    return _blocks(image_class(spec), spec["images"], threads)
+
+
+def _blocks(drawn: ImageClass, images: int, threads: int) -> Iterator[NDArray[np.float32]]:
 
     def block(first: int) -> NDArray[np.float32]:
         return drawn.render(first, BLOCK)[: images - first, None]
@@ -89,7 +93,10 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
     """
     size = spec["size"]
     digest = hashlib.sha256()
-    with create_hdf5(output, provenance(spec)) as file:
+    drawn = image_class(spec)
+    photographs = photographs_behind(drawn)
+    inputs = {} if photographs is None else {"photographs": photographs.digest()}
+    with create_hdf5(output, provenance(spec, inputs)) as file:
         stored = file.create_dataset(
             "images",
             (spec["images"], 1, size, size),
@@ -99,7 +106,7 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
         )
         stored.attrs["units"] = "intensity, 0 to 1"
         first = 0
-        for block in render_blocks(spec, threads):
+        for block in _blocks(drawn, spec["images"], threads):
             stored[first : first + len(block)] = block
             digest.update(np.ascontiguousarray(block).data)
             first += len(block)
@@ -108,6 +115,16 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
         for name, index in indices.items():
             file.create_dataset(name, data=index, chunks=index.shape, fletcher32=True)
             file[name].attrs["units"] = "index into images"
+        if photographs is not None:
+            write_attribute(file, "photographs", photographs.counts())
+            photographs.store(file.create_group("photographs"))
+
+
+def photographs_behind(drawn: ImageClass) -> Gathered | None:
+    """The photographs that images are made from, directly or through other classes, if they are."""
+    while hasattr(drawn, "of"):
+        drawn = drawn.of
+    return drawn.gathered if isinstance(drawn, Photographs) else None
 
 
 @dataclass(frozen=True)

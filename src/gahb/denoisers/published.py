@@ -8,7 +8,7 @@ The names in such a file (a ``module.`` in front of each is dropped):
   in the flat lists ``running_sd.{l-1}`` and ``gammas.{l-1}`` (the code before it). The flat form has a ReLU
   after the first convolution, the other has none: weights alone do not say so, the layout does.
 
-Convolutions hold ``weight``; normalisations ``gammas`` (our ``gain``) and ``running_sd``, each (1, C, 1, 1).
+Convolutions hold ``weight``; normalisations ``gammas`` (our ``gain``) and ``running_sd``: (1, C, 1, 1).
 """
 
 from __future__ import annotations
