@@ -28,7 +28,7 @@ def unit_vectors(images: Float32) -> Float32:
     A flat image has no direction left: it gets that of the constant images, so that it correlates
     with every flat image and with no other.
     """
-    flat = images.reshape(len(images), -1)
+    flat = images.reshape(len(images), images.shape[1] * images.shape[2])
     centred = flat - flat.mean(axis=1, dtype=np.float64, keepdims=True)
     norms = np.sqrt(np.square(centred).sum(axis=1, keepdims=True))
     pixels = flat.shape[1]
@@ -40,8 +40,8 @@ def unit_vectors(images: Float32) -> Float32:
 def sketches(units: Float32, size: int) -> Float32:
     """Vectors whose inner products bound those of ``units``: (n, d) -> (n, SKETCH^2 + 1)."""
     basis = scipy.fft.dct(np.eye(size), axis=0, norm="ortho")[:SKETCH]
-    low = basis @ units.reshape(-1, size, size) @ basis.T
-    low = low.reshape(len(units), -1)
+    low = basis @ units.reshape(len(units), size, size) @ basis.T
+    low = low.reshape(len(units), len(basis) ** 2)
     rest = np.sqrt(np.clip(1 - np.square(low).sum(axis=1, keepdims=True), 0, None))
     return np.concatenate([low, rest], axis=1).astype(np.float32)
 

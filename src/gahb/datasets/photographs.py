@@ -261,8 +261,8 @@ def _report(drawn: Photographs, gathered: Gathered, shelves: list[_Shelf]) -> No
         found = ", ".join(f"{shelf.name} {shelf.filled} of {len(shelf.rows)}" for shelf in shelves)
         raise ValueError(
             f"{told}. Too few remain for images: {drawn.images} (test_images: {drawn.test_images}), "
-            f"with no photograph in two of them: {found}. Ask for fewer images, more patches per photograph, a "
-            "smaller crop, or less downsampling"
+            f"with no photograph in two of them: {found}. Ask for fewer images, more patches per "
+            "photograph, a smaller crop, or less downsampling"
         )
     print(
         f"{told}; {counts['photographs_used']} photographs give {drawn.images} images", flush=True
