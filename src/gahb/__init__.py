@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gahb.denoisers.networks import BFCNN as BFCNN
     from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
     from gahb.denoisers.networks import UNet as UNet
+    from gahb.denoisers.published import import_published as import_published
     from gahb.denoisers.weights import load_denoiser as load_denoiser
     from gahb.params import ParamsError as ParamsError
     from gahb.params import load_params as load_params
@@ -45,6 +46,7 @@ _HOMES = {
     "UNet": "gahb.denoisers.networks",
     "analyse": "gahb.spectra.analysis",
     "eigenbasis": "gahb.spectra.analysis",
+    "import_published": "gahb.denoisers.published",
     "load_denoiser": "gahb.denoisers.weights",
     "load_params": "gahb.params",
     "open_dataset": "gahb.datasets.store",

@@ -426,6 +426,13 @@ def _missing_networks(
             yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
 
 
+def require_network(params: Params, experiment: str, set_size: int, split: str) -> None:
+    """Raise :class:`ParamsError` unless the experiments of ``params`` have this network."""
+    problems = _missing_networks(params, "experiments", experiment, [set_size], [split])
+    for problem in problems:
+        raise ParamsError(f"params.yaml: {problem}")
+
+
 def _unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
     return f"{key}: found {json.dumps(found)}{why}, allowed is one of {', '.join(map(str, known))}"
 
@@ -444,6 +451,8 @@ def dataset_spec(params: Params, image_class: str) -> Spec:
     given: Spec = dict(params["image_classes"][image_class])
     if given["class"] == "calpha":
         return {"background_alpha": given["alpha"]} | given
+    if given["class"] == "photographs":
+        return {"crop": "whole", "downsample": 1, "patches": 1, "duplicates": 0.95} | given
     if given["class"] == "shuffled":
         base = dataset_spec(params, given["of"])
         return {key: base[key] for key in _OF_THE_BASE} | given | {"of": base}

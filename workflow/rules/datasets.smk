@@ -20,7 +20,8 @@ rule dataset:
         mem_mb=2000,
     params:
         spec=spec(gahb_params.dataset_spec, "image_class"),
+        listing=lambda wildcards: LISTINGS.get(wildcards.image_class, ""),
     message:
-        "synthesising the images of {wildcards.image_class}"
+        "making the images of {wildcards.image_class}"
     shell:
         "python -m gahb datasets --spec {params.spec:q} --threads {threads} --output {output} > {log} 2>&1"
