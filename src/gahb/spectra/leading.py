@@ -7,6 +7,10 @@ products (Meyer, Musco & Musco, arXiv 2305.02535), but a block of b columns find
 eigenvectors that share an eigenvalue. Random vectors orthogonal to the basis therefore probe what
 it has missed; they also give unbiased estimates of the trace (Hutch++: Meyer, Musco, Musco &
 Woodruff, arXiv 2010.09649) and of the squared norms of J, of S and of the antisymmetric part.
+
+Where J is nearly local, the basis starts from the leading span of a cheap approximation
+(:mod:`gahb.spectra.local`) instead of from random vectors, and then grows by the remainders of its
+Ritz pairs; the probes and all that is reported are the same.
 """
 
 from __future__ import annotations
@@ -23,8 +27,10 @@ from gahb.spectra.krylov import KrylovBasis, Ritz
 from gahb.spectra.local import local_span
 
 _CHECK_EVERY = 32  # columns between two looks at the residuals
-_LOCAL_BLOCK = 16  # remainders that a basis with a local start takes in at a time
-_GUARD = 1.5  # columns of a local start, per eigenvector asked for
+_LOCAL_BLOCK = 16  # remainders that a basis with a local start takes in, at least
+_LOCAL_PART = 4  # or so many-th part of the eigenvectors asked for
+_GUARD = 1.25  # columns of a local start, per eigenvector asked for
+_MOVED = 0.1  # of the tolerance: how far the probes may move the values
 _VERIFY_STEPS = 5  # blocks by which the probes are followed
 
 
@@ -80,7 +86,8 @@ def leading_spectrum(
         growth.extend(basis.size + _VERIFY_STEPS * block)
         later = basis.ritz(count)
         accepted = tolerance * np.abs(later.values).max()
-        if max(errors.max(), np.abs(later.values - ritz.values).max()) <= accepted:
+        moved = np.abs(later.values - ritz.values).max()
+        if errors.max() <= accepted and moved <= _MOVED * accepted:
             break
     final = basis.ritz(count)
     errors = np.minimum(errors, final.residuals) if basis.room else final.residuals
@@ -157,7 +164,9 @@ class _Growth:
                 return ritz, errors
             before = ritz
             if self.local:
-                self.frontier = basis.continuation(ritz.missing(_LOCAL_BLOCK))
+                self.frontier = basis.continuation(
+                    ritz.missing(max(_LOCAL_BLOCK, self.count // _LOCAL_PART))
+                )
                 basis.append(self.frontier)
             else:
                 self.extend(min(self.largest, basis.size + _CHECK_EVERY))

@@ -1,8 +1,8 @@
 """A cheap approximation of a Jacobian whose entries fade with distance, and its leading span.
 
 A denoiser looks mostly at the surroundings of each pixel. One product with a comb of ones, every
-s pixels in both directions, then holds s^2-th part of all the large entries of J at once: each entry of
-J c is attributed to the nearest tooth (probing, Tang & Saad, Numer. Linear Algebra Appl. 19, 2012).
+s pixels in both directions, then shows one in s^2 of all large entries of J at once: each entry
+of J c is attributed to the nearest tooth (probing, Tang & Saad, Numer. Linear Algebra Appl. 19, 2012).
 The s^2 combs give a sparse A, close to J where J fades within s/2 pixels. Products with A cost
 next to nothing, so that as many as it takes find the leading eigenvectors of (A + A^T)/2: a
 starting basis for J that is wrong by little, which makes errors of second order in the eigenvalues.
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from gahb.spectra.eigen import Array
 from gahb.spectra.jacobian import LinearisedDenoiser
 
-SPACING = 10  # pixels between the teeth of a comb
+SPACINGS = 10, 14  # pixels between the teeth of a comb, at least and at most
 _LARGEST_PART = 1 / 16  # of d, that the combs may be; else they cost more than they save
 _FAR = 0.15  # ||A - J||_F / ||J||_F beyond which the approximation is of no use
 _SAMPLES = 8  # products behind the estimate of that distance
-_BLOCK = 16
+_BLOCK = 16  # columns by which the Krylov basis of A grows
 _COLUMNS = 4, 400  # of the Krylov basis of A: per eigenvector, and beyond
 
 Single = NDArray[np.float32]
@@ -44,39 +44,43 @@ def local_span(
     """
     d = linearised.pixels
     sides = linearised.noisy.shape[-2:]
-    if d * _LARGEST_PART < SPACING**2 or min(sides) < 2 * SPACING or 4 * count > d:
+    spacing = min(SPACINGS[1], int((d * _LARGEST_PART) ** 0.5))
+    if spacing < SPACINGS[0] or min(sides) < 2 * spacing or 4 * count > d:
         return None, 0
-    approximation = comb_approximation(linearised)
+    approximation = comb_approximation(linearised, spacing)
     samples = random.standard_normal((d, _SAMPLES)).astype(np.float32)
     exact = _product(linearised, torch.from_numpy(samples.T))
     distance = np.linalg.norm(approximation @ samples - exact)
-    products = SPACING**2 + _SAMPLES
+    products = spacing**2 + _SAMPLES
     if distance > _FAR * np.linalg.norm(exact):
         return None, products
     symmetric = ((approximation + approximation.T) / 2).tocsr()
     return _leading_span(symmetric, count, random), products
 
 
-def comb_approximation(linearised: LinearisedDenoiser) -> sparse.csr_matrix:
-    """A, (d, d) float32 with SPACING^2 entries a row, from as many products with J."""
+def comb_approximation(linearised: LinearisedDenoiser, spacing: int) -> sparse.csr_matrix:
+    """A, (d, d) float32 with ``spacing``^2 entries a row, from as many products with J."""
     height, width = linearised.noisy.shape[-2:]
     d = height * width
     y, x = np.divmod(np.arange(d), width)
-    columns = np.empty((SPACING**2, d), np.int32)
-    combs = torch.zeros(SPACING**2, d)
-    for comb in range(SPACING**2):
-        down, across = divmod(comb, SPACING)
-        columns[comb] = _nearest(y, down, height) * width + _nearest(x, across, width)
-        combs[comb, (y % SPACING == down) & (x % SPACING == across)] = 1
+    columns = np.empty((spacing**2, d), np.int32)
+    combs = torch.zeros(spacing**2, d)
+    for comb in range(spacing**2):
+        down, across = divmod(comb, spacing)
+        rows = _nearest(y, down, spacing, height)
+        columns[comb] = rows * width + _nearest(x, across, spacing, width)
+        combs[comb, (y % spacing == down) & (x % spacing == across)] = 1
     entries = _product(linearised, combs)
-    starts = np.arange(d + 1) * SPACING**2
+    starts = np.arange(d + 1) * spacing**2
     return sparse.csr_matrix((entries.ravel(), columns.T.ravel(), starts), shape=(d, d))
 
 
-def _nearest(coordinates: NDArray[np.int64], phase: int, length: int) -> NDArray[np.int64]:
-    """The nearest of the teeth phase, phase + SPACING, ... below ``length``."""
-    last = (length - 1 - phase) // SPACING
-    return phase + SPACING * ((coordinates - phase + SPACING // 2) // SPACING).clip(0, last)
+def _nearest(
+    coordinates: NDArray[np.int64], phase: int, spacing: int, length: int
+) -> NDArray[np.int64]:
+    """The nearest of the teeth phase, phase + spacing, ... below ``length``."""
+    last = (length - 1 - phase) // spacing
+    return phase + spacing * ((coordinates - phase + spacing // 2) // spacing).clip(0, last)
 
 
 def _leading_span(matrix: sparse.csr_matrix, count: int, random: np.random.Generator) -> Array:
@@ -100,9 +104,7 @@ def _leading_span(matrix: sparse.csr_matrix, count: int, random: np.random.Gener
     return np.linalg.qr((basis @ np.ascontiguousarray(coordinates)).astype(np.float64))[0]
 
 
-def _continued(
-    basis: Single, block: Single, noise: float, random: np.random.Generator
-) -> Single:
+def _continued(basis: Single, block: Single, noise: float, random: np.random.Generator) -> Single:
     """The block, orthonormal and orthogonal to the basis; random columns for dependent ones."""
     block = _orthogonalised(basis, block)
     columns, triangle = np.linalg.qr(block)
