@@ -7,9 +7,9 @@ A network is first trained for a few updates with the shipped trainer, since onl
 denoiser's spectrum. Both methods then analyse it at the same noisy image, in float32, on the same
 threads; their ratio is printed by the clock and by processor time, which other work on the machine
 disturbs less. A network is convolutional: ``--training-size`` trains it on smaller images than the
-one that is analysed, which is cheaper. With ``--columns`` less than all pixels only so many columns of the Jacobian are timed and
-their cost is scaled up to all of them; the decompositions that the full method makes are then
-timed on a random matrix of the full size, and no agreement is printed.
+one that is analysed, which is cheaper. With ``--columns`` less than all pixels only so many columns
+of the Jacobian are timed and their cost is scaled up to all of them; the decompositions that the
+full method makes are then timed on a random matrix of the full size, and no agreement is printed.
 """
 
 import argparse
@@ -65,10 +65,12 @@ class Clock:
         self.wall, self.processor = time.perf_counter(), time.process_time()
 
     def read(self) -> np.ndarray:
+        """Both, (2,)."""
         return np.array([time.perf_counter() - self.wall, time.process_time() - self.processor])
 
 
 def seconds(times: np.ndarray) -> str:
+    """Both times of a clock, in words."""
     return f"{times[0]:.1f} s ({times[1]:.1f} s of processor)"
 
 
