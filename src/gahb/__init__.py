@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gahb.datasets.calpha import CAlpha as CAlpha
     from gahb.datasets.store import open_dataset as open_dataset
     from gahb.datasets.store import write_dataset as write_dataset
+    from gahb.denoisers.classical.wavelets import WaveletDenoiser as WaveletDenoiser
     from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
     from gahb.denoisers.networks import BFCNN as BFCNN
     from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
@@ -43,6 +44,7 @@ _HOMES = {
     "NetworkDenoiser": "gahb.denoisers.networks",
     "ParamsError": "gahb.params",
     "UNet": "gahb.denoisers.networks",
+    "WaveletDenoiser": "gahb.denoisers.classical.wavelets",
     "analyse": "gahb.spectra.analysis",
     "eigenbasis": "gahb.spectra.analysis",
     "load_denoiser": "gahb.denoisers.weights",
