@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gahb.datasets.calpha import CAlpha as CAlpha
     from gahb.datasets.store import open_dataset as open_dataset
     from gahb.datasets.store import write_dataset as write_dataset
+    from gahb.denoisers.classical.bandlets import BandletDenoiser as BandletDenoiser
     from gahb.denoisers.classical.wavelets import WaveletDenoiser as WaveletDenoiser
     from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
     from gahb.denoisers.networks import BFCNN as BFCNN
@@ -38,6 +39,7 @@ _HOMES = {
     "Analysis": "gahb.spectra.analysis",
     "ArtifactError": "gahb.artifacts",
     "BFCNN": "gahb.denoisers.networks",
+    "BandletDenoiser": "gahb.denoisers.classical.bandlets",
     "CAlpha": "gahb.datasets.calpha",
     "EmpiricalDenoiser": "gahb.denoisers.empirical",
     "LinearisedDenoiser": "gahb.spectra.jacobian",

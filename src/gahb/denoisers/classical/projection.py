@@ -18,8 +18,6 @@ from torch import Tensor, nn
 
 from gahb.denoisers.classical.transform import WaveletTransform
 
-PIXELS_AT_ONCE = 2**19  # of shifted images, in float64: 4 MiB
-
 
 class ProjectionDenoiser(nn.Module):
     """Average over circular shifts of projections on large coefficients, in float64.
@@ -37,6 +35,7 @@ class ProjectionDenoiser(nn.Module):
     """
 
     needs_clean = False
+    pixels_at_once = 2**19  # of shifted images, in float64: 4 MiB
 
     def __init__(
         self,
@@ -121,12 +120,25 @@ class ProjectionDenoiser(nn.Module):
             raise ValueError(f"shifts: expected at most {period} along an axis, found {count}")
         steps = torch.arange(count, device=y.device) * period // count
         offsets = torch.cartesian_prod(steps, steps)  # (S, 2)
-        at_once = max(1, PIXELS_AT_ONCE // (len(v) * height * width))
+        at_once = max(1, self.pixels_at_once // (len(v) * height * width))
+        averages = [
+            self._average_of(*parts, offsets, max(1, at_once // len(parts[0])))
+            for parts in zip(
+                y.split(at_once), v.split(at_once, 1), thresholds.split(at_once), strict=True
+            )
+        ]
+        projected, kept = zip(*averages, strict=True)
+        return torch.cat(projected, 1), torch.cat(kept)
+
+    def _average_of(
+        self, y: Tensor, v: Tensor, thresholds: Tensor, offsets: Tensor, at_once: int
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`_average` over given shifts (S, 2), so many of them at once."""
         total, kept = torch.zeros_like(v), torch.zeros_like(thresholds)
-        for part in offsets.split(max(1, at_once // len(y))):
-            images, vectors = _shifted(y, part), _shifted(v, part)  # shifts just before the sides
+        for part in offsets.split(at_once):
+            vectors = _shifted(v, part)  # (V, B, S, H, W)
             projected, counts = self._project(
-                images.flatten(0, 1),
+                _shifted(y, part).flatten(0, 1),
                 vectors.flatten(1, 2),
                 thresholds.repeat_interleave(len(part)),
             )
