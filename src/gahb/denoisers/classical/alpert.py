@@ -20,24 +20,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Float64 = NDArray[np.float64]
-CURVED_SIDE = 8  # pixels: in a smaller square no flow is curved
 
 
 def flows(side: int) -> list[tuple[bool, float, float]]:
     """The flows tried in a square, each as (axes exchanged, slope, curvature), all distinct.
 
-    Slope and curvature are displacements in pixels, of the curve's end and of its ends against its
-    middle. Slopes cover all directions in steps that move the ends by one pixel.
+    Slope and curvature are displacements in pixels, of a curve's end and of its ends against its
+    middle. Slopes cover all directions in steps that move the ends by half a pixel.
     """
     half = (side - 1) / 2
-    slopes = np.linspace(-half, half, side).tolist()
-    curvatures = [0.0] if side < CURVED_SIDE else [0.0, -side / 8, side / 8]
     return [
         (exchanged, slope, curvature)
-        for curvature in curvatures
+        for curvature in (0.0, -side / 8, side / 8)
         for exchanged in (False, True)
-        for slope in slopes
-        # both diagonals are those of the first axis order
+        for slope in np.linspace(-half, half, 2 * side - 1).tolist()
+        # both diagonals are those of the first order of the axes
         if not (exchanged and curvature == 0 and abs(slope) == half)
     ]
 

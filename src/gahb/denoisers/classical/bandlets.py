@@ -10,9 +10,9 @@ where c are the noisy coefficients and c_T those above T (Le Pennec & Mallat 200
 & Mallat, 2011, with the estimator's risk). The cost is a sum over squares, so that the best
 segmentation comes from comparing each square to its four quarters, from small to large (CART).
 
-Squares are dyadic fractions of the subband: of 16, 8 and 4 coefficients a side in images of 32 and
-64 pixels, of 20, 10 and 5 in images of 40, 80 and 160. A subband whose sides have no such common
-fraction keeps its wavelet coefficients.
+Squares are dyadic fractions of the subband: of 8 and 4 coefficients a side in images of 32 or 64
+pixels, of 10 and 5 in images of 40 or 80. A subband whose sides have no such common fraction keeps
+its wavelet coefficients.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gahb.denoisers.classical.alpert import bandlet_bases
 from gahb.denoisers.classical.projection import ProjectionDenoiser
 
 LEAST_SQUARE = 4  # side, in coefficients
-LARGEST_SQUARE = 20
+LARGEST_SQUARE = 10
 
 
 class BandletDenoiser(ProjectionDenoiser):
@@ -46,10 +46,10 @@ class BandletDenoiser(ProjectionDenoiser):
 
     def __init__(
         self,
-        wavelet: str = "db2",
-        rule: str | float = 3.0,
+        wavelet: str = "haar",
+        rule: str | float = 3.4,
         moments: int = 2,
-        flow_cost: float = 1.0,
+        flow_cost: float = 1.5,
         split_cost: float = 0.25,
         levels: int | None = None,
         shifts: int | str = 1,

@@ -27,8 +27,8 @@ class ProjectionDenoiser(nn.Module):
         rule: of the threshold: ``universal`` is sigma sqrt(2 log d), a number is that multiple of sigma.
         levels: of the wavelet transform; by default as many as leave an approximation of at least
             4 pixels a side. The approximation's coefficients are always kept.
-        shifts: along each axis, evenly spaced over the 2^levels that differ for wavelets: 1 for no
-            cycle spinning, ``all`` for every one.
+        shifts: along each axis, spread over the 2^levels that differ for wavelets: 1 for no cycle
+            spinning, ``all`` for every one. Their number is squared.
 
     Attributes:
         needs_clean: whether the clean image must be given, to an oracle.
@@ -118,7 +118,9 @@ class ProjectionDenoiser(nn.Module):
         count = period if self.shifts == "all" else int(self.shifts)
         if count > period:
             raise ValueError(f"shifts: expected at most {period} along an axis, found {count}")
-        steps = torch.arange(count, device=y.device) * period // count
+        # an odd stride near the golden section: any number of them is spread evenly at every scale
+        stride = round(0.191 * period) * 2 + 1
+        steps = torch.arange(count, device=y.device) * stride % period
         offsets = torch.cartesian_prod(steps, steps)  # (S, 2)
         at_once = max(1, self.pixels_at_once // (len(v) * height * width))
         averages = [

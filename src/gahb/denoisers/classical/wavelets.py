@@ -30,7 +30,7 @@ class WaveletDenoiser(ProjectionDenoiser):
 
     def __init__(
         self,
-        wavelet: str = "db2",
+        wavelet: str = "haar",
         rule: str | float = "universal",
         levels: int | None = None,
         shifts: int | str = 1,
