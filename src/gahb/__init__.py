@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gahb.datasets.calpha import CAlpha as CAlpha
     from gahb.datasets.store import open_dataset as open_dataset
     from gahb.datasets.store import write_dataset as write_dataset
+    from gahb.denoisers.classical.bandlets import BandletDenoiser as BandletDenoiser
+    from gahb.denoisers.classical.wavelets import WaveletDenoiser as WaveletDenoiser
     from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
     from gahb.denoisers.networks import BFCNN as BFCNN
     from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
@@ -38,12 +40,14 @@ _HOMES = {
     "Analysis": "gahb.spectra.analysis",
     "ArtifactError": "gahb.artifacts",
     "BFCNN": "gahb.denoisers.networks",
+    "BandletDenoiser": "gahb.denoisers.classical.bandlets",
     "CAlpha": "gahb.datasets.calpha",
     "EmpiricalDenoiser": "gahb.denoisers.empirical",
     "LinearisedDenoiser": "gahb.spectra.jacobian",
     "NetworkDenoiser": "gahb.denoisers.networks",
     "ParamsError": "gahb.params",
     "UNet": "gahb.denoisers.networks",
+    "WaveletDenoiser": "gahb.denoisers.classical.wavelets",
     "analyse": "gahb.spectra.analysis",
     "eigenbasis": "gahb.spectra.analysis",
     "import_published": "gahb.denoisers.published",
