@@ -26,9 +26,11 @@ from torch import Tensor, nn
 
 from gahb.datasets.disks import Disks, chunk_length
 from gahb.denoisers.exact.disk_cells import Cells, DiskQuadrature
+from gahb.denoisers.exact.unit_square import moments
 
 Float64 = NDArray[np.float64]
-_ABSENT = 1e-12  # cells less probable than this, in units of the likeliest, are left out of sums
+_ABSENT = 25.0  # nats of weight below the greatest one, where cells are left out of sums
+_TOGETHER = 64  # cells whose greys are integrated at once
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ class DiskPosterior(nn.Module):
             ValueError: the images are not of the size of the class, or the noise level is missing.
         """
         columns = []
-        for cells in self.quadrature.cells(self._checked(y), _positive(sigma)):
-            posterior = _Posterior(self.disks, cells)
+        sigma = _positive(sigma)
+        for cells in self.quadrature.cells(self._checked(y), sigma):
+            posterior = _Posterior(self.disks, cells, sigma)
             error = 0.0 if self.quadrature.exact else posterior.error
             columns.append((posterior.mean, posterior.variance, error, len(cells)))
         mean, variance, error, count = (np.array(column) for column in zip(*columns, strict=True))
@@ -106,7 +109,7 @@ class DiskPosterior(nn.Module):
         key = image.tobytes(), float(sigma)
         if self._last is None or self._last[0] != key:
             (cells,) = self.quadrature.cells(image, _positive(sigma))
-            self._last = key, _Posterior(self.disks, cells)
+            self._last = key, _Posterior(self.disks, cells, sigma)
         product = self._last[1].covariance_product(_float64(v).reshape(len(v), -1))
         return torch.from_numpy(product / sigma**2).view(v.shape).to(v)
 
@@ -126,13 +129,21 @@ class _Posterior:
         error: see :class:`DiskEstimate`.
     """
 
-    def __init__(self, disks: Disks, cells: Cells) -> None:
+    def __init__(self, disks: Disks, cells: Cells, sigma: float) -> None:
         self.disks = disks
-        weights = cells.weights
-        alive = weights > _ABSENT * weights.max()
-        self.cells, self.weights = cells[alive], weights[alive]
-        b, f = self.cells.mean.T
-        colours = np.stack([self.cells.odd, ~self.cells.odd]) * self.weights
+        cells = cells[cells.log_weight > cells.log_weight.max() - _ABSENT]
+        parts = []
+        for first in range(0, len(cells), _TOGETHER):
+            now = slice(first, first + _TOGETHER)
+            parts.append(moments(cells.gram[now], cells.products[now], sigma**2))
+        log_mass, mean, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
+        logs = log_mass - cells.level * np.log(8)
+        weights = np.exp(logs - logs.max())
+        self.geometry, self.gram, self.odd = cells.geometry, cells.gram, cells.odd
+        self.weights = weights / weights.sum()
+        self.greys, self.covariance = mean, covariance
+        b, f = self.greys.T
+        colours = np.stack([self.odd, ~self.odd]) * self.weights
         sums = np.zeros((2, disks.size**2))
         for now, masks in self._masks():
             sums += (colours[:, now] * (f - b)[now]) @ masks
@@ -141,9 +152,9 @@ class _Posterior:
         odd, even = shares = colours.sum(1)
         apart = sums[0] * even - sums[1] * odd  # the difference of the means times both shares
         self.error = float(apart @ apart / max(odd * even, 1e-300)) if shares.min() > 0 else 0.0
-        bb, bf, ff = self.cells.covariance.T
-        moments = np.stack([bb + b * b, 2 * (bf + b * f), ff + f * f], 1)
-        power = self.weights @ (moments * self.cells.gram).sum(1)
+        bb, bf, ff = self.covariance.T
+        squares = np.stack([bb + b * b, 2 * (bf + b * f), ff + f * f], 1)
+        power = self.weights @ (squares * self.gram).sum(1)
         self.variance = float(power - self.mean @ self.mean)
 
     def covariance_product(self, v: Float64) -> Float64:
@@ -152,8 +163,8 @@ class _Posterior:
         Given the geometry x has the mean mu = b (1 - m) + f m and the covariance of the greys,
         so that Cov(x | y) is the mean over cells of (mu - E x)(mu - E x)^T and the latter.
         """
-        b, f = self.cells.mean.T[:, :, None]
-        bb, bf, ff = self.cells.covariance.T[:, :, None]
+        b, f = self.greys.T[:, :, None]
+        bb, bf, ff = self.covariance.T[:, :, None]
         total, along_mean = v.sum(1), v @ self.mean
         product = np.zeros_like(v)
         for now, masks in self._masks():
@@ -170,9 +181,9 @@ class _Posterior:
     def _masks(self) -> Iterator[tuple[slice, Float64]]:
         """Masks of some cells at a time, (cells, d)."""
         chunk = chunk_length(self.disks.size**2)
-        for first in range(0, len(self.cells), chunk):
+        for first in range(0, len(self.geometry), chunk):
             now = slice(first, first + chunk)
-            masks = self.disks.masks(self.cells.geometry[now])
+            masks = self.disks.masks(self.geometry[now])
             yield now, masks.reshape(len(masks), -1)
 
 
