@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from gahb.artifacts import ArtifactError as ArtifactError
     from gahb.artifacts import read_table as read_table
     from gahb.datasets.calpha import CAlpha as CAlpha
+    from gahb.datasets.disks import Disks as Disks
     from gahb.datasets.store import open_dataset as open_dataset
     from gahb.datasets.store import write_dataset as write_dataset
     from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
+    from gahb.denoisers.exact.disks import DiskPosterior as DiskPosterior
     from gahb.denoisers.networks import BFCNN as BFCNN
     from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
     from gahb.denoisers.networks import UNet as UNet
@@ -38,6 +40,8 @@ _HOMES = {
     "ArtifactError": "gahb.artifacts",
     "BFCNN": "gahb.denoisers.networks",
     "CAlpha": "gahb.datasets.calpha",
+    "DiskPosterior": "gahb.denoisers.exact.disks",
+    "Disks": "gahb.datasets.disks",
     "EmpiricalDenoiser": "gahb.denoisers.empirical",
     "LinearisedDenoiser": "gahb.spectra.jacobian",
     "NetworkDenoiser": "gahb.denoisers.networks",

@@ -319,7 +319,8 @@ def _ordered(key: str, pair: list[float]) -> Iterator[str]:
 def dataset_spec(params: Params, image_class: str) -> Spec:
     """What one dataset is made from."""
     given = params["image_classes"][image_class]
-    return {"background_alpha": given["alpha"]} | given
+    defaults = {"background_alpha": given["alpha"]} if given["class"] == "calpha" else {}
+    return defaults | given
 
 
 def network_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:

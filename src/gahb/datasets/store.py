@@ -28,6 +28,7 @@ from gahb.artifacts import (
     write_attribute,
 )
 from gahb.datasets.calpha import CAlpha
+from gahb.datasets.disks import Disks
 from gahb.datasets.splits import Indices, split_indices
 
 BLOCK = 32  # images rendered together: always whole blocks, so that no image depends on its chunk
@@ -41,7 +42,7 @@ class ImageClass(Protocol):
         ...
 
 
-IMAGE_CLASSES: dict[str, type[Any]] = {"calpha": CAlpha}
+IMAGE_CLASSES: dict[str, type[Any]] = {"calpha": CAlpha, "disks": Disks}
 _NOT_PARAMETERS = {"class", "images", "test_images"}  # of the dataset, not of the image class
 
 
