@@ -63,6 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
     verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of S1 and S2")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = _verb(kinds, "reference", _evaluate_reference, "an exact or classical denoiser")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = _verb(kinds, "references", _summarise_references, "slopes, one row per reference")
+    verb.add_argument("--references", type=Path, nargs="+", required=True, help="tables, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = kinds.add_parser("gaps", help="networks against references, per noise level")
+    verb.add_argument("--tables", type=Path, nargs="+", required=True, help="network tables, .csv")
+    verb.add_argument("--references", type=Path, nargs="+", required=True, help="tables, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb.set_defaults(run=_measure_gaps)
     verb = _verb(kinds, "summary", _summarise, "one row per network")
     verb.add_argument("--tables", type=Path, nargs="+", required=True, help="network tables, .csv")
     verb.add_argument("--comparisons", type=Path, nargs="*", default=[], help="agreement, .csv")
@@ -70,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "spectra", _spectra, "Jacobian eigenbases of a denoiser")
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
-    verb.add_argument("--network", type=Path, required=True, help="weights, .safetensors")
+    verb.add_argument(
+        "--network", type=Path, help="weights, .safetensors; without, the reference that SPEC names"
+    )
     verb.add_argument("--output", type=Path, required=True, help="spectra to write, .h5")
 
     verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
@@ -150,6 +163,29 @@ def _compare(options: argparse.Namespace) -> None:
     compare_networks(options.spec, dataset, tuple(options.networks), options.output)
 
 
+def _evaluate_reference(options: argparse.Namespace) -> None:
+    """PSNR of an exact or classical denoiser on test images, on the draws that networks get."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import evaluate_reference
+
+    dataset = open_dataset(options.dataset, options.spec["dataset"])
+    evaluate_reference(options.spec, dataset, options.output)
+
+
+def _summarise_references(options: argparse.Namespace) -> None:
+    """Fitted slope of each exact or classical denoiser: one row per image class and denoiser."""
+    from gahb.evaluation.gaps import summarise_references
+
+    summarise_references(options.spec, options.references, options.output)
+
+
+def _measure_gaps(options: argparse.Namespace) -> None:
+    """PSNR of each reference less that of each network of its class, on the same draws."""
+    from gahb.evaluation.gaps import measure_gaps
+
+    measure_gaps(options.tables, options.references, options.output)
+
+
 def _summarise(options: argparse.Namespace) -> None:
     """Train-test gap, agreement of the splits and test slope: one row per network."""
     from gahb.evaluation.summary import summarise
@@ -158,21 +194,28 @@ def _summarise(options: argparse.Namespace) -> None:
 
 
 def _spectra(options: argparse.Namespace) -> None:
-    """Eigenvalues and eigenvectors of a network's Jacobian at noisy test images."""
+    """Eigenvalues and eigenvectors of a denoiser's Jacobian at noisy test images."""
     import torch
 
     from gahb.datasets.store import open_dataset
+    from gahb.denoisers.references import build_reference
     from gahb.denoisers.weights import load_denoiser
     from gahb.spectra.run import compute_spectra
 
     spec = options.spec
+    learned = options.network is not None
     torch.set_num_threads(spec["spectra"]["threads"])
-    dataset = open_dataset(options.dataset, spec["network"]["dataset"])
-    denoiser, header = load_denoiser(options.network, spec["network"])
-    check_input(options.network, header["inputs"], "dataset", dataset.images_sha256)
+    dataset = open_dataset(options.dataset, (spec["network"] if learned else spec)["dataset"])
+    inputs = {"dataset": dataset.images_sha256}
+    device = "cpu"
+    if learned:
+        denoiser, header = load_denoiser(options.network, spec["network"])
+        check_input(options.network, header["inputs"], "dataset", dataset.images_sha256)
+        inputs["network"] = header["tensors_sha256"]
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    else:
+        denoiser = build_reference(spec["reference"], spec["dataset"])
     indices = dataset.indices["test"][spec["spectra"]["test_images"]]
-    inputs = {"dataset": dataset.images_sha256, "network": header["tensors_sha256"]}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     images = dataset.images(indices)
     compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)
 

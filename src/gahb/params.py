@@ -21,6 +21,12 @@ from jsonschema.exceptions import ValidationError
 Params = dict[str, Any]
 Spec = dict[str, Any]
 
+# Image classes for which a reference denoiser exists, where it does not exist for all.
+_KNOWN_FOR = {
+    "exact": {"disks", "gaussian", "rays", "sines", "shuffled"},
+    "known_contour": {"calpha"},
+}
+
 
 class ParamsError(Exception):
     """params.yaml or a preset asks for something that does not exist or cannot be."""
@@ -165,13 +171,20 @@ def _known_keys(schema: Params, found: Params) -> Iterator[str]:
     """Keys of a mapping, with those that depend on the kind of image class or network it is."""
     yield from schema.get("properties", {})
     for part in schema.get("allOf", ()):
-        kind = part["if"]["properties"].items()
-        if all(found.get(key) == rule["const"] for key, rule in kind):
+        if _Validator(part["if"]).is_valid(found):
             yield from part["then"]["properties"]
 
 
 def _inconsistencies(params: Params) -> Iterator[str]:
     """What a schema cannot say: references between sections and limits that depend on others."""
+    unresolved = [
+        problem
+        for name in params["image_classes"]
+        for problem in _image_class_inconsistencies(params, name)
+    ]
+    yield from unresolved
+    if unresolved:  # what follows needs the specs of all image classes
+        return
     for name in params["image_classes"]:
         spec = dataset_spec(params, name)
         if spec["images"] - spec["test_images"] < 2:
@@ -181,17 +194,26 @@ def _inconsistencies(params: Params) -> Iterator[str]:
             )
     for name in params["experiments"]:
         yield from _experiment_inconsistencies(params, name)
-    evaluation = params["evaluation"]
-    yield from _ordered("evaluation.slope_window", evaluation["slope_window"])
-    low, high = evaluation["slope_window"]
-    inside = [sigma for sigma in evaluation["sigmas"] if low <= sigma <= high]
-    if len(inside) < 3:
-        yield (
-            f"evaluation.slope_window: found [{low}, {high}], which holds {len(inside)} of "
-            "evaluation.sigmas; allowed is a window of at least 3"
-        )
+    yield from _evaluation_inconsistencies(params)
     yield from _spectra_inconsistencies(params)
     yield from _figure_inconsistencies(params)
+
+
+def _image_class_inconsistencies(params: Params, name: str) -> Iterator[str]:
+    classes = params["image_classes"]
+    given = classes[name]
+    if given["class"] == "shuffled":
+        others = [other for other in classes if classes[other]["class"] != "shuffled"]
+        if given["of"] not in others:
+            shuffled = ", which is shuffled itself" if given["of"] in classes else ""
+            yield _unknown(f"image_classes.{name}.of", given["of"], others, shuffled)
+    if given["class"] == "sines":
+        size, frequency = given["size"], given["frequency"]
+        if not any(2 * cycles % size for cycles in frequency):
+            yield (
+                f"image_classes.{name}.frequency: found {frequency}, allowed are two numbers of "
+                f"cycles that are not both multiples of {size / 2:g}, half the size in pixels"
+            )
 
 
 def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
@@ -205,7 +227,7 @@ def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
             yield _unknown(f"{key}.{field}", experiment[field], params[section])
     if not known:
         return
-    dataset = params["image_classes"][experiment["image_class"]]
+    dataset = dataset_spec(params, experiment["image_class"])
     half = (dataset["images"] - dataset["test_images"]) // 2
     for index, set_size in enumerate(experiment["set_sizes"]):
         if set_size > half:
@@ -231,31 +253,70 @@ def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
 
 
 def _spectra_inconsistencies(params: Params) -> Iterator[str]:
-    spectra = params["spectra"]
-    for experiment, chosen in spectra["networks"].items():
+    for experiment, chosen in params["spectra"]["networks"].items():
         key = f"spectra.networks.{experiment}"
         yield from _missing_networks(params, key, experiment, chosen["set_sizes"], chosen["splits"])
         image_class = params["experiments"].get(experiment, {}).get("image_class")
         if image_class not in params["image_classes"]:
             continue
+        spectra = spectra_settings(params, experiment)
+        where = {name: key if name in chosen else "spectra" for name in spectra}
         dataset = dataset_spec(params, image_class)
         pixels = dataset["size"] ** 2
         if spectra["method"] == "full" and pixels > 6400:
             yield (
-                f"spectra.method: found full, allowed is leading: {experiment} has {pixels} pixels, "
-                "and the full Jacobian is formed up to 6400"
+                f"{where['method']}.method: found full, allowed is leading: {experiment} has {pixels} "
+                "pixels, and the full Jacobian is formed up to 6400"
             )
         if spectra["eigenvectors"] > pixels:
             yield (
-                f"spectra.eigenvectors: found {spectra['eigenvectors']}, allowed is at most {pixels}, "
-                f"the number of pixels of {experiment}"
+                f"{where['eigenvectors']}.eigenvectors: found {spectra['eigenvectors']}, allowed is "
+                f"at most {pixels}, the number of pixels of {experiment}"
             )
         for index, position in enumerate(spectra["test_images"]):
             if position >= dataset["test_images"]:
                 yield (
-                    f"spectra.test_images.{index}: found {position}, allowed is at most "
-                    f"{dataset['test_images'] - 1}, the last test image of {experiment}"
+                    f"{where['test_images']}.test_images.{index}: found {position}, allowed is at "
+                    f"most {dataset['test_images'] - 1}, the last test image of {experiment}"
                 )
+        yield from _unknown_references(
+            params, f"{key}.references", chosen.get("references", []), image_class
+        )
+
+
+def _unknown_references(
+    params: Params, key: str, names: Iterable[str], image_class: str
+) -> Iterator[str]:
+    """References that params.yaml does not define, or that do not exist for an image class."""
+    defined = params.get("references", {})
+    kind = params["image_classes"][image_class]["class"]
+    for index, name in enumerate(names):
+        if name not in defined:
+            yield _unknown(f"{key}.{index}", name, defined)
+        elif kind not in _KNOWN_FOR.get(defined[name]["denoiser"], {kind}):
+            allowed = ", ".join(sorted(_KNOWN_FOR[defined[name]["denoiser"]]))
+            yield (
+                f"{key}.{index}: found {name}, whose denoiser {defined[name]['denoiser']} is known "
+                f"for image classes {allowed}; {image_class} is {kind}"
+            )
+
+
+def _evaluation_inconsistencies(params: Params) -> Iterator[str]:
+    evaluation = params["evaluation"]
+    yield from _ordered("evaluation.slope_window", evaluation["slope_window"])
+    low, high = evaluation["slope_window"]
+    inside = [sigma for sigma in evaluation["sigmas"] if low <= sigma <= high]
+    if len(inside) < 3:
+        yield (
+            f"evaluation.slope_window: found [{low}, {high}], which holds {len(inside)} of "
+            "evaluation.sigmas; allowed is a window of at least 3"
+        )
+    for image_class, names in evaluation.get("references", {}).items():
+        key = f"evaluation.references.{image_class}"
+        if image_class not in params["image_classes"]:
+            yield _unknown(key, image_class, params["image_classes"])
+        else:
+            yield from _unknown_references(params, key, names, image_class)
 
 
 def _figure_inconsistencies(params: Params) -> Iterator[str]:
@@ -267,25 +328,33 @@ def _figure_inconsistencies(params: Params) -> Iterator[str]:
             yield from _missing_networks(params, f"figures.{name}", experiment, sizes, splits)
         if "image" not in figure:
             continue
-        spectra = params["spectra"]
         for experiment in experiments:
-            chosen = spectra["networks"].get(experiment, {"set_sizes": [], "splits": []})
-            missing = set(sizes) - set(chosen["set_sizes"])
-            if missing or figure["split"] not in chosen["splits"]:
-                yield (
-                    f"figures.{name}: needs the spectra of {experiment} at N = "
-                    f"{', '.join(map(str, sizes))} on {figure['split']}, which spectra.networks "
-                    "does not list"
-                )
-        for field, listed in (("image", "test_images"), ("sigma", "sigmas")):
-            if figure[field] not in spectra[listed]:
-                yield _unknown(f"figures.{name}.{field}", figure[field], spectra[listed])
-        for index, number in enumerate(figure["eigenvectors"]):
-            if number > spectra["eigenvectors"]:
-                yield (
-                    f"figures.{name}.eigenvectors.{index}: found {number}, allowed is at most "
-                    f"{spectra['eigenvectors']} (spectra.eigenvectors)"
-                )
+            yield from _missing_spectra(params, name, experiment, sizes)
+
+
+def _missing_spectra(
+    params: Params, name: str, experiment: str, sizes: Iterable[int]
+) -> Iterator[str]:
+    """What a figure of eigenvectors needs and ``spectra`` does not provide."""
+    figure = params["figures"][name]
+    chosen = params["spectra"]["networks"].get(experiment, {"set_sizes": [], "splits": []})
+    missing = set(sizes) - set(chosen["set_sizes"])
+    if missing or figure["split"] not in chosen["splits"]:
+        yield (
+            f"figures.{name}: needs the spectra of {experiment} at N = {', '.join(map(str, sizes))} "
+            f"on {figure['split']}, which spectra.networks does not list"
+        )
+        return
+    spectra = spectra_settings(params, experiment)
+    for field, listed in (("image", "test_images"), ("sigma", "sigmas")):
+        if field in figure and figure[field] not in spectra[listed]:
+            yield _unknown(f"figures.{name}.{field}", figure[field], spectra[listed])
+    for index, number in enumerate(figure.get("eigenvectors", [])):
+        if number > spectra["eigenvectors"]:
+            yield (
+                f"figures.{name}.eigenvectors.{index}: found {number}, allowed is at most "
+                f"{spectra['eigenvectors']} (spectra.eigenvectors)"
+            )
 
 
 def _missing_networks(
@@ -303,8 +372,8 @@ def _missing_networks(
             yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
 
 
-def _unknown(key: str, found: Any, known: Iterable[Any]) -> str:
-    return f"{key}: found {json.dumps(found)}, allowed is one of {', '.join(map(str, known))}"
+def _unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
+    return f"{key}: found {json.dumps(found)}{why}, allowed is one of {', '.join(map(str, known))}"
 
 
 def _ordered(key: str, pair: list[float]) -> Iterator[str]:
@@ -317,10 +386,17 @@ def _ordered(key: str, pair: list[float]) -> Iterator[str]:
 
 
 def dataset_spec(params: Params, image_class: str) -> Spec:
-    """What one dataset is made from."""
-    given = params["image_classes"][image_class]
-    defaults = {"background_alpha": given["alpha"]} if given["class"] == "calpha" else {}
-    return defaults | given
+    """What one dataset is made from; that of a shuffled class holds the class underneath."""
+    given: Spec = params["image_classes"][image_class]
+    if given["class"] == "calpha":
+        return {"background_alpha": given["alpha"]} | given
+    if given["class"] == "shuffled":
+        base = dataset_spec(params, given["of"])
+        return {key: base[key] for key in _OF_THE_BASE} | given | {"of": base}
+    return given
+
+
+_OF_THE_BASE = ("size", "images", "test_images", "seed")  # image i is the shuffled image i
 
 
 def network_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
@@ -354,7 +430,8 @@ def memorising_spec(params: Params, experiment: str, set_size: int, split: str) 
 
 
 def _measurement(params: Params) -> Spec:
-    return {key: value for key, value in params["evaluation"].items() if key != "slope_window"}
+    left_out = ("slope_window", "references")
+    return {key: value for key, value in params["evaluation"].items() if key not in left_out}
 
 
 def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
@@ -366,6 +443,16 @@ def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
     }
 
 
+def reference_spec(params: Params, image_class: str, reference: str) -> Spec:
+    """What the evaluation of an exact or classical denoiser is made from: no network."""
+    return {
+        "image_class": image_class,
+        "dataset": dataset_spec(params, image_class),
+        "reference": {"name": reference} | params["references"][reference],
+        "evaluation": _measurement(params),
+    }
+
+
 def summary_spec(params: Params) -> Spec:
     """What the summary table is made from, besides the tables it summarises."""
     return {"slope_window": params["evaluation"]["slope_window"]}
@@ -373,8 +460,26 @@ def summary_spec(params: Params) -> Spec:
 
 def spectra_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
     """What the spectra of one network are made from."""
-    chosen = {key: value for key, value in params["spectra"].items() if key != "networks"}
-    return {"network": network_spec(params, experiment, set_size, split), "spectra": chosen}
+    network = network_spec(params, experiment, set_size, split)
+    return {"network": network, "spectra": spectra_settings(params, experiment)}
+
+
+def spectra_settings(params: Params, experiment: str) -> Spec:
+    """How the spectra of an experiment's networks are made: what is said for all, or for it alone."""
+    spectra = params["spectra"]
+    own = spectra["networks"].get(experiment, {})
+    return {key: own.get(key, value) for key, value in spectra.items() if key != "networks"}
+
+
+def reference_spectra_spec(params: Params, experiment: str, reference: str) -> Spec:
+    """What the spectra of an exact or classical denoiser are made from: no network."""
+    image_class = params["experiments"][experiment]["image_class"]
+    return {
+        "image_class": image_class,
+        "dataset": dataset_spec(params, image_class),
+        "reference": {"name": reference} | params["references"][reference],
+        "spectra": spectra_settings(params, experiment),
+    }
 
 
 def figure_spec(params: Params, name: str) -> Spec:

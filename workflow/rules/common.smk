@@ -11,6 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 import gahb.params as gahb_params
+from gahb.datasets.classes import IMAGE_CLASSES
 
 unknown = sorted(set(config) - {"preset"})
 if unknown:
@@ -34,6 +35,7 @@ wildcard_constraints:
     experiment="[A-Za-z0-9-]+",
     set_size="[0-9]+",
     split="S1|S2",
+    reference="[A-Za-z0-9-]+",
 
 
 def spec(resolve, *names):
@@ -55,6 +57,14 @@ def sources(pattern, exclude=()):
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
 
 
+def dataset_sources(wildcards):
+    """Modules that decide the images of a class: of the other classes, only the one underneath."""
+    dataset = gahb_params.dataset_spec(PARAMS, wildcards.image_class)
+    kinds = {dataset["class"], dataset.get("of", dataset)["class"]}
+    others = [f"{kind}.py" for kind in IMAGE_CLASSES if kind not in kinds]
+    return sources("datasets/*.py", exclude=others)
+
+
 def dataset_of(wildcards):
     """The dataset that an experiment draws on."""
     image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
@@ -69,6 +79,31 @@ def networks(pattern, chosen=None):
         for set_size in experiment["set_sizes"]
         for split in experiment["splits"]
     ]
+
+
+def references(pattern):
+    """``pattern`` filled in with every (image class, reference denoiser) that is evaluated."""
+    return [
+        pattern.format(image_class=image_class, reference=reference)
+        for image_class, names in PARAMS["evaluation"].get("references", {}).items()
+        for reference in names
+    ]
+
+
+def compared_networks(pattern):
+    """``pattern`` filled in with every network whose image class has reference denoisers."""
+    compared = PARAMS["evaluation"].get("references", {})
+    experiments = PARAMS["experiments"].items()
+    return networks(
+        pattern, {name: value for name, value in experiments if value["image_class"] in compared}
+    )
+
+
+def reference_sources(wildcards):
+    """Modules whose content decides what a reference denoiser answers."""
+    kind = PARAMS["references"][wildcards.reference]["denoiser"]
+    folder = "exact" if kind in ("exact", "known_contour") else "classical"
+    return [*sources(f"denoisers/{folder}/*.py"), "src/gahb/denoisers/references.py"]
 
 
 def pairs(pattern, chosen=None):
@@ -90,7 +125,7 @@ def training_threads(wildcards):
 def training_set_mb(wildcards):
     """Memory of a job that holds a training set: in float32, and in float64 with room to work."""
     image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
-    pixels = PARAMS["image_classes"][image_class]["size"] ** 2
+    pixels = gahb_params.dataset_spec(PARAMS, image_class)["size"] ** 2
     return 2000 + int(wildcards.set_size) * pixels * 24 // 10**6
 
 

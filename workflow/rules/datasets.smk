@@ -5,7 +5,7 @@ rule datasets:
 
 rule dataset:
     input:
-        source=sources("datasets/*.py"),
+        source=dataset_sources,
     output:
         f"{RESULTS}/datasets/{{image_class}}.h5",
     log:
@@ -14,7 +14,8 @@ rule dataset:
         f"{RESULTS}/benchmarks/datasets/{{image_class}}.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
+    threads: 1
+    priority: 10
     resources:
         mem_mb=2000,
     params:

@@ -1,4 +1,8 @@
-EVALUATION_SOURCES = sources("evaluation/*.py", exclude=["summary.py"])
+EVALUATION_SOURCES = sources("evaluation/*.py", exclude=["summary.py", "gaps.py"])
+REFERENCES = references(f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.csv")
+COMPARED = expand(
+    f"{RESULTS}/evaluation/{{table}}.csv", table=["references", "gaps"] if REFERENCES else []
+)
 
 
 rule evaluation:
@@ -7,6 +11,7 @@ rule evaluation:
         networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv"),
         pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv"),
         f"{RESULTS}/evaluation/summary.csv",
+        COMPARED,
 
 
 rule evaluation_network:
@@ -94,6 +99,85 @@ rule evaluation_agreement:
     shell:
         "python -m gahb evaluation agreement --spec {params.spec:q} --dataset {input.dataset}"
         " --networks {input.networks} --output {output.table} > {log} 2>&1"
+
+
+rule evaluation_reference:
+    input:
+        dataset=f"{RESULTS}/datasets/{{image_class}}.h5",
+        source=reference_sources,
+        measures=EVALUATION_SOURCES,
+    output:
+        table=f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.csv",
+        sidecar=f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.json",
+        draws=f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.h5",
+    log:
+        f"{RESULTS}/logs/evaluation/references/{{image_class}}/{{reference}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/references/{{image_class}}/{{reference}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: PARAMS["evaluation"]["threads"]
+    resources:
+        mem_mb=3000,
+    params:
+        spec=spec(gahb_params.reference_spec, "image_class", "reference"),
+    message:
+        "evaluating {wildcards.reference} on {wildcards.image_class}"
+    shell:
+        "python -m gahb evaluation reference --spec {params.spec:q} --dataset {input.dataset}"
+        " --output {output.table} > {log} 2>&1"
+
+
+rule evaluation_references:
+    input:
+        tables=REFERENCES,
+        draws=[path.replace(".csv", ".h5") for path in REFERENCES],
+        source=sources("evaluation/*.py"),
+    output:
+        table=f"{RESULTS}/evaluation/references.csv",
+        sidecar=f"{RESULTS}/evaluation/references.json",
+    log:
+        f"{RESULTS}/logs/evaluation/references.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/references.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        spec=spec(gahb_params.summary_spec),
+    message:
+        "slopes of all exact and classical denoisers"
+    shell:
+        "python -m gahb evaluation references --spec {params.spec:q} --references {input.tables}"
+        " --output {output.table} > {log} 2>&1"
+
+
+rule evaluation_gaps:
+    input:
+        tables=compared_networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv"),
+        draws=compared_networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5"),
+        references=REFERENCES,
+        reference_draws=[path.replace(".csv", ".h5") for path in REFERENCES],
+        source=sources("evaluation/*.py"),
+    output:
+        table=f"{RESULTS}/evaluation/gaps.csv",
+        sidecar=f"{RESULTS}/evaluation/gaps.json",
+    log:
+        f"{RESULTS}/logs/evaluation/gaps.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/gaps.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "networks against exact and classical denoisers"
+    shell:
+        "python -m gahb evaluation gaps --tables {input.tables} --references {input.references}"
+        " --output {output.table} > {log} 2>&1"
 
 
 rule evaluation_summary:

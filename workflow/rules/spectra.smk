@@ -4,6 +4,11 @@ rule spectra:
             f"{RESULTS}/spectra/{{experiment}}/N{{set_size}}_{{split}}.h5",
             PARAMS["spectra"]["networks"],
         ),
+        [
+            f"{RESULTS}/spectra/{experiment}/{reference}.h5"
+            for experiment, chosen in PARAMS["spectra"]["networks"].items()
+            for reference in chosen.get("references", [])
+        ],
 
 
 rule spectrum:
@@ -30,3 +35,28 @@ rule spectrum:
     shell:
         "python -m gahb spectra --spec {params.spec:q} --dataset {input.dataset}"
         " --network {input.network} --output {output} > {log} 2>&1"
+
+
+rule spectrum_reference:
+    input:
+        dataset=dataset_of,
+        source=reference_sources,
+        measures=sources("spectra/*.py"),
+    output:
+        f"{RESULTS}/spectra/{{experiment}}/{{reference}}.h5",
+    log:
+        f"{RESULTS}/logs/spectra/{{experiment}}/{{reference}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/spectra/{{experiment}}/{{reference}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: PARAMS["spectra"]["threads"]
+    resources:
+        mem_mb=3000,
+    params:
+        spec=spec(gahb_params.reference_spectra_spec, "experiment", "reference"),
+    message:
+        "Jacobian spectra of {wildcards.reference} on the images of {wildcards.experiment}"
+    shell:
+        "python -m gahb spectra --spec {params.spec:q} --dataset {input.dataset}"
+        " --output {output} > {log} 2>&1"

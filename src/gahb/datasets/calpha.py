@@ -15,10 +15,27 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from gahb.datasets.power_law import power_law
 from gahb.randomness import uniform_rows
 
 Float32 = NDArray[np.float32]
 OVERSAMPLING = 4  # contour samples per pixel column, for the antialiased coverage
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What images are put together from: ``x = M B1 + (1 - M) B2``, ``B = scale * field + offset``.
+
+    Args:
+        mask: the share M of each pixel below the contour: (count, size, size).
+        fields: filtered noise of the two backgrounds, below and above: (count, 2, size, size).
+        scales, offsets: of the stretch that makes each field a background: (count, 2).
+    """
+
+    mask: Float32
+    fields: Float32
+    scales: Float32
+    offsets: Float32
 
 
 @dataclass(frozen=True)
@@ -53,33 +70,54 @@ class CAlpha:
 
     @cached_property
     def _background_filter(self) -> Float32:
-        frequency = np.fft.fftfreq(self.size, 1 / self.size)
-        squared = frequency[:, None] ** 2 + frequency[None, :] ** 2
-        squared[0, 0] = 1.0
-        return (squared ** (-self.background_alpha / 2)).astype(np.float32)
+        return power_law(self.size, self.background_alpha).astype(np.float32)
+
+    def background_spectrum(self) -> NDArray[np.float64]:
+        """Eigenvalues of the covariance of a background before it is stretched: (size, size).
+
+        In the order of ``fft2``: the squared gain times 1/3, the variance of U(-1, 1).
+        """
+        return power_law(self.size, 2 * self.background_alpha) / 3
 
     def render(self, first: int, count: int) -> Float32:
         """Images ``first`` to ``first + count - 1``: (count, size, size) float32 in [0, 1]."""
-        size = self.size
-        uniform = uniform_rows(self.seed, "calpha", first, count, self._row_width)
-        contour_noise = 2 * uniform[:, :size] - 1
-        noise = (2 * uniform[:, size : size + 2 * size**2] - 1).reshape(count, 2, size, size)
-        u, v, coin = uniform[:, -3:].T[:, :, None, None]
-
+        contour_noise, noise, low, high = self._draw(first, count)
         below, above = self._backgrounds(noise)
-        bright, dark = u, v  # one background fills [u, 1], the other [0, v]; a coin says which
-        below_low = np.where(coin < 0.5, bright, 0)
-        below_high = np.where(coin < 0.5, 1, dark)
-        above_low = np.where(coin < 0.5, 0, bright)
-        above_high = np.where(coin < 0.5, dark, 1)
-        _stretch(below, below_low, below_high)
-        _stretch(above, above_low, above_high)
+        _stretch(below, low[:, 0], high[:, 0])
+        _stretch(above, low[:, 1], high[:, 1])
 
         mask = self._mask(contour_noise)
         below -= above
         below *= mask
         below += above
         return below
+
+    def parts(self, first: int, count: int) -> Parts:
+        """What images ``first`` to ``first + count - 1`` are put together from."""
+        contour_noise, noise, low, high = self._draw(first, count)
+        fields = np.stack(self._backgrounds(noise), axis=1)
+        minimum = fields.min(axis=(2, 3), keepdims=True)
+        scales = (high - low) / (fields.max(axis=(2, 3), keepdims=True) - minimum)
+        offsets = low - scales * minimum
+        return Parts(self._mask(contour_noise), fields, scales[..., 0, 0], offsets[..., 0, 0])
+
+    def _draw(self, first: int, count: int) -> tuple[Float32, Float32, Float32, Float32]:
+        """The random numbers of images.
+
+        Returns:
+            Noise of the contours (count, size) and of both backgrounds (count, 2, size, size), and
+            the lowest and the highest intensity of each background (count, 2, 1, 1), below first.
+        """
+        size = self.size
+        uniform = uniform_rows(self.seed, "calpha", first, count, self._row_width)
+        contour_noise = 2 * uniform[:, :size] - 1
+        noise = (2 * uniform[:, size : size + 2 * size**2] - 1).reshape(count, 2, size, size)
+        u, v, coin = uniform[:, -3:].T
+        # one background fills [u, 1], the other [0, v]; a coin says which
+        is_bright = np.stack([coin < 0.5, coin >= 0.5], axis=1)[:, :, None, None]
+        low = np.where(is_bright, u[:, None, None, None], np.float32(0))
+        high = np.where(is_bright, np.float32(1), v[:, None, None, None])
+        return contour_noise, noise, low, high
 
     def _backgrounds(self, noise: Float32) -> tuple[Float32, Float32]:
         """Filter both real noise fields at once, as the two parts of one complex field."""

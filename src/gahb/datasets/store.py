@@ -1,6 +1,6 @@
 """Synthesise a dataset into one HDF5 file, and read it back with every byte verified.
 
-The file holds ``images`` (n, 1, H, W) float32 in [0, 1], the index arrays ``S1``, ``S2`` and
+The file holds ``images`` (n, 1, H, W) float32, the index arrays ``S1``, ``S2`` and
 ``test``, and its provenance, with a checksum (fletcher32) on every chunk. Images are streamed: memory
 does not grow with their number.
 """
@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,40 +26,10 @@ from gahb.artifacts import (
     read_attribute,
     write_attribute,
 )
-from gahb.datasets.calpha import CAlpha
-from gahb.datasets.disks import Disks
+from gahb.datasets.classes import image_class
 from gahb.datasets.splits import Indices, split_indices
 
 BLOCK = 32  # images rendered together: always whole blocks, so that no image depends on its chunk
-
-
-class ImageClass(Protocol):
-    """A distribution of images, drawn by index."""
-
-    def render(self, first: int, count: int) -> NDArray[np.float32]:
-        """Images ``first`` to ``first + count - 1``: (count, size, size) float32 in [0, 1]."""
-        ...
-
-
-IMAGE_CLASSES: dict[str, type[Any]] = {"calpha": CAlpha, "disks": Disks}
-_NOT_PARAMETERS = {"class", "images", "test_images"}  # of the dataset, not of the image class
-
-
-def image_class(spec: Spec) -> ImageClass:
-    """The image class of a dataset spec, as in params.yaml with all defaults filled in.
-
-    Raises:
-        ValueError: there is no such class, or its parameters are not the ones given.
-    """
-    kind = spec["class"]
-    if kind not in IMAGE_CLASSES:
-        raise ValueError(f"there is no image class {kind!r}; there are {', '.join(IMAGE_CLASSES)}")
-    parameters = {key: value for key, value in spec.items() if key not in _NOT_PARAMETERS}
-    try:
-        drawn: ImageClass = IMAGE_CLASSES[kind](**parameters)
-    except TypeError as error:
-        raise ValueError(f"image class {kind!r}: {error}") from error
-    return drawn
 
 
 def render_blocks(spec: Spec, threads: int = 1) -> Iterator[NDArray[np.float32]]:

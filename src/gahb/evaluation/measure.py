@@ -73,7 +73,13 @@ def noisy_set(
 def squared_errors(
     denoiser: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
 ) -> NDArray[np.float64]:
-    """Mean squared error of each draw: (levels, M), averaged over pixels."""
+    """Mean squared error of each draw: (levels, M), averaged over pixels.
+
+    A denoiser that says ``needs_clean`` (an oracle) is given the clean images as well.
+    """
+    if getattr(denoiser, "needs_clean", False):
+        oracle: Callable[..., Tensor] = denoiser
+        return _mean_squares(lambda x, y, sigma: oracle(y, sigma, x) - x, noisy, sigmas, seed)
     return _mean_squares(lambda x, y, sigma: denoiser(y, sigma) - x, noisy, sigmas, seed)
 
 

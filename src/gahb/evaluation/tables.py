@@ -27,6 +27,7 @@ from gahb.artifacts import (
 )
 from gahb.datasets.store import Dataset
 from gahb.denoisers.empirical import EmpiricalDenoiser
+from gahb.denoisers.references import ErrorBound, build_reference
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.measure import (
     Denoiser,
@@ -58,6 +59,23 @@ def evaluate_memorising(spec: Spec, dataset: Dataset, output: Path | str) -> Non
     images = dataset.images(dataset.training_set(chosen["split"], chosen["set_size"]))
     denoiser = on_fastest_device(EmpiricalDenoiser(torch.from_numpy(images)))
     _evaluate("memorising", denoiser, spec, dataset, {"dataset": dataset.images_sha256}, output)
+
+
+def evaluate_reference(spec: Spec, dataset: Dataset, output: Path | str) -> None:
+    """Measure an exact or classical denoiser on test images, on the draws that networks get."""
+    torch.set_num_threads(spec["evaluation"]["threads"])
+    reference, measured = spec["reference"], spec["evaluation"]
+    indices = dataset.indices["test"]
+    noisy = noisy_set(dataset, indices, reference["images"], minimum_draws=1)
+    built = build_reference(reference, spec["dataset"])
+    if isinstance(built, ErrorBound):
+        errors = built(noisy.indices, measured["sigmas"])
+    else:
+        errors = squared_errors(built, noisy, measured["sigmas"], measured["seed"])
+    made_from = provenance(spec, {"dataset": dataset.images_sha256})
+    _write_draws(output, {"test": errors}, {"test": noisy}, made_from)
+    table = psnr_table(reference["name"], {"test": errors}, {"test": noisy}, measured["sigmas"])
+    write_table(output, table, made_from)
 
 
 def _evaluate(

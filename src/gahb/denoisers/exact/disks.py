@@ -22,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from gahb.datasets.disks import Disks, chunk_length
+from gahb.denoisers.exact.base import ExactDenoiser
 from gahb.denoisers.exact.disk_cells import Cells, DiskQuadrature
 from gahb.denoisers.exact.unit_square import moments
 
@@ -55,7 +56,7 @@ class DiskEstimate:
     cells: Tensor
 
 
-class DiskPosterior(nn.Module):
+class DiskPosterior(ExactDenoiser):
     """Posterior mean of images of the class :class:`~gahb.datasets.disks.Disks`, in float64.
 
     Args:
@@ -76,19 +77,16 @@ class DiskPosterior(nn.Module):
         self.quadrature = DiskQuadrature(disks, step, limit)
         self._last: tuple[tuple[bytes, float], _Posterior] | None = None
 
-    def forward(self, y: Tensor, sigma: float | None = None) -> Tensor:
-        """Denoise (B, 1, H, W) at noise level ``sigma``; returns the type of ``y``."""
-        return self.estimate(y, sigma).mean.to(y)
-
-    def estimate(self, y: Tensor, sigma: float | None = None) -> DiskEstimate:
+    def estimate(self, y: Tensor, sigma: float) -> DiskEstimate:
         """Posterior means of (B, 1, H, W), with posterior variances and numerical errors.
 
         Raises:
-            ValueError: the images are not of the size of the class, or the noise level is missing.
+            ValueError: the images are not of the size of the class, or ``sigma`` is not positive.
         """
+        if not sigma > 0:
+            raise ValueError(f"sigma: found {sigma}, allowed are levels above 0")
         columns = []
-        sigma = _positive(sigma)
-        for cells in self.quadrature.cells(self._checked(y), sigma):
+        for cells in self.quadrature.cells(self._checked(y[:, 0]), sigma):
             posterior = _Posterior(self.disks, cells, sigma)
             error = 0.0 if self.quadrature.exact else posterior.error
             columns.append((posterior.mean, posterior.variance, error, len(cells)))
@@ -100,24 +98,23 @@ class DiskPosterior(nn.Module):
             torch.from_numpy(count),
         )
 
-    def jacobian_product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
-        """J(y) v = Cov(x | y) v / sigma^2 for one noisy image y (1, H, W) and v (B, 1, H, W).
+    def _mean(self, y: Tensor, sigma: float) -> Tensor:
+        return self.estimate(y[:, None], sigma).mean[:, 0].to(y)
 
-        The posterior of the image asked for last is kept, since products come in many batches.
-        """
-        image = self._checked(y[None])
+    def _product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
+        image = self._checked(y)
         key = image.tobytes(), float(sigma)
-        if self._last is None or self._last[0] != key:
-            (cells,) = self.quadrature.cells(image, _positive(sigma))
+        if self._last is None or self._last[0] != key:  # products of one image come in many batches
+            (cells,) = self.quadrature.cells(image, sigma)
             self._last = key, _Posterior(self.disks, cells, sigma)
         product = self._last[1].covariance_product(_float64(v).reshape(len(v), -1))
         return torch.from_numpy(product / sigma**2).view(v.shape).to(v)
 
     def _checked(self, y: Tensor) -> Float64:
         size = self.disks.size
-        if y.ndim != 4 or y.shape[1:] != (1, size, size):
-            raise ValueError(f"expected images (B, 1, {size}, {size}), found {tuple(y.shape)}")
-        return _float64(y)[:, 0]
+        if y.shape[1:] != (size, size):
+            raise ValueError(f"expected images of {size}x{size} pixels, found {tuple(y.shape[1:])}")
+        return _float64(y)
 
 
 class _Posterior:
@@ -189,9 +186,3 @@ class _Posterior:
 
 def _float64(images: Tensor) -> Float64:
     return images.detach().cpu().to(torch.float64).numpy()
-
-
-def _positive(sigma: float | None) -> float:
-    if sigma is None or not sigma > 0:
-        raise ValueError(f"an exact denoiser needs the noise level: sigma > 0, found {sigma}")
-    return sigma

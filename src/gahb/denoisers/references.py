@@ -1,0 +1,88 @@
+"""Exact and classical denoisers by name, as params.yaml lists them under ``references``.
+
+They share the interface of the learned ones, f(y, sigma), so that what measures a network measures
+them unchanged. An :class:`ErrorBound` knows its expected error without being run on any draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from gahb.artifacts import Spec
+
+
+@dataclass(frozen=True)
+class ErrorBound:
+    """A bound on the mean squared error that is computed, image by image, not drawn.
+
+    Attributes:
+        errors: (images,) indices in the dataset and (levels,) sigmas to (levels, images).
+    """
+
+    errors: Callable[[NDArray[np.int64], Sequence[float]], NDArray[np.float64]]
+
+    def __call__(self, indices: NDArray[np.int64], sigmas: Sequence[float]) -> NDArray[np.float64]:
+        """Expected squared error per pixel of each image: (levels, images)."""
+        return self.errors(indices, sigmas)
+
+
+def _exact(dataset: Spec) -> nn.Module:
+    from gahb.denoisers.exact.registry import exact_denoiser
+
+    denoiser = exact_denoiser(dataset)
+    if denoiser is None:
+        raise ValueError(f"no exact denoiser is known for images of class {dataset['class']!r}")
+    return denoiser
+
+
+def _known_contour(dataset: Spec) -> ErrorBound:
+    from gahb.datasets.classes import image_class
+    from gahb.denoisers.exact.calpha import known_contour_mse
+
+    if dataset["class"] != "calpha":
+        raise ValueError(f"only C^alpha images have a known contour, not {dataset['class']!r}")
+    images: Any = image_class(dataset)
+    return ErrorBound(lambda indices, sigmas: known_contour_mse(images, indices, sigmas).T)
+
+
+def _wavelet(dataset: Spec, **options: Any) -> nn.Module:
+    from gahb.denoisers.classical.wavelets import WaveletDenoiser
+
+    return WaveletDenoiser(**options)
+
+
+def _bandlet(dataset: Spec, **options: Any) -> nn.Module:
+    from gahb.denoisers.classical.bandlets import BandletDenoiser
+
+    return BandletDenoiser(**options)
+
+
+BUILDERS: dict[str, Callable[..., nn.Module | ErrorBound]] = {
+    "exact": _exact,
+    "known_contour": _known_contour,
+    "wavelet": _wavelet,
+    "bandlet": _bandlet,
+}
+
+
+def build_reference(reference: Spec, dataset: Spec) -> nn.Module | ErrorBound:
+    """The denoiser that an entry of ``references`` names, for images of a dataset spec.
+
+    Args:
+        reference: ``denoiser``, its own options, and ``name`` and ``images``, which are not its.
+        dataset: resolved spec of the image class.
+
+    Raises:
+        ValueError: there is no such denoiser, or it does not exist for this image class.
+    """
+    kind = reference["denoiser"]
+    if kind not in BUILDERS:
+        raise ValueError(f"there is no denoiser {kind!r}; there are {', '.join(BUILDERS)}")
+    options = {k: v for k, v in reference.items() if k not in ("name", "denoiser", "images")}
+    return BUILDERS[kind](dataset, **options)
