@@ -62,7 +62,7 @@ class Cells:
     def __len__(self) -> int:
         return len(self.geometry)
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Cells:
+    def __getitem__(self, chosen: NDArray[np.bool_] | slice) -> Cells:
         return Cells(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
@@ -156,8 +156,8 @@ class DiskQuadrature:
             widths = sigma / (cells.contrast * np.sqrt(np.pi * cells.geometry[:, 2]))
             return np.maximum(sides[0], sides[2] * 2**0.5) / widths
 
-        best = together.peak.argmax()
-        temperature = max(1.0, float(steps(together[[best]])[0] / self.step) ** 2)
+        best = int(together.peak.argmax())
+        temperature = max(1.0, float(steps(together[best : best + 1])[0] / self.step) ** 2)
         below = together.peak[best] - fresh.peak
         return (steps(fresh) > self.step) & (below < _TEMPERED * temperature + _NEGLIGIBLE)
 
@@ -165,7 +165,7 @@ class DiskQuadrature:
         self, together: Cells, fresh: Cells, sides: Float64, image: Float64, sigma: float
     ) -> NDArray[np.bool_]:
         """Which of the fresh cells to halve, of hard-edged disks."""
-        best = together.peak.argmax()
+        best = int(together.peak.argmax())
         gain, count = _possible_gain(
             self.disks, fresh.geometry, sides, image, together.greys[best], sigma
         )

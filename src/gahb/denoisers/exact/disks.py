@@ -90,13 +90,9 @@ class DiskPosterior(ExactDenoiser):
             posterior = _Posterior(self.disks, cells, sigma)
             error = 0.0 if self.quadrature.exact else posterior.error
             columns.append((posterior.mean, posterior.variance, error, len(cells)))
-        mean, variance, error, count = (np.array(column) for column in zip(*columns, strict=True))
-        return DiskEstimate(
-            torch.from_numpy(mean).view(y.shape),
-            torch.from_numpy(variance),
-            torch.from_numpy(error),
-            torch.from_numpy(count),
-        )
+        results = (torch.from_numpy(np.array(column)) for column in zip(*columns, strict=True))
+        mean, variance, errors, counts = results
+        return DiskEstimate(mean.view(y.shape), variance, errors, counts)
 
     def _mean(self, y: Tensor, sigma: float) -> Tensor:
         return self.estimate(y[:, None], sigma).mean[:, 0].to(y)
