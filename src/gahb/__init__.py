@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from gahb.artifacts import ArtifactError as ArtifactError
     from gahb.artifacts import read_table as read_table
     from gahb.datasets.calpha import CAlpha as CAlpha
+    from gahb.datasets.disks import Disks as Disks
     from gahb.datasets.store import open_dataset as open_dataset
     from gahb.datasets.store import write_dataset as write_dataset
     from gahb.denoisers.classical.bandlets import BandletDenoiser as BandletDenoiser
     from gahb.denoisers.classical.wavelets import WaveletDenoiser as WaveletDenoiser
     from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
+    from gahb.denoisers.exact.disks import DiskPosterior as DiskPosterior
     from gahb.denoisers.networks import BFCNN as BFCNN
     from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
     from gahb.denoisers.networks import UNet as UNet
@@ -42,6 +44,8 @@ _HOMES = {
     "BFCNN": "gahb.denoisers.networks",
     "BandletDenoiser": "gahb.denoisers.classical.bandlets",
     "CAlpha": "gahb.datasets.calpha",
+    "DiskPosterior": "gahb.denoisers.exact.disks",
+    "Disks": "gahb.datasets.disks",
     "EmpiricalDenoiser": "gahb.denoisers.empirical",
     "LinearisedDenoiser": "gahb.spectra.jacobian",
     "NetworkDenoiser": "gahb.denoisers.networks",
