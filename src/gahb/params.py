@@ -191,6 +191,7 @@ def _inconsistencies(params: Params) -> Iterator[str]:
             "evaluation.sigmas; allowed is a window of at least 3"
         )
     yield from _spectra_inconsistencies(params)
+    yield from _sampling_inconsistencies(params)
     yield from _figure_inconsistencies(params)
 
 
@@ -256,6 +257,15 @@ def _spectra_inconsistencies(params: Params) -> Iterator[str]:
                     f"spectra.test_images.{index}: found {position}, allowed is at most "
                     f"{dataset['test_images'] - 1}, the last test image of {experiment}"
                 )
+
+
+def _sampling_inconsistencies(params: Params) -> Iterator[str]:
+    sampling = params["sampling"]
+    for experiment in sampling["experiments"]:
+        key = "sampling.experiments"
+        yield from _missing_networks(params, key, experiment, [], ["S1", "S2"])
+    if "sigma_range" in sampling["sampler"]:
+        yield from _ordered("sampling.sampler.sigma_range", sampling["sampler"]["sigma_range"])
 
 
 def _figure_inconsistencies(params: Params) -> Iterator[str]:
@@ -374,6 +384,16 @@ def spectra_spec(params: Params, experiment: str, set_size: int, split: str) -> 
     """What the spectra of one network are made from."""
     chosen = {key: value for key, value in params["spectra"].items() if key != "networks"}
     return {"network": network_spec(params, experiment, set_size, split), "spectra": chosen}
+
+
+def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the samples of the two splits' networks are made from."""
+    chosen = {key: value for key, value in params["sampling"].items() if key != "experiments"}
+    return {
+        "first": network_spec(params, experiment, set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S2"),
+        "sampling": chosen,
+    }
 
 
 def figure_spec(params: Params, name: str) -> Spec:

@@ -107,7 +107,7 @@ def compare(
     """
     samples = [one.images for one in drawn]
     closest_images, twins, twin_index = [], [], []
-    n = len(samples[0])
+    n, m = len(samples[0]), len(drawn[0].trajectories.sigma)
     closest_similarity = np.empty((2, 2, len(MEASURES), n))
     closest_index = np.empty((2, 2, len(MEASURES), n), np.int64)
     for measure, name in enumerate(MEASURES):
@@ -117,13 +117,12 @@ def compare(
                 closest_similarity[network, split, measure] = found
                 closest_index[network, split, measure] = indices[split][position]
                 if network == split:
-                    shown = position[: len(drawn[network].trajectories.sigma)]
-                    closest_images.append(training_images[split][shown])
+                    closest_images.append(training_images[split][position[:m]])
         found, position = closest(*training_images, name)
         twins.append(found)
         twin_index.append(indices[1][position])
         if name == "correlation":
-            top = found.sort(descending=True, stable=True).indices[: len(shown)]
+            top = found.sort(descending=True, stable=True).indices[:m]
             twin_images = torch.stack([training_images[0][top], training_images[1][position[top]]])
     ways = [one.trajectories for one in drawn]
     calls = max(way.sigma.shape[1] for way in ways)

@@ -131,8 +131,7 @@ def write_samples(
             dataset = file.create_dataset(
                 name,
                 data=array,
-                chunks=tuple(max(1, length) for length in array.shape),
-                maxshape=tuple(max(1, length) for length in array.shape),
+                chunks=array.shape,
                 fletcher32=True,
                 track_times=False,
             )
