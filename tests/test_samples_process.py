@@ -73,7 +73,7 @@ def test_many_small_steps_are_one_large_step(kind, time):
         assert abs(found.mean().item() - 0.8 * math.sqrt(share)) < 4 * error
         assert found.var().item() == pytest.approx(1 - share, rel=4 * math.sqrt(2 / draws))
     assert stats.ks_2samp(x.numpy(), direct.numpy()).pvalue > 1e-3
-    wrong = forward(start, float(alpha_bars(betas)[time + 2]), normal(1000, draws))
+    wrong = forward(start, float(alpha_bars(betas)[time + 9]), normal(1000, draws))
     assert stats.ks_2samp(x.numpy(), wrong.numpy()).pvalue < 1e-3
 
 

@@ -18,6 +18,7 @@ from gahb.samples.samplers import (
     ScoreAscent,
     build_sampler,
 )
+from gahb.samples.similarity import closest, nearest_distances
 from gahb.samples.sampling import draw_samples, sample_noise
 
 SIZE, MEAN = 8, 0.5
@@ -104,8 +105,8 @@ def predicted(sampler) -> np.ndarray:
 
 QUICK = ScoreAscent(0.1, 0.5, 1.0, 0.03, growing=True, known_level=True)
 GAUSSIAN = {
-    "ancestral": Ancestral(levels(100)),
-    "deterministic": Deterministic(levels(100)),
+    "ancestral": Ancestral(levels(40)),
+    "deterministic": Deterministic(levels(40)),
     "ode": FlowODE(levels(25), 2),
     "score ascent": QUICK,
 }
@@ -113,7 +114,7 @@ GAUSSIAN = {
 
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_gaussian_samples_have_the_mean_and_covariance(name):
-    sampler, count = GAUSSIAN[name], 400
+    sampler, count = GAUSSIAN[name], 250
     samples = draw(Wiener(), sampler, count).images
     low, high = sampler.sigma_range
     truth = flow_variance(low, high) if name == "ode" else predicted(sampler)
@@ -133,36 +134,38 @@ def test_gaussian_samples_have_the_mean_and_covariance(name):
 def test_what_the_start_lacks_is_lost():
     """Starting from N(mean, sigma_max^2) a direction of variance P keeps P sigma_max^2 / (P + sigma_max^2)."""
     for high in (0.3, 1.0, 5.0):
-        found = predicted(Deterministic(levels(4000, 0.002, high)))
-        np.testing.assert_allclose(found, POWER * high**2 / (POWER + high**2), rtol=0.02)
+        found = predicted(Deterministic(levels(4000, 1e-4, high)))
+        np.testing.assert_allclose(found, POWER * high**2 / (POWER + high**2), rtol=5e-3)
 
 
 def test_ancestral_variance_converges_to_the_truth():
     gaps = []
-    for steps in (50, 100, 200):
-        found = predicted(Ancestral(levels(steps, 1e-3, 20.0)))
+    for steps in (400, 800, 1600):
+        found = predicted(Ancestral(levels(steps, 1e-5, 20.0)))
         gaps.append(np.abs(found / POWER - 1).max())
     assert gaps[2] < gaps[1] < gaps[0]
-    assert gaps[1] / gaps[2] == pytest.approx(2, abs=0.3)  # first order
+    assert gaps[2] < 0.01
+    assert gaps[1] / gaps[2] == pytest.approx(2, abs=0.1)  # first order
 
 
 def test_score_ascent_variance_is_first_order_in_its_step():
+    truth = POWER * 9 / (POWER + 9)
     gaps = []
-    for step in (0.04, 0.02, 0.01):
-        found = predicted(ScoreAscent(step, 0.1, 3.0, 2e-3, growing=False))
-        truth = POWER * 9 / (POWER + 9)
+    for step in (0.08, 0.04, 0.02):
+        found = predicted(ScoreAscent(step, 0.1, 3.0, 1e-4, growing=False))
         gaps.append(np.abs(found / truth - 1).max())
-    assert gaps[2] < 0.02
-    assert gaps[1] / gaps[2] == pytest.approx(2, abs=0.4)
+    assert gaps[2] < 0.015
+    assert gaps[1] / gaps[2] == pytest.approx(2, abs=0.1)
 
 
 def test_growing_steps_lose_variance():
     """The published code's h_t tends to 1, where a step forgets the posterior's variance."""
-    truth = POWER / (POWER + 1)
-    official = predicted(SCORE_ASCENT["official"])[0, 1] / truth[0, 1]
-    paper = predicted(SCORE_ASCENT["paper"])[0, 1] / truth[0, 1]
-    assert paper > 0.9
-    assert 0.4 < official < 0.7
+    found = {}
+    for name, preset in SCORE_ASCENT.items():
+        denoised_once = POWER**2 / (POWER + preset.sigma_min**2)
+        found[name] = predicted(preset) / denoised_once
+    np.testing.assert_allclose(found["paper"], 1, atol=0.01)
+    np.testing.assert_array_less(found["official"], 0.65)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -181,16 +184,25 @@ def no_noise(step: int, rows: torch.Tensor) -> torch.Tensor:
     return torch.zeros(len(rows), 1, SIZE, SIZE, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("order", [1, 2])
 def test_order_of_convergence(order):
     exact = np.sqrt(flow_variance(0.05, 2.0)) / 2.0
     errors = []
     for steps in (33, 65, 129):
         errors.append(np.abs(gain(FlowODE(levels(steps, 0.05, 2.0), order)) - exact).max())
     measured = np.log2(np.array(errors[:-1]) / errors[1:])
-    # the first steps use fewer values, where the flow is smooth; from order 3 on they limit it
-    np.testing.assert_allclose(measured[-1], order, atol=0.35)
-    assert errors[-1] < {1: 3e-3, 2: 2e-4, 3: 3e-5}[order]
+    np.testing.assert_allclose(measured, order, atol=0.2)
+    assert errors[-1] < {1: 3e-3, 2: 1e-4}[order]
+
+
+def test_order_three_is_closer_though_its_first_steps_limit_it():
+    for high in (1.0, 5.0):
+        exact = np.sqrt(flow_variance(0.02, high)) / high
+        second, third = (
+            np.abs(gain(FlowODE(levels(32, 0.02, high), order)) / exact - 1).max()
+            for order in (2, 3)
+        )
+        assert third < second / 3
 
 
 def test_the_deterministic_sampler_is_the_flow_at_order_one():
@@ -234,10 +246,8 @@ def test_denoiser_is_called_once_per_level():
 def test_the_optimum_for_a_training_set_returns_its_images(name):
     training = torch.from_numpy(np.random.default_rng(0).random((6, 1, SIZE, SIZE), np.float32))
     found = draw(EmpiricalDenoiser(training), GAUSSIAN[name], 60, dtype=torch.float32).images
-    distances = torch.cdist(found.flatten(1), training.flatten(1))
-    nearest, index = distances.min(dim=1)
-    assert nearest.max() < 1e-4
-    assert len(index.unique()) == 6
+    assert nearest_distances(found, training)[:, 0].max() < 1e-5
+    assert len(closest(found, training, "cosine")[1].unique()) == 6
     assert is_memorised(found, training).all()
 
 
@@ -245,7 +255,7 @@ def test_presets_take_the_calls_in_print():
     calls = {}
     for name, preset in SCORE_ASCENT.items():
         sampler = ScoreAscent(**(vars(preset) | {"known_level": True}))
-        calls[name] = draw(Wiener(), sampler, 2).calls
+        calls[name] = draw(lambda y, sigma: y / 2, sampler, 1).calls
     assert calls["paper"] == pytest.approx(3000, rel=0.01)
     assert calls["official"] == pytest.approx(660, rel=0.05)
 
