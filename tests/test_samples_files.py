@@ -68,8 +68,9 @@ def test_the_search_is_exact(measure, block, monkeypatch):
         every = similarity(query.expand_as(known), known, measure)
         assert where[row] == every.argmax()
         assert best[row].item() == pytest.approx(every.max().item(), abs=1e-6)
-    twice = torch.cat([known, known])
-    assert (closest(queries, twice, measure)[1] < len(known)).all()
+    twice = closest(queries, torch.cat([known, known]), measure)
+    torch.testing.assert_close(twice[0], best)
+    assert torch.equal(twice[1] % len(known), where)
 
 
 @pytest.mark.parametrize("block", [2, 2048])
@@ -90,8 +91,8 @@ def test_distances_are_exact_even_when_tiny(block, monkeypatch):
 
 def test_one_training_image_has_no_second():
     found = nearest_distances(images(0, 3), images(1, 1))
-    assert np.isfinite(found[:, 0]).all()
-    assert np.isnan(found[:, 1]).all()
+    assert found[:, 0].isfinite().all()
+    assert found[:, 1].isnan().all()
     assert np.isnan(is_memorised(images(0, 3), images(1, 1))).all()
 
 
@@ -145,7 +146,9 @@ def test_copies_and_novel_samples_are_told_apart():
     for measure, name in enumerate(("cosine", "correlation")):
         expected = closest(drawn[1].images, sets[1], name)
         np.testing.assert_array_equal(arrays["closest_similarity"][1, 1, measure], expected[0])
-        np.testing.assert_array_equal(arrays["closest_images"][1, measure], sets[1][expected[1][:2]])
+        np.testing.assert_array_equal(
+            arrays["closest_images"][1, measure], sets[1][expected[1][:2]]
+        )
         twins = closest(sets[0], sets[1], name)
         np.testing.assert_array_equal(arrays["twin_similarity"][measure], twins[0])
         np.testing.assert_array_equal(arrays["twin_index"][measure], twins[1] + 30)
@@ -236,7 +239,7 @@ def test_a_training_set_of_one(dataset, trained, tmp_path):
     sigma = arrays["trajectory_sigma"]
     calls = np.isfinite(sigma).sum(axis=2)
     np.testing.assert_array_equal(calls, arrays["calls"][:, :2])
-    assert (arrays["calls"] > 100).all()
+    assert (arrays["calls"] > 20).all()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -276,9 +279,9 @@ def test_file_follows_the_schema(stored):
 
 
 def test_stale_and_missing_files_are_refused(stored, tmp_path):
-    with pytest.raises(ArtifactError, match="seed: the file has 3, params.yaml asks for 4"):
+    with pytest.raises(ArtifactError, match=r"seed: the file has 3, params.yaml asks for 4"):
         read_samples(stored, {"seed": 4})
-    with pytest.raises(ArtifactError, match="absent.h5 does not exist"):
+    with pytest.raises(ArtifactError, match=r"absent.h5 does not exist"):
         read_samples(tmp_path / "absent.h5")
 
 
@@ -350,7 +353,7 @@ def test_a_failure_leaves_the_old_file(stored):
         ({"experiments": ["hard"]}, 'split of hard: found "S2", allowed is one of S1'),
         ({"experiments": ["other"]}, 'experiment: found "other", allowed is one of soft, hard'),
         ({"sampler": {"kind": "score_ascent"}}, "sampling.sampler: 'preset' is a required"),
-        ({"sampler": {"kind": "magic"}}, "sampler.kind: found \"magic\", allowed is one of anc"),
+        ({"sampler": {"kind": "magic"}}, 'sampler.kind: found "magic", allowed is one of anc'),
         ({"samples": 1}, "sampling.samples: found 1, allowed is at least 2"),
         ({"duplicate_threshold": 1}, "sampling.duplicate_threshold: found 1"),
     ],
@@ -367,7 +370,10 @@ def test_impossible_sampling_is_named(root, changes, message):
     [
         ({"order": 1}, "sampling.sampler.order: found 1, allowed is at least 2"),
         ({"preset": "paper"}, "sampling.sampler: Unevaluated properties"),
-        ({"sigma_range": [1, 0.1]}, "sampling.sampler.sigma_range: found [1, 0.1], allowed is a low"),
+        (
+            {"sigma_range": [1, 0.1]},
+            "sampling.sampler.sigma_range: found [1, 0.1], allowed is a low",
+        ),
         ({"sigma_range": [0.001, 1]}, "sampling.sampler.sigma_range.0: found 0.001"),
     ],
 )

@@ -144,7 +144,9 @@ def test_ancestral_step_in_terms_of_noise_levels():
     now, after = float(alpha_bar_of(t)), float(alpha_bar_of(s))
     y, f, z = normal(0, 9), normal(1, 9), normal(2, 9)
     found = ancestral_step(now**0.5 * y, f, now, after, z) / after**0.5
-    torch.testing.assert_close(found, f + (s / t) ** 2 * (y - f) + s * (1 - (s / t) ** 2) ** 0.5 * z)
+    torch.testing.assert_close(
+        found, f + (s / t) ** 2 * (y - f) + s * (1 - (s / t) ** 2) ** 0.5 * z
+    )
     torch.testing.assert_close(ancestral_step(now**0.5 * y, f, now, 1.0, z), f)
 
 

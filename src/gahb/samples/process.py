@@ -2,7 +2,8 @@
 
 Times t = 1 ... T add a little noise each, with a_t = 1 - beta_t and abar_t = a_1 ... a_t:
 
-    q(x_t | x_{t-1}) = N(sqrt(a_t) x_{t-1}, beta_t I),    q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I).
+    q(x_t | x_{t-1}) = N(sqrt(a_t) x_{t-1}, beta_t I),
+    q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I).
 
 A blind denoiser that is given y = x_t / sqrt(abar_t) sees the noise level
 sigma_t = sqrt((1 - abar_t) / abar_t), on the scale of intensities in [0, 1].
@@ -49,7 +50,8 @@ def alpha_bars(betas: Floats) -> Floats:
 
 def sigma_of(alpha_bar: Floats | float) -> Floats:
     """Noise level sigma = sqrt((1 - abar) / abar) that a denoiser sees at y = x_t / sqrt(abar)."""
-    return np.sqrt((1 - np.asarray(alpha_bar)) / alpha_bar)
+    share = np.asarray(alpha_bar, np.float64)
+    return np.sqrt((1 - share) / share)
 
 
 def alpha_bar_of(sigma: Floats | float) -> Floats:

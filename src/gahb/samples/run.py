@@ -115,12 +115,12 @@ def compare(
             for split in range(2):
                 found, position = closest(samples[network], training_images[split], name)
                 closest_similarity[network, split, measure] = found
-                closest_index[network, split, measure] = indices[split][position]
+                closest_index[network, split, measure] = indices[split][position.numpy()]
                 if network == split:
                     closest_images.append(training_images[split][position[:m]])
-        found, position = closest(*training_images, name)
+        found, position = closest(training_images[0], training_images[1], name)
         twins.append(found)
-        twin_index.append(indices[1][position])
+        twin_index.append(indices[1][position.numpy()])
         if name == "correlation":
             top = found.sort(descending=True, stable=True).indices[:m]
             twin_images = torch.stack([training_images[0][top], training_images[1][position[top]]])
@@ -130,7 +130,9 @@ def compare(
     return {
         "samples": np.stack(samples),
         "calls": np.stack([one.calls for one in drawn]),
-        "pair_similarity": np.stack([similarity(*samples, name) for name in MEASURES]),
+        "pair_similarity": np.stack(
+            [similarity(samples[0], samples[1], name) for name in MEASURES]
+        ),
         "closest_similarity": closest_similarity,
         "closest_index": closest_index,
         "nearest_distances": np.stack(
@@ -155,12 +157,18 @@ def compare(
 def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
     """Means with standard errors, one row each.
 
-    Columns: ``quantity``; ``network`` and ``training_set``, S1, S2, ``both`` or ``none``; ``measure``; ``mean``; ``se``;
-    ``count``, of the values averaged. Quantities: ``pair_similarity`` and ``pair_alike`` (share above the threshold)
-    of the two networks' samples of the same number; ``closest_similarity`` and ``copied`` (share above
-    the threshold) of samples and their closest training image; ``memorised``, the share whose distance ratio is below a
-    third, with the other split's set as control; ``twin_similarity`` and ``twins`` (share above the threshold) of
-    training images of S1 and their closest in S2; ``calls`` of the network per sample.
+    Columns: ``quantity``; ``network`` and ``training_set``, S1, S2, ``both`` or ``none``; ``measure``;
+    ``mean``; ``se``; ``count``, of the values averaged. Quantities:
+
+    - ``pair_similarity`` and ``pair_alike`` (share above the threshold) of the two networks' samples
+      of the same number;
+    - ``closest_similarity`` and ``copied`` (share above the threshold) of samples and the closest
+      image of a training set;
+    - ``memorised``, the share of samples whose distance ratio is below a third; the other split's
+      set is a control;
+    - ``twin_similarity`` and ``twins`` (share above the threshold) of training images of S1 and the
+      closest of S2;
+    - ``calls`` of the network per sample.
     """
     rows: list[dict[str, Any]] = []
 

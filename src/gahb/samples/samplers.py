@@ -149,7 +149,9 @@ class FlowODE(_OnLevels):
             denoised = denoiser(y, sigma)
             observe(rows, sigma, y, denoised)
             past.appendleft((-float(np.log(sigma)), denoised))
-            if sigma_next == 0:  # h is infinite: the image is what is left when the noise is removed
+            if (
+                sigma_next == 0
+            ):  # h is infinite: the image is what is left when the noise is removed
                 y = denoised
                 continue
             y = sigma_next / sigma * y

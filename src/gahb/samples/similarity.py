@@ -37,7 +37,7 @@ def similarity(first: Tensor, second: Tensor, measure: str) -> Tensor:
 
 
 def closest(queries: Tensor, images: Tensor, measure: str) -> tuple[Tensor, Tensor]:
-    """The most similar of ``images`` for each of ``queries``; of equals, the first.
+    """The most similar of ``images`` for each of ``queries``; of equals, one of them.
 
     Args:
         queries: (n, 1, H, W).

@@ -102,7 +102,9 @@ def schema_table() -> str:
         f"| {field.description} |"
         for name, field in SCHEMA.items()
     ]
-    return "\n".join(["| dataset | dims | type | units | content |", "|---|---|---|---|---|", *rows])
+    return "\n".join(
+        ["| dataset | dims | type | units | content |", "|---|---|---|---|---|", *rows]
+    )
 
 
 def write_samples(
