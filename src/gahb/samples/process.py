@@ -51,7 +51,7 @@ def alpha_bars(betas: Floats) -> Floats:
 def sigma_of(alpha_bar: Floats | float) -> Floats:
     """Noise level sigma = sqrt((1 - abar) / abar) that a denoiser sees at y = x_t / sqrt(abar)."""
     share = np.asarray(alpha_bar, np.float64)
-    return np.sqrt((1 - share) / share)
+    return np.asarray(np.sqrt((1 - share) / share), np.float64)
 
 
 def alpha_bar_of(sigma: Floats | float) -> Floats:
