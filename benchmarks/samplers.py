@@ -3,8 +3,8 @@
     python benchmarks/samplers.py [--blocks 3] [--channels 16] [--size 40] [--samples 64] [--sigma-max 1]
 
 *Quality* is measured on stationary Gaussian images with a power-law spectrum, with the exact denoiser:
-the variance error sqrt(mean_k (V_k / P_k - 1)^2) over the Fourier coefficients with P_k above the square of the
-last noise level, from many samples, less what the finite number of samples adds; and the energy distance
+the variance error sqrt(mean_k (V_k / P_k - 1)^2) over the Fourier coefficients with P_k above the
+square of the last noise level, less what the finite number of samples adds; and the energy distance
 2 E|a - b| - E|a - a'| - E|b - b'| between samples and images of the class, with the distance that two sets
 of images of the class have. *Speed* is that of a briefly trained UNet: samples per second of
 processor time in one run of each sampler, against a loop that makes one image at a time in float32.

@@ -280,6 +280,11 @@ def test_each_image_of_score_ascent_stops_at_its_own_level():
     assert alone.calls[0] == found.calls[31]
 
 
+def test_an_exact_denoiser_must_be_told_the_level():
+    with pytest.raises(ValueError, match="needs the noise level"):
+        draw(EmpiricalDenoiser(torch.rand(2, 1, SIZE, SIZE)), SCORE_ASCENT["paper"], 2)
+
+
 def test_one_iteration_of_score_ascent():
     """y + h s + gamma z with sigma^2 = ||s||^2 / d, written out."""
     sampler = ScoreAscent(0.3, 0.4, 1.0, 0.9, growing=False)
@@ -386,6 +391,8 @@ def test_a_level_that_is_never_reached_is_missing():
 
 
 def test_a_denoiser_that_diverges_is_named():
+    with pytest.raises(ArithmeticError, match=r"samples: .* is not finite"):
+        draw(lambda y, _: y * torch.nan, SAMPLERS["score ascent"], 2)
     with pytest.raises(ArithmeticError, match=r"broken: .* level 0.14\d* is not finite"):
         draw(lambda y, s: y * (1 if s > 0.2 else torch.inf), FlowODE(levels(3)), 2, label="broken")
 

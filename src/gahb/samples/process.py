@@ -39,13 +39,14 @@ def beta_schedule(kind: str, times: int = TIMES) -> Floats:
         offset = 0.008
         angles = (np.arange(times + 1) / times + offset) / (1 + offset) * np.pi / 2
         squares = np.cos(angles) ** 2
-        return np.clip(1 - squares[1:] / squares[:-1], None, 0.999)
+        betas: Floats = np.clip(1 - squares[1:] / squares[:-1], None, 0.999)
+        return betas
     raise ValueError(f"schedule: found {kind!r}, allowed is one of linear, cosine")
 
 
 def alpha_bars(betas: Floats) -> Floats:
     """abar_1 ... abar_T: the share of the image's energy that is left at each time, (T,)."""
-    return np.cumprod(1 - betas)
+    return np.cumprod(1 - betas, dtype=np.float64)
 
 
 def sigma_of(alpha_bar: Floats | float) -> Floats:

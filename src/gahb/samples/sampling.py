@@ -48,7 +48,7 @@ def sample_noise(seed: int, sample: int, step: int, size: int) -> NDArray[np.flo
     return draws.standard_normal((1, size, size), dtype=np.float32)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def draw_samples(
     denoiser: Denoiser,
     sampler: Sampler,
@@ -98,13 +98,13 @@ def draw_samples(
         def observe(
             rows: Tensor, sigma: float | Tensor, y: Tensor, denoised: Tensor, first: int = first
         ) -> None:
+            level = float(np.mean(np.asarray(sigma)))
             if not torch.isfinite(denoised).all():
                 raise ArithmeticError(
-                    f"{label}: the denoiser's answer at noise level {float(np.max(sigma)):g} "
-                    "is not finite"
+                    f"{label}: the denoiser's answer at noise level {level:g} is not finite"
                 )
             recorder.observe([first + row for row in rows.tolist()], sigma, y, denoised)
-            progress.update(first, float(np.mean(np.asarray(sigma))))
+            progress.update(first, level)
 
         start = centre + sampler.sigma_range[1] * noise(0, torch.arange(len(part)))
         finished.append(sampler.run(denoise, start, noise, observe))
