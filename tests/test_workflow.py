@@ -19,7 +19,7 @@ from gahb.spectra.store import read_spectra
 
 pytestmark = pytest.mark.slow
 
-PHASES = ("datasets", "denoisers", "evaluation", "spectra", "figures")
+PHASES = ("datasets", "denoisers", "evaluation", "samples", "spectra", "figures")
 
 
 def copy_of_the_project(root: Path, folder: Path) -> Path:
@@ -72,6 +72,7 @@ def test_every_phase_leaves_what_it_should(finished: Path):
     for split in ("S1", "S2"):
         assert f"denoisers/alpha2/N16_{split}.safetensors" in made
     assert {"datasets/alpha2.h5", "evaluation/summary.csv", "spectra/alpha2/N2_S1.h5"} <= made
+    assert {f"samples/alpha2/N16.{kind}" for kind in ("csv", "json", "h5")} <= made
     figures = ("transition", "basis", "regularity", "gap")
     assert {f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf", "rst")} <= made
     assert not [name for name in made if name.endswith(".partial")]

@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--comparisons", type=Path, nargs="*", default=[], help="agreement, .csv")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
+    verb = _verb(verbs, "samples", _samples, "sample from two networks on the same noise")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of S1 and S2")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+
     verb = _verb(verbs, "spectra", _spectra, "Jacobian eigenbases of a denoiser")
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
     verb.add_argument(
@@ -207,6 +212,15 @@ def _summarise(options: argparse.Namespace) -> None:
     from gahb.evaluation.summary import summarise
 
     summarise(options.spec, options.tables, options.comparisons, options.output)
+
+
+def _samples(options: argparse.Namespace) -> None:
+    """Samples of the two splits' networks from the same noise, and their closest training images."""
+    from gahb.datasets.store import open_dataset
+    from gahb.samples.run import sample_pair
+
+    dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
+    sample_pair(options.spec, dataset, tuple(options.networks), options.output)
 
 
 def _spectra(options: argparse.Namespace) -> None:

@@ -207,6 +207,7 @@ def _inconsistencies(params: Params) -> Iterator[str]:
         yield from _experiment_inconsistencies(params, name)
     yield from _evaluation_inconsistencies(params)
     yield from _spectra_inconsistencies(params)
+    yield from _sampling_inconsistencies(params)
     yield from _figure_inconsistencies(params)
 
 
@@ -328,6 +329,15 @@ def _evaluation_inconsistencies(params: Params) -> Iterator[str]:
             yield _unknown(key, image_class, params["image_classes"])
         else:
             yield from _unknown_references(params, key, names, image_class)
+
+
+def _sampling_inconsistencies(params: Params) -> Iterator[str]:
+    sampling = params["sampling"]
+    for experiment in sampling["experiments"]:
+        key = "sampling.experiments"
+        yield from _missing_networks(params, key, experiment, [], ["S1", "S2"])
+    if "sigma_range" in sampling["sampler"]:
+        yield from _ordered("sampling.sampler.sigma_range", sampling["sampler"]["sigma_range"])
 
 
 def _figure_inconsistencies(params: Params) -> Iterator[str]:
@@ -542,6 +552,16 @@ def reference_spectra_spec(params: Params, experiment: str, reference: str) -> S
         "dataset": dataset_spec(params, image_class),
         "reference": {"name": reference} | params["references"][reference],
         "spectra": spectra_settings(params, experiment),
+    }
+
+
+def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the samples of the two splits' networks are made from."""
+    chosen = {key: value for key, value in params["sampling"].items() if key != "experiments"}
+    return {
+        "first": network_spec(params, experiment, set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S2"),
+        "sampling": chosen,
     }
 
 
