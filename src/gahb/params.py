@@ -75,6 +75,10 @@ def _read_yaml(path: Path) -> Params:
     return content
 
 
+class Only(dict[str, Any]):
+    """A mapping tagged ``!only`` in a preset: of the one below, only the keys named here are kept."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, and a key given twice or that is not text is an error."""
 
@@ -91,6 +95,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _only(loader: _Loader, node: yaml.Node) -> Only:
+    if not isinstance(node, yaml.MappingNode):
+        problem = "found !only before what is no mapping"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return Only(loader.construct_mapping(node, deep=True))
+
+
+_Loader.add_constructor("!only", _only)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
@@ -99,8 +111,12 @@ _Loader.add_implicit_resolver(
 
 
 def overlay(base: Params, changes: Params) -> Params:
-    """``base`` with ``changes`` laid over it: mappings merge, null removes, all else replaces."""
-    merged = dict(base)
+    """``base`` with ``changes`` laid over it: mappings merge, null removes, all else replaces.
+
+    A mapping tagged ``!only`` keeps, of the one below, no key that it does not name itself.
+    """
+    kept = changes.keys() if isinstance(changes, Only) else base.keys()
+    merged = {key: value for key, value in base.items() if key in kept}
     for key, value in changes.items():
         if value is None:
             merged.pop(key, None)
