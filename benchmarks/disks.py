@@ -112,7 +112,9 @@ def main() -> None:
                 y = noisy[index, 0].numpy()
                 truth = disks.draw(index, 1)[0]
                 mean, effective = importance_sampling(disks, y, sigma, truth, options.samples)
-                squared = float((found.mean[index].flatten() - torch.from_numpy(mean)).square().sum())
+                squared = float(
+                    (found.mean[index].flatten() - torch.from_numpy(mean)).square().sum()
+                )
                 relative = squared / float(found.variance[index])
                 checks.append(
                     f"{sigma:6.3f} image {index}, contrast {truth[3] - truth[4]:+.2f}: effective "
