@@ -238,7 +238,7 @@ def brute_force(disks: Disks, y: Tensor, sigma: float, step: float) -> tuple[np.
             for low, high in [disks.centre_range] * 2 + [disks.radius_range]
         ]
         geometry = np.stack(np.meshgrid(*axes), -1).reshape(-1, 3)
-    at = (np.arange(60) + 0.5) / 60
+    at = (np.arange(30) + 0.5) / 30
     b, f = (grid.ravel() for grid in np.meshgrid(at, at))
     image = y.numpy().ravel()
     logs, means, powers = [], [], []
@@ -265,9 +265,9 @@ def brute_force(disks: Disks, y: Tensor, sigma: float, step: float) -> tuple[np.
 @pytest.mark.parametrize("sigma", [0.25, 1.0])
 def test_posterior_is_that_of_brute_force(rendering: str, parameters: str, sigma: float):
     disks = Disks(8, 0, rendering, parameters)
-    _, noisy = drawn(disks, 3, sigma)
+    _, noisy = drawn(disks, 2, sigma)
     found = DiskPosterior(disks).estimate(noisy, sigma)
-    step = 0.1 if rendering == "antialiased" else 0.06
+    step = 0.1 if rendering == "antialiased" else 0.08
     for index, y in enumerate(noisy):
         mean, variance = brute_force(disks, y, sigma, step)
         apart = np.square(found.mean[index].numpy().ravel() - mean).sum() / variance
