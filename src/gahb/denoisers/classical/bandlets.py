@@ -57,6 +57,9 @@ class BandletDenoiser(ProjectionDenoiser):
         super().__init__(wavelet, rule, levels, shifts)
         if not 1 <= moments <= LEAST_SQUARE:
             raise ValueError(f"moments: expected 1 to {LEAST_SQUARE}, found {moments}")
+        for name, value in (("flow_cost", flow_cost), ("split_cost", split_cost)):
+            if not value >= 0:
+                raise ValueError(f"{name}: expected at least 0, found {value}")
         self.moments = moments
         self.flow_cost = flow_cost
         self.split_cost = split_cost

@@ -28,6 +28,8 @@ class WaveletDenoiser(ProjectionDenoiser):
         shifts: see :class:`ProjectionDenoiser`.
     """
 
+    rules = ("universal", "oracle")
+
     def __init__(
         self,
         wavelet: str = "haar",
@@ -35,10 +37,6 @@ class WaveletDenoiser(ProjectionDenoiser):
         levels: int | None = None,
         shifts: int | str = 1,
     ) -> None:
-        known = rule in ("universal", "oracle") if isinstance(rule, str) else rule > 0
-        if not known:
-            allowed = "universal, oracle or a positive number"
-            raise ValueError(f"rule: expected {allowed}, found {rule!r}")
         super().__init__(wavelet, rule, levels, shifts)
         self.needs_clean = rule == "oracle"
 
