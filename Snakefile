@@ -1,5 +1,5 @@
-# gahb: datasets -> denoisers -> evaluation, spectra -> figures. `snakemake --cores all` makes it all;
-# `snakemake datasets`, `denoisers`, `evaluation`, `spectra`, `figures` make one phase and what it needs;
+# gahb: datasets -> denoisers -> evaluation, samples, spectra -> figures. `snakemake --cores all` makes it all;
+# `snakemake datasets`, `denoisers`, `evaluation`, `samples`, `spectra`, `figures` make one phase and what it needs;
 # `--config preset=smoke` or `preset=paper` lays workflow/presets/<preset>.yaml over params.yaml.
 
 from snakemake.utils import min_version
@@ -14,6 +14,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/denoisers.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/samples.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/figures.smk"
 
@@ -24,6 +25,7 @@ rule all:
         rules.datasets.input,
         rules.denoisers.input,
         rules.evaluation.input,
+        rules.samples.input,
         rules.spectra.input,
         rules.figures.input,
 
@@ -33,5 +35,6 @@ localrules:
     datasets,
     denoisers,
     evaluation,
+    samples,
     spectra,
     figures,

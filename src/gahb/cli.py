@@ -79,12 +79,33 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--comparisons", type=Path, nargs="*", default=[], help="agreement, .csv")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
+    verb = _verb(verbs, "samples", _samples, "sample from two networks on the same noise")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of S1 and S2")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+
     verb = _verb(verbs, "spectra", _spectra, "Jacobian eigenbases of a denoiser")
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
     verb.add_argument(
         "--network", type=Path, help="weights, .safetensors; without, the reference that SPEC names"
     )
     verb.add_argument("--output", type=Path, required=True, help="spectra to write, .h5")
+
+    verb = verbs.add_parser(
+        "import",
+        help="read published weights",
+        description=(_import.__doc__ or "").split("\n\n")[0],
+    )
+    verb.set_defaults(run=_import)
+    verb.add_argument("weights", type=Path, help="published PyTorch state dict")
+    target = verb.add_mutually_exclusive_group(required=True)
+    target.add_argument("--output", type=Path, help="weights to write, .safetensors")
+    target.add_argument("--experiment", help="of params.yaml: stand for a network trained there")
+    verb.add_argument("--set-size", type=int, help="with --experiment: which of its networks")
+    verb.add_argument(
+        "--split", choices=("S1", "S2"), help="with --experiment: which of its networks"
+    )
+    verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
 
     verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
     verb.add_argument("name", help="transition, basis, regularity or gap")
@@ -193,6 +214,15 @@ def _summarise(options: argparse.Namespace) -> None:
     summarise(options.spec, options.tables, options.comparisons, options.output)
 
 
+def _samples(options: argparse.Namespace) -> None:
+    """Samples of the two splits' networks from the same noise, and their closest training images."""
+    from gahb.datasets.store import open_dataset
+    from gahb.samples.run import sample_pair
+
+    dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
+    sample_pair(options.spec, dataset, tuple(options.networks), options.output)
+
+
 def _spectra(options: argparse.Namespace) -> None:
     """Eigenvalues and eigenvectors of a denoiser's Jacobian at noisy test images."""
     import torch
@@ -218,6 +248,39 @@ def _spectra(options: argparse.Namespace) -> None:
     indices = dataset.indices["test"][spec["spectra"]["test_images"]]
     images = dataset.images(indices)
     compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)
+
+
+def _import(options: argparse.Namespace) -> None:
+    """Turn published weights into weights that every command reads as if trained here.
+
+    With ``--experiment`` they take the place of a network of params.yaml, whose dataset must exist:
+    the rules find it trained. With ``--output`` they carry their architecture alone, for the library.
+    """
+    from gahb.denoisers.published import convert_published
+
+    if options.output is not None:
+        if options.set_size is not None or options.split is not None or options.preset is not None:
+            raise ValueError("--set-size, --split and --preset go with --experiment, not --output")
+        print(options.output, convert_published(options.weights, options.output))
+        return
+    if options.set_size is None or options.split is None:
+        raise ValueError("--experiment needs --set-size and --split")
+    from gahb.datasets.store import open_dataset
+    from gahb.params import load_params, network_spec, require_network
+
+    params = load_params(preset=options.preset)
+    network = (options.experiment, options.set_size, options.split)
+    require_network(params, *network)
+    spec = network_spec(params, *network)
+    results = Path(params["results"])
+    dataset = open_dataset(results / f"datasets/{spec['image_class']}.h5", spec["dataset"])
+    output = (
+        results / f"denoisers/{options.experiment}/N{options.set_size}_{options.split}.safetensors"
+    )
+    architecture = convert_published(
+        options.weights, output, spec, dataset.images_sha256, output.with_suffix(".csv")
+    )
+    print(output, architecture)
 
 
 def _figures(options: argparse.Namespace) -> None:

@@ -75,6 +75,10 @@ def _read_yaml(path: Path) -> Params:
     return content
 
 
+class Only(dict[str, Any]):
+    """A mapping tagged ``!only`` in a preset: of the one below, only the keys named here are kept."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, and a key given twice or that is not text is an error."""
 
@@ -91,6 +95,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _only(loader: _Loader, node: yaml.Node) -> Only:
+    if not isinstance(node, yaml.MappingNode):
+        problem = "found !only before what is no mapping"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return Only(loader.construct_mapping(node, deep=True))
+
+
+_Loader.add_constructor("!only", _only)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
@@ -99,8 +111,12 @@ _Loader.add_implicit_resolver(
 
 
 def overlay(base: Params, changes: Params) -> Params:
-    """``base`` with ``changes`` laid over it: mappings merge, null removes, all else replaces."""
-    merged = dict(base)
+    """``base`` with ``changes`` laid over it: mappings merge, null removes, all else replaces.
+
+    A mapping tagged ``!only`` keeps, of the one below, no key that it does not name itself.
+    """
+    kept = changes.keys() if isinstance(changes, Only) else base.keys()
+    merged = {key: value for key, value in base.items() if key in kept}
     for key, value in changes.items():
         if value is None:
             merged.pop(key, None)
@@ -207,6 +223,7 @@ def _inconsistencies(params: Params) -> Iterator[str]:
         yield from _experiment_inconsistencies(params, name)
     yield from _evaluation_inconsistencies(params)
     yield from _spectra_inconsistencies(params)
+    yield from _sampling_inconsistencies(params)
     yield from _figure_inconsistencies(params)
 
 
@@ -330,6 +347,15 @@ def _evaluation_inconsistencies(params: Params) -> Iterator[str]:
             yield from _unknown_references(params, key, names, image_class)
 
 
+def _sampling_inconsistencies(params: Params) -> Iterator[str]:
+    sampling = params["sampling"]
+    for experiment in sampling["experiments"]:
+        key = "sampling.experiments"
+        yield from _missing_networks(params, key, experiment, [], ["S1", "S2"])
+    if "sigma_range" in sampling["sampler"]:
+        yield from _ordered("sampling.sampler.sigma_range", sampling["sampler"]["sigma_range"])
+
+
 def _figure_inconsistencies(params: Params) -> Iterator[str]:
     for name in params["figures"]:
         key = f"figures.{name}"
@@ -426,6 +452,13 @@ def _missing_networks(
             yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
 
 
+def require_network(params: Params, experiment: str, set_size: int, split: str) -> None:
+    """Raise :class:`ParamsError` unless the experiments of ``params`` have this network."""
+    problems = _missing_networks(params, "experiments", experiment, [set_size], [split])
+    for problem in problems:
+        raise ParamsError(f"params.yaml: {problem}")
+
+
 def _unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
     return f"{key}: found {json.dumps(found)}{why}, allowed is one of {', '.join(map(str, known))}"
 
@@ -441,9 +474,11 @@ def _ordered(key: str, pair: list[float]) -> Iterator[str]:
 
 def dataset_spec(params: Params, image_class: str) -> Spec:
     """What one dataset is made from; that of a shuffled class holds the class underneath."""
-    given: Spec = params["image_classes"][image_class]
+    given: Spec = dict(params["image_classes"][image_class])
     if given["class"] == "calpha":
         return {"background_alpha": given["alpha"]} | given
+    if given["class"] == "photographs":
+        return {"crop": "whole", "downsample": 1, "patches": 1, "duplicates": 0.95} | given
     if given["class"] == "shuffled":
         base = dataset_spec(params, given["of"])
         return {key: base[key] for key in _OF_THE_BASE} | given | {"of": base}
@@ -533,6 +568,16 @@ def reference_spectra_spec(params: Params, experiment: str, reference: str) -> S
         "dataset": dataset_spec(params, image_class),
         "reference": {"name": reference} | params["references"][reference],
         "spectra": spectra_settings(params, experiment),
+    }
+
+
+def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the samples of the two splits' networks are made from."""
+    chosen = {key: value for key, value in params["sampling"].items() if key != "experiments"}
+    return {
+        "first": network_spec(params, experiment, set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S2"),
+        "sampling": chosen,
     }
 
 

@@ -10,9 +10,10 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+import gahb.datasets.folders as gahb_folders
 import gahb.figure_inputs as gahb_figure_inputs
 import gahb.params as gahb_params
-from gahb.datasets.classes import IMAGE_CLASSES
+from gahb.datasets.classes import IMAGE_CLASSES, OF_PHOTOGRAPHS
 
 unknown = sorted(set(config) - {"preset"})
 if unknown:
@@ -57,12 +58,23 @@ def sources(pattern, exclude=()):
 
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
 
+# Read before anything runs: a folder that is missing stops here, one that has changed redoes its dataset.
+try:
+    LISTINGS = {
+        name: gahb_folders.listings(name, gahb_params.dataset_spec(PARAMS, name))
+        for name in USED_IMAGE_CLASSES
+    }
+except gahb_params.ParamsError as error:
+    raise WorkflowError(str(error))
+
 
 def dataset_sources(wildcards):
     """Modules that decide the images of a class: of the other classes, only the one underneath."""
     dataset = gahb_params.dataset_spec(PARAMS, wildcards.image_class)
     kinds = {dataset["class"], dataset.get("of", dataset)["class"]}
     others = [f"{kind}.py" for kind in IMAGE_CLASSES if kind not in kinds]
+    if "photographs" not in kinds:
+        others += [f"{module}.py" for module in OF_PHOTOGRAPHS]
     return sources("datasets/*.py", exclude=others)
 
 

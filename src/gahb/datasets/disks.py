@@ -182,7 +182,9 @@ class Disks:
         basis, triangle = np.linalg.qr(columns)
         lengths = np.diag(triangle)
         if np.abs(lengths).min() < 1e-9:
-            raise ValueError(f"the image with parameters {parameters.tolist()} has no tangent space")
+            raise ValueError(
+                f"the image with parameters {parameters.tolist()} has no tangent space"
+            )
         return (basis * np.sign(lengths)).T.reshape(-1, self.size, self.size)
 
 

@@ -6,7 +6,10 @@ Products J v come from one of two engines. ``frozen``: a ReLU network whose gate
 values at y is affine, so that its Jacobian acts on a batch of images at the cost of one forward
 pass, without automatic differentiation. ``autograd``: forward-mode differentiation, for anything
 that is differentiable, at twice the cost. Products J^T u cost one backward pass through a graph
-that is kept, with either engine. ``auto`` takes ``frozen`` where it reproduces ``autograd``.
+that is kept, with either engine. ``exact``: the denoiser has a method ``jacobian_product(y, v,
+sigma)``, as posterior means do, whose Jacobian is symmetric: the posterior covariance divided by
+sigma^2. Nothing is differentiated then. ``auto`` takes ``exact`` where there is that method, then
+``frozen`` where it reproduces ``autograd``.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from gahb.randomness import seed_of
 from gahb.spectra.gates import GateMismatch, ImposeGates, RecordGates
 
 Denoiser = Callable[..., Tensor]
-ENGINES = ("auto", "frozen", "autograd")
+ENGINES = ("auto", "frozen", "autograd", "exact")
 _AGREEMENT = 1e3  # how far the engines may be apart, in units of the type's epsilon
 _PIXELS_AT_ONCE = {"cpu": 2**16, "cuda": 2**19}  # of a batch, unless its size is given
 
@@ -43,18 +46,19 @@ class LinearisedDenoiser:
         noisy: the image y, (1, H, W), float32 or float64. Its type and device are those of all
             computations and results.
         sigma: noise level of y.
-        engine: ``auto``, ``frozen`` or ``autograd``.
+        engine: ``auto``, ``frozen``, ``autograd`` or ``exact``.
         batch_size: images per pass; by default as many as fit 2^16 pixels (2^19 on a GPU).
 
     Attributes:
         noisy: y.
         denoised: f(y), (1, H, W).
-        engine: ``frozen`` or ``autograd``, the one that is used.
+        engine: ``frozen``, ``autograd`` or ``exact``, the one that is used.
 
     Raises:
         ValueError: the image or the denoiser's output has the wrong shape or type, is not finite,
-            the output does not depend differentiably on the input, or ``frozen`` was asked for
-            and does not reproduce ``autograd``.
+            the output does not depend differentiably on the input (but for ``exact``), ``frozen``
+            was asked for and does not reproduce ``autograd``, or ``exact`` was and there is no
+            method ``jacobian_product`` or no noise level for it.
     """
 
     def __init__(
@@ -74,6 +78,9 @@ class LinearisedDenoiser:
         pixels = _PIXELS_AT_ONCE.get(noisy.device.type, 2**16)
         self.batch_size = batch_size or min(256, max(1, pixels // noisy.numel()))
         self._kept: tuple[Tensor, Tensor] | None = None
+        if engine == "exact" or (engine == "auto" and hasattr(function, "jacobian_product")):
+            self._adopt_exact(function, sigma)
+            return
 
         recorder = RecordGates()
         with recorder:
@@ -97,11 +104,12 @@ class LinearisedDenoiser:
 
     def product(self, v: Tensor) -> Tensor:
         """J v for each of N images v: (N, 1, H, W) to (N, 1, H, W)."""
-        return self._in_batches(self._push if self.engine == "frozen" else self._differentiate, v)
+        apply = {"frozen": self._push, "autograd": self._differentiate, "exact": self._own}
+        return self._in_batches(apply[self.engine], v)
 
     def transposed_product(self, u: Tensor) -> Tensor:
         """J^T u for each of N images u: (N, 1, H, W) to (N, 1, H, W)."""
-        return self._in_batches(self._pull, u)
+        return self._in_batches(self._own if self.engine == "exact" else self._pull, u)
 
     def matrix(self) -> Tensor:
         """The whole Jacobian, (d, d): J[i, j] = d f(y)_i / d y_j."""
@@ -167,6 +175,11 @@ class LinearisedDenoiser:
         with _exact(u.device):
             return torch.autograd.grad(output, x, u, retain_graph=True)[0]
 
+    def _own(self, v: Tensor) -> Tensor:
+        """J v, and J^T v alike, as the denoiser itself gives it."""
+        with _exact(v.device), torch.no_grad():
+            return self._jacobian_product(v)
+
     def _graph(self, count: int) -> tuple[Tensor, Tensor]:
         """``count`` copies of y and f of them, with the graph between."""
         if self._kept is None or len(self._kept[0]) != count:
@@ -174,6 +187,11 @@ class LinearisedDenoiser:
             x = self.noisy.expand(count, *self.noisy.shape).clone().requires_grad_()
             with _exact(x.device), torch.enable_grad():
                 self._kept = x, self._checked_output(x, self._function(x.clone()))
+                if not self._kept[1].requires_grad:
+                    raise ValueError(
+                        "the denoiser's output does not depend differentiably on its input: it must "
+                        "be computed by torch operations, without detach() or no_grad()"
+                    )
         return self._kept
 
     def _checked_output(self, x: Tensor, output: Any) -> Tensor:
@@ -186,12 +204,18 @@ class LinearisedDenoiser:
             )
         if not output.isfinite().all():
             raise ValueError("the denoised image is not finite")
-        if not output.requires_grad:
-            raise ValueError(
-                "the denoiser's output does not depend differentiably on its input: it must be "
-                "computed by torch operations, without detach() or no_grad()"
-            )
         return output
+
+    def _adopt_exact(self, denoiser: Denoiser, sigma: float | None) -> None:
+        """Use the denoiser's own products."""
+        product = getattr(denoiser, "jacobian_product", None)
+        if product is None or sigma is None:
+            missing = "a noise level" if product else "a method jacobian_product(y, v, sigma)"
+            raise ValueError(f"the engine 'exact' needs {missing}")
+        self._jacobian_product: Callable[[Tensor], Tensor] = lambda v: product(self.noisy, v, sigma)
+        images = self.noisy[None]
+        self.denoised = self._checked_output(images, self.evaluate(images))[0]
+        self.engine = "exact"
 
     def _adopt_frozen(self, required: bool) -> None:
         """Use the frozen engine if it agrees with autograd on random images."""

@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gahb.datasets.disks import Disks, chunk_length
-from gahb.denoisers.exact.unit_square import moments
+from gahb.denoisers.exact.unit_square import mode
 
 Float64 = NDArray[np.float64]
-_COARSEST = 1.0  # pixels: largest cells along cx and cy; along r they are smaller by sqrt(2)
-_TEMPERED = 8.0  # nats below the maximum, at the temperature of the cells, that are given up
-_NEGLIGIBLE = 10.0  # nats below the maximum that are given up with hard edges
+_COARSEST = 0.25  # least radius: largest cells along cx and cy; along r they are smaller by sqrt(2)
+_NEGLIGIBLE = 6.0  # nats below the maximum that need not be resolved
+_TEMPERED = 4.0  # the same, at the temperature of the cells
 _HIDDEN = 3.0  # nats above the maximum that a cell with hard edges must not hide
 _EFFECTIVE = 400  # cells, by weight, over which a posterior with hard edges is spread
 _LEVELS = 40  # of halving, at most
@@ -43,44 +43,37 @@ class Cells:
         geometry: centres (cx, cy, r), (n, 3).
         level: how often the coarsest cells were halved, (n,).
         odd: checkerboard colour among the cells of a level, (n,).
-        log_density: log likelihood, the greys integrated out, up to a constant, (n,).
-        mean, covariance: of the greys (b, f) given y and the geometry, (n, 2), and of (b, b), (b, f)
-            and (f, f), (n, 3).
         gram: inner products of 1 - m and m with themselves and each other, (n, 3).
+        products: inner products of 1 - m and m with y, (n, 2).
+        greys: the likeliest (b, f) in the unit square, given the geometry, (n, 2).
+        peak: log likelihood at the greys, up to a constant, (n,).
+        contrast: root mean square of f - b, roughly, given y and the geometry, (n,).
     """
 
     geometry: Float64
     level: NDArray[np.int64]
     odd: NDArray[np.bool_]
-    log_density: Float64
-    mean: Float64
-    covariance: Float64
     gram: Float64
+    products: Float64
+    greys: Float64
+    peak: Float64
+    contrast: Float64
 
     def __len__(self) -> int:
         return len(self.geometry)
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Cells:
+    def __getitem__(self, chosen: NDArray[np.bool_] | slice) -> Cells:
         return Cells(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    @property
+    def log_weight(self) -> Float64:
+        """Log of likelihood times volume, roughly, up to a constant, (n,)."""
+        return self.peak - self.level * np.log(8)
 
     def joined(self, other: Cells) -> Cells:
         """The cells of both."""
         names = [field.name for field in fields(self)]
         return Cells(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
-
-    @property
-    def contrast(self) -> Float64:
-        """Root mean square of f - b, (n,)."""
-        b, f = self.mean.T
-        bb, bf, ff = self.covariance.T
-        return np.sqrt((f - b) ** 2 + bb - 2 * bf + ff)
-
-    @property
-    def weights(self) -> Float64:
-        """Posterior probability of each cell, (n,)."""
-        logs = self.log_density - self.level * np.log(8)
-        weights = np.exp(logs - logs.max())
-        return weights / weights.sum()
 
 
 class DiskQuadrature:
@@ -124,15 +117,13 @@ class DiskQuadrature:
     ) -> list[Cells]:
         """All integrands at the centres, for each of the images."""
         gram, inside = _inner_products(self.disks, geometry, images)
+        blurred = np.minimum(sigma**2 / np.maximum(gram[:, [0, 2]], 1e-9), 1 / 12).sum(1)
         cells = []
         for image, overlap in zip(images, inside.T, strict=True):
             products = np.stack([image.sum() - overlap, overlap], 1)
-            parts = [
-                moments(gram[first : first + 64], products[first : first + 64], sigma**2)
-                for first in range(0, len(gram), 64)
-            ]
-            log_mass, mean, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
-            cells.append(Cells(geometry, level, odd, log_mass, mean, covariance, gram))
+            peak, greys, _ = mode(gram, products, sigma**2)
+            contrast = np.sqrt((greys[:, 1] - greys[:, 0]) ** 2 + blurred)
+            cells.append(Cells(geometry, level, odd, gram, products, greys, peak, contrast))
         return cells
 
     def _refined(self, cells: Cells, image: Float64, sigma: float) -> Cells:
@@ -165,37 +156,44 @@ class DiskQuadrature:
             widths = sigma / (cells.contrast * np.sqrt(np.pi * cells.geometry[:, 2]))
             return np.maximum(sides[0], sides[2] * 2**0.5) / widths
 
-        best = together.log_density.argmax()
-        temperature = max(1.0, float(steps(together[[best]])[0] / self.step) ** 2)
-        below = together.log_density[best] - fresh.log_density
-        return (steps(fresh) > self.step) & (below < _TEMPERED * temperature)
+        best = int(together.peak.argmax())
+        temperature = max(1.0, float(steps(together[best : best + 1])[0] / self.step) ** 2)
+        below = together.peak[best] - fresh.peak
+        return (steps(fresh) > self.step) & (below < _TEMPERED * temperature + _NEGLIGIBLE)
 
     def _undecided(
         self, together: Cells, fresh: Cells, sides: Float64, image: Float64, sigma: float
     ) -> NDArray[np.bool_]:
         """Which of the fresh cells to halve, of hard-edged disks."""
-        best = together.log_density.argmax()
+        best = int(together.peak.argmax())
         gain, count = _possible_gain(
-            self.disks, fresh.geometry, sides, image, together.mean[best], sigma
+            self.disks, fresh.geometry, sides, image, together.greys[best], sigma
         )
-        above = fresh.log_density + gain - together.log_density[best]
+        above = fresh.peak + gain - together.peak[best]
         flips = fresh.geometry[:, 2] * (2 * sides[0] + np.pi / 2 * sides[2])
         coarse = (count > 0) & (fresh.contrast**2 * flips > (self.step * sigma) ** 2)
         hiding = coarse & (above > _HIDDEN)
-        if hiding.any() or 1 / np.sum(together.weights**2) < _EFFECTIVE:
+        if hiding.any() or _effective_number(together) < _EFFECTIVE:
             return coarse & (above > -_NEGLIGIBLE)
         return hiding
+
+
+def _effective_number(cells: Cells) -> float:
+    """Over how many cells the posterior is spread: 1 / sum of squared probabilities."""
+    weights = np.exp(cells.log_weight - cells.log_weight.max())
+    return float(weights.sum() ** 2 / (weights @ weights))
 
 
 def _partition(disks: Disks) -> tuple[Float64, Float64, NDArray[np.bool_]]:
     """The coarsest cells: centres (n, 3), sides (3,), and checkerboard colours (n,)."""
     axes, sides = [], []
-    for (low, high), largest in (
-        (disks.centre_range, _COARSEST),
-        (disks.centre_range, _COARSEST),
-        (disks.radius_range, _COARSEST / 2**0.5),
+    largest = _COARSEST * disks.radius_range[0]
+    for (low, high), side in (
+        (disks.centre_range, largest),
+        (disks.centre_range, largest),
+        (disks.radius_range, largest / 2**0.5),
     ):
-        count = int(np.ceil((high - low) / largest))
+        count = int(np.ceil((high - low) / side))
         sides.append((high - low) / count)
         axes.append(low + sides[-1] * (np.arange(count) + 0.5))
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)

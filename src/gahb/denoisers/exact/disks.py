@@ -22,13 +22,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from gahb.datasets.disks import Disks, chunk_length
+from gahb.denoisers.exact.base import ExactDenoiser
 from gahb.denoisers.exact.disk_cells import Cells, DiskQuadrature
+from gahb.denoisers.exact.unit_square import moments
 
 Float64 = NDArray[np.float64]
-_ABSENT = 1e-12  # cells less probable than this, in units of the likeliest, are left out of sums
+_ABSENT = 25.0  # nats of weight below the greatest one, where cells are left out of sums
+_TOGETHER = 64  # cells whose greys are integrated at once
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class DiskEstimate:
     cells: Tensor
 
 
-class DiskPosterior(nn.Module):
+class DiskPosterior(ExactDenoiser):
     """Posterior mean of images of the class :class:`~gahb.datasets.disks.Disks`, in float64.
 
     Args:
@@ -74,47 +77,40 @@ class DiskPosterior(nn.Module):
         self.quadrature = DiskQuadrature(disks, step, limit)
         self._last: tuple[tuple[bytes, float], _Posterior] | None = None
 
-    def forward(self, y: Tensor, sigma: float | None = None) -> Tensor:
-        """Denoise (B, 1, H, W) at noise level ``sigma``; returns the type of ``y``."""
-        return self.estimate(y, sigma).mean.to(y)
-
-    def estimate(self, y: Tensor, sigma: float | None = None) -> DiskEstimate:
+    def estimate(self, y: Tensor, sigma: float) -> DiskEstimate:
         """Posterior means of (B, 1, H, W), with posterior variances and numerical errors.
 
         Raises:
-            ValueError: the images are not of the size of the class, or the noise level is missing.
+            ValueError: the images are not of the size of the class, or ``sigma`` is not positive.
         """
+        if not sigma > 0:
+            raise ValueError(f"sigma: found {sigma}, allowed are levels above 0")
         columns = []
-        for cells in self.quadrature.cells(self._checked(y), _positive(sigma)):
-            posterior = _Posterior(self.disks, cells)
+        for cells in self.quadrature.cells(self._checked(y[:, 0]), sigma):
+            posterior = _Posterior(self.disks, cells, sigma)
             error = 0.0 if self.quadrature.exact else posterior.error
             columns.append((posterior.mean, posterior.variance, error, len(cells)))
-        mean, variance, error, count = (np.array(column) for column in zip(*columns, strict=True))
-        return DiskEstimate(
-            torch.from_numpy(mean).view(y.shape),
-            torch.from_numpy(variance),
-            torch.from_numpy(error),
-            torch.from_numpy(count),
-        )
+        results = (torch.from_numpy(np.array(column)) for column in zip(*columns, strict=True))
+        mean, variance, errors, counts = results
+        return DiskEstimate(mean.view(y.shape), variance, errors, counts)
 
-    def jacobian_product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
-        """J(y) v = Cov(x | y) v / sigma^2 for one noisy image y (1, H, W) and v (B, 1, H, W).
+    def _mean(self, y: Tensor, sigma: float) -> Tensor:
+        return self.estimate(y[:, None], sigma).mean[:, 0].to(y)
 
-        The posterior of the image asked for last is kept, since products come in many batches.
-        """
-        image = self._checked(y[None])
+    def _product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
+        image = self._checked(y)
         key = image.tobytes(), float(sigma)
-        if self._last is None or self._last[0] != key:
-            (cells,) = self.quadrature.cells(image, _positive(sigma))
-            self._last = key, _Posterior(self.disks, cells)
+        if self._last is None or self._last[0] != key:  # products of one image come in many batches
+            (cells,) = self.quadrature.cells(image, sigma)
+            self._last = key, _Posterior(self.disks, cells, sigma)
         product = self._last[1].covariance_product(_float64(v).reshape(len(v), -1))
         return torch.from_numpy(product / sigma**2).view(v.shape).to(v)
 
     def _checked(self, y: Tensor) -> Float64:
         size = self.disks.size
-        if y.ndim != 4 or y.shape[1:] != (1, size, size):
-            raise ValueError(f"expected images (B, 1, {size}, {size}), found {tuple(y.shape)}")
-        return _float64(y)[:, 0]
+        if y.shape[1:] != (size, size):
+            raise ValueError(f"expected images of {size}x{size} pixels, found {tuple(y.shape[1:])}")
+        return _float64(y)
 
 
 class _Posterior:
@@ -126,13 +122,21 @@ class _Posterior:
         error: see :class:`DiskEstimate`.
     """
 
-    def __init__(self, disks: Disks, cells: Cells) -> None:
+    def __init__(self, disks: Disks, cells: Cells, sigma: float) -> None:
         self.disks = disks
-        weights = cells.weights
-        alive = weights > _ABSENT * weights.max()
-        self.cells, self.weights = cells[alive], weights[alive]
-        b, f = self.cells.mean.T
-        colours = np.stack([self.cells.odd, ~self.cells.odd]) * self.weights
+        cells = cells[cells.log_weight > cells.log_weight.max() - _ABSENT]
+        parts = []
+        for first in range(0, len(cells), _TOGETHER):
+            now = slice(first, first + _TOGETHER)
+            parts.append(moments(cells.gram[now], cells.products[now], sigma**2))
+        log_mass, mean, covariance = (np.concatenate(part) for part in zip(*parts, strict=True))
+        logs = log_mass - cells.level * np.log(8)
+        weights = np.exp(logs - logs.max())
+        self.geometry, self.gram, self.odd = cells.geometry, cells.gram, cells.odd
+        self.weights = weights / weights.sum()
+        self.greys, self.covariance = mean, covariance
+        b, f = self.greys.T
+        colours = np.stack([self.odd, ~self.odd]) * self.weights
         sums = np.zeros((2, disks.size**2))
         for now, masks in self._masks():
             sums += (colours[:, now] * (f - b)[now]) @ masks
@@ -141,9 +145,9 @@ class _Posterior:
         odd, even = shares = colours.sum(1)
         apart = sums[0] * even - sums[1] * odd  # the difference of the means times both shares
         self.error = float(apart @ apart / max(odd * even, 1e-300)) if shares.min() > 0 else 0.0
-        bb, bf, ff = self.cells.covariance.T
-        moments = np.stack([bb + b * b, 2 * (bf + b * f), ff + f * f], 1)
-        power = self.weights @ (moments * self.cells.gram).sum(1)
+        bb, bf, ff = self.covariance.T
+        squares = np.stack([bb + b * b, 2 * (bf + b * f), ff + f * f], 1)
+        power = self.weights @ (squares * self.gram).sum(1)
         self.variance = float(power - self.mean @ self.mean)
 
     def covariance_product(self, v: Float64) -> Float64:
@@ -152,8 +156,8 @@ class _Posterior:
         Given the geometry x has the mean mu = b (1 - m) + f m and the covariance of the greys,
         so that Cov(x | y) is the mean over cells of (mu - E x)(mu - E x)^T and the latter.
         """
-        b, f = self.cells.mean.T[:, :, None]
-        bb, bf, ff = self.cells.covariance.T[:, :, None]
+        b, f = self.greys.T[:, :, None]
+        bb, bf, ff = self.covariance.T[:, :, None]
         total, along_mean = v.sum(1), v @ self.mean
         product = np.zeros_like(v)
         for now, masks in self._masks():
@@ -170,17 +174,11 @@ class _Posterior:
     def _masks(self) -> Iterator[tuple[slice, Float64]]:
         """Masks of some cells at a time, (cells, d)."""
         chunk = chunk_length(self.disks.size**2)
-        for first in range(0, len(self.cells), chunk):
+        for first in range(0, len(self.geometry), chunk):
             now = slice(first, first + chunk)
-            masks = self.disks.masks(self.cells.geometry[now])
+            masks = self.disks.masks(self.geometry[now])
             yield now, masks.reshape(len(masks), -1)
 
 
 def _float64(images: Tensor) -> Float64:
     return images.detach().cpu().to(torch.float64).numpy()
-
-
-def _positive(sigma: float | None) -> float:
-    if sigma is None or not sigma > 0:
-        raise ValueError(f"an exact denoiser needs the noise level: sigma > 0, found {sigma}")
-    return sigma
