@@ -201,7 +201,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         spec["title"],
         "Above: output minus input PSNR on test images, one column per regularity alpha, with "
         "bands of one standard error. Dashed: "
-        f"{captions.escape(spec['lower'])}, a lower bound on the error of every denoiser; "
+        f"{captions.escape(spec['lower'])}, a lower bound on the error of every denoiser as far as "
+        "the backgrounds are Gaussian fields; "
         f"{captions.escape(', '.join(spec['upper']))} are upper bounds on the error of the optimal "
         "one, as is the network. Below: PSNR of each of them minus that of the network, on the same "
         "noisy images.",

@@ -58,10 +58,8 @@ def measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Measured:
     asked = check_options("optimum", spec, OPTIONS, eigenvectors="set_size")
     experiment, split, reference = asked["experiment"], asked["split"], asked["reference"]
     tables = read_tables(inputs)
-    sizes = [
-        int(table.value("set_size"))
-        for table in choose(tables, "psnr", experiment=experiment, split=split)
-    ]
+    evaluated = choose(tables, "psnr", experiment=experiment, split=split)
+    sizes = sorted({int(table.value("set_size")) for table in evaluated})
     networks = [network_table(tables, experiment, size, split) for size in sizes]
     image_class = networks[0].value("image_class")
     exact = reference_table(tables, image_class, reference)
