@@ -228,7 +228,9 @@ def test_moments_far_in_the_tails():
 # The posterior
 
 
-def brute_force(disks: Disks, y: Tensor, sigma: float, step: float) -> tuple[np.ndarray, float]:
+def brute_force(
+    disks: Disks, y: Tensor, sigma: float, step: float, greys: int = 30
+) -> tuple[np.ndarray, float]:
     """Posterior mean and variance, summed over a fine grid of all five parameters."""
     if disks.parameters == "integer":
         geometry = disks.geometries()
@@ -238,7 +240,7 @@ def brute_force(disks: Disks, y: Tensor, sigma: float, step: float) -> tuple[np.
             for low, high in [disks.centre_range] * 2 + [disks.radius_range]
         ]
         geometry = np.stack(np.meshgrid(*axes), -1).reshape(-1, 3)
-    at = (np.arange(30) + 0.5) / 30
+    at = (np.arange(greys) + 0.5) / greys
     b, f = (grid.ravel() for grid in np.meshgrid(at, at))
     image = y.numpy().ravel()
     logs, means, powers = [], [], []
@@ -283,27 +285,26 @@ def test_prior_of_wide_ranges(sigma: float):
     clean, noisy = drawn(disks, 12, sigma)
     found = DiskPosterior(disks).estimate(noisy, sigma)
     assert found.mean.isfinite().all()
-    for index in range(0, 12, 4):
-        mean, variance = brute_force(disks, noisy[index], sigma, 0)
-        if sigma > 0.1:  # the grid of greys resolves it
-            np.testing.assert_allclose(found.mean[index].numpy().ravel(), mean, atol=1e-3)
-            assert float(found.variance[index]) == pytest.approx(variance, rel=0.01)
+    for index in range(0, 12, 4) if sigma > 0.1 else ():  # where a grid of greys resolves it
+        mean, variance = brute_force(disks, noisy[index], sigma, 0, greys=100)
+        np.testing.assert_allclose(found.mean[index].numpy().ravel(), mean, atol=1e-3)
+        assert float(found.variance[index]) == pytest.approx(variance, rel=0.01)
     assert squares(found.mean - clean).mean() < 12 * sigma**2
 
 
 @pytest.mark.parametrize(("rendering", "parameters"), KINDS)
-@pytest.mark.parametrize("sigma", [0.05, 0.4])
+@pytest.mark.parametrize("sigma", [0.2])
 def test_error_is_the_trace_of_the_jacobian_and_what_sure_says(
     rendering: str, parameters: str, sigma: float
 ):
-    """MSE* = sigma^2 E tr J = E SURE, within three standard errors, over 60 draws."""
+    """MSE* = sigma^2 E tr J = E SURE, within three standard errors, over 30 draws."""
     disks = Disks(12, 5, rendering, parameters)
-    clean, noisy = drawn(disks, 60, sigma)
+    clean, noisy = drawn(disks, 30, sigma)
     denoiser = DiskPosterior(disks)
     found = denoiser.estimate(noisy, sigma)
     errors = squares(found.mean - clean)
     differences = errors - found.variance
-    assert differences.mean().abs() < 3 * differences.std() / 60**0.5
+    assert differences.mean().abs() < 3 * differences.std() / 30**0.5
     d = 144
     if rendering == "antialiased":
         z = torch.from_numpy(generator(0, "probe").standard_normal(noisy.shape))
@@ -313,8 +314,8 @@ def test_error_is_the_trace_of_the_jacobian_and_what_sure_says(
         divergence = found.variance / sigma**2
     sure = squares(found.mean - noisy) - d * sigma**2 + 2 * sigma**2 * divergence
     gaps = sure - errors
-    assert gaps.mean().abs() < 3 * gaps.std() / 60**0.5
-    assert gaps.std() / 60**0.5 < 0.7 * d * sigma**2
+    assert gaps.mean().abs() < 3 * gaps.std() / 30**0.5
+    assert gaps.std() / 30**0.5 < 0.7 * d * sigma**2
 
 
 @pytest.mark.parametrize(("rendering", "parameters"), KINDS)
@@ -346,11 +347,11 @@ def test_small_noise_leaves_five_dimensions_or_two():
         disks = Disks(16, 7, rendering, parameters)
         excess = []
         for sigma in (1e-2, 1e-4):
-            clean, noisy = drawn(disks, 24, sigma)
+            clean, noisy = drawn(disks, 12, sigma)
             found = DiskPosterior(disks).estimate(noisy, sigma)
             ratios = squares(found.mean - clean) / sigma**2
             assert ratios.mean() == pytest.approx(
-                float(found.variance.mean()) / sigma**2, abs=3 * float(ratios.std()) / 24**0.5
+                float(found.variance.mean()) / sigma**2, abs=3 * float(ratios.std()) / 12**0.5
             )
             excess.append(found.variance / sigma**2 - dimensions)
         assert excess[1].abs().median() < 0.01
@@ -358,7 +359,7 @@ def test_small_noise_leaves_five_dimensions_or_two():
         assert abs(excess[1].mean()) < abs(excess[0].mean()) + 0.02
 
 
-@pytest.mark.parametrize(("rendering", "parameters"), KINDS)
+@pytest.mark.parametrize(("rendering", "parameters"), [KINDS[0], KINDS[3]])
 def test_no_other_denoiser_is_better(rendering: str, parameters: str):
     """Against the optimum for 2000 training images and the best affine denoiser."""
     disks = Disks(10, 9, rendering, parameters)
@@ -366,22 +367,22 @@ def test_no_other_denoiser_is_better(rendering: str, parameters: str):
     mean = training.mean(0)
     covariance = torch.cov(training.T)
     empirical = EmpiricalDenoiser(training.view(-1, 1, 10, 10))
-    for sigma in (0.05, 0.3, 1.0):
-        clean, noisy = drawn(disks, 60, sigma)
+    for sigma in (0.05, 0.5):
+        clean, noisy = drawn(disks, 30, sigma)
         best = squares(DiskPosterior(disks)(noisy, sigma) - clean)
         gain = covariance @ torch.linalg.inv(covariance + sigma**2 * torch.eye(100))
         affine = (mean + (noisy.flatten(1) - mean) @ gain.T).view(noisy.shape)
         for other in (affine, empirical(noisy, sigma), noisy):
             worse = squares(other - clean) - best
-            assert worse.mean() > 2 * worse.std() / 60**0.5
+            assert worse.mean() > 2 * worse.std() / 30**0.5
 
 
 @pytest.mark.parametrize("rendering", RENDERINGS)
-@pytest.mark.parametrize("sigma", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("sigma", [0.02, 0.3])
 def test_error_estimate_bounds_the_effect_of_refinement(rendering: str, sigma: float):
     """Cells of half the side: the excess of the MSE is below 2%, and below what is stated."""
     disks = Disks(16, 11, rendering)
-    _, noisy = drawn(disks, 12, sigma)
+    _, noisy = drawn(disks, 4, sigma)
     found = DiskPosterior(disks).estimate(noisy, sigma)
     finer = DiskPosterior(disks, step=0.75, limit=10**6).estimate(noisy, sigma)
     assert (finer.cells >= found.cells).all()
