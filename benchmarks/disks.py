@@ -4,9 +4,9 @@
     python benchmarks/disks.py --images 20 --samples 0 --rendering hard_edged
 
 Per noise level: processor seconds for 100 images on one thread; MSE / sigma^2, the squared error
-summed over pixels, and the posterior variance, which has the same mean; the estimated excess of the MSE over the
-least one, on average and in the worst image; and, on every tenth image, the same with cells of half
-the side.
+summed over pixels, and the posterior variance, which has the same mean; the estimated excess of the
+MSE over the least one, on average and in the worst image; and, on every tenth image, the same with
+cells of half the side.
 
 The check is importance sampling over all five parameters, greys included, from a mixture of the
 prior and of a Student distribution around the true parameters with the covariance of the linearised

@@ -3,8 +3,9 @@
     python benchmarks/samplers.py [--blocks 3] [--channels 16] [--size 40] [--samples 64] [--sigma-max 1]
 
 *Quality* is measured on stationary Gaussian images with a power-law spectrum, with the exact denoiser:
-the variance error sqrt(mean_k (V_k / P_k - 1)^2) over the Fourier coefficients with P_k above the
-square of the last noise level, less what the finite number of samples adds; and the energy distance
+the variance error sqrt(mean_k (V_k / P_k - 1)^2) over the Fourier coefficients, P_k being the
+variance of one exact denoising at the last noise level, less what the finite number of samples adds;
+and the energy distance
 2 E|a - b| - E|a - a'| - E|b - b'| between samples and images of the class, with the distance that two sets
 of images of the class have. *Speed* is that of a briefly trained UNet: samples per second of
 processor time in one run of each sampler, against a loop that makes one image at a time in float32.
@@ -68,11 +69,14 @@ class Gaussian:
         waves = np.fft.fft2(white) * np.sqrt(self.power)
         return torch.from_numpy(0.5 + np.fft.ifft2(waves).real)
 
-    def variance_error(self, images: torch.Tensor) -> float:
-        """Root mean square of V_k / P_k - 1, less the part of the finite number of images."""
+    def variance_error(self, images: torch.Tensor, denoised: bool = True) -> float:
+        """Root mean square of V_k / P_k - 1, less the part of the finite number of images.
+
+        Samples end with one denoising at level LOW, which takes P_k to P_k^2 / (P_k + LOW^2).
+        """
         waves = torch.fft.fft2(images.double() - 0.5, norm="ortho")[:, 0].numpy()
-        kept = self.power > LOW**2
-        energies = (np.abs(waves) ** 2 / self.power)[:, kept]
+        power = self.power * (self.power / (self.power + LOW**2) if denoised else 1)
+        energies = np.abs(waves) ** 2 / power
         noise = energies.var(axis=0, ddof=1) / len(energies)
         return float(np.sqrt(max(((energies.mean(axis=0) - 1) ** 2 - noise).mean(), 0.0)))
 
@@ -84,11 +88,6 @@ def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
     return float(2 * torch.cdist(a, b).mean() - within[0] - within[1])
 
 
-def known(preset: ScoreAscent, **changes: float) -> ScoreAscent:
-    """The preset for a denoiser that is told the noise level."""
-    return ScoreAscent(**(vars(preset) | {"known_level": True} | changes))
-
-
 def quality(count: int, high: float) -> None:
     """Print, for every sampler and number of calls, both statistics on the Gaussian class."""
     gaussian = Gaussian(16, 0.5)
@@ -97,23 +96,26 @@ def quality(count: int, high: float) -> None:
     print(f"\nGaussian class, 16x16, {count} samples, sigma from {high:g} to {LOW:g}")
     print(f"{'sampler':28} calls  variance error  energy distance")
     print(
-        f"{'(images of the class)':28} {0:5}  {gaussian.variance_error(again):14.3f}  "
+        f"{'(images of the class)':28} {0:5}  {gaussian.variance_error(again, denoised=False):14.3f}  "
         f"{energy_distance(truth, again):15.5f}"
     )
-    samplers = []
-    for steps in (8, 16, 32, 64, 128):
-        for schedule in ("geometric", "linear"):
-            levels = tuple(noise_levels(schedule, steps, (LOW, high)).tolist())
-            samplers += [
-                (f"ancestral, {schedule}", Ancestral(levels)),
-                (f"deterministic, {schedule}", Deterministic(levels)),
-                (f"ode 2, {schedule}", FlowODE(levels, 2)),
-                (f"ode 3, {schedule}", FlowODE(levels, 3)),
-            ]
+    samplers: list[tuple[str, Sampler]] = []
+    for steps in (8, 16, 32, 64):
+        levels = tuple(noise_levels("geometric", steps, (LOW, high)).tolist())
+        more = tuple(noise_levels("geometric", 4 * steps, (LOW, high)).tolist())
+        linear = tuple(noise_levels("linear", steps, (LOW, high)).tolist())
+        samplers += [
+            ("ancestral, geometric", Ancestral(more)),
+            ("deterministic, geometric", Deterministic(levels)),
+            ("ode 2, geometric", FlowODE(levels, 2)),
+            ("ode 3, geometric", FlowODE(levels, 3)),
+            ("ode 2, linear", FlowODE(linear, 2)),
+        ]
     for name, preset in SCORE_ASCENT.items():
-        samplers.append((f"score ascent, {name}", known(preset, sigma_max=high)))
+        changes = {"sigma_max": high, "sigma_min": LOW, "known_level": True}
+        samplers.append((f"score ascent, {name}", ScoreAscent(**(vars(preset) | changes))))
     for name, sampler in sorted(samplers, key=lambda pair: pair[0]):
-        numbers = range(count if not name.startswith("score") else min(count, 256))
+        numbers = range(count if not name.startswith("score") else count // 4)
         drawn = draw_samples(gaussian, sampler, numbers, 16, seed=0, batch=256)
         print(
             f"{name:28} {int(drawn.calls.max()):5}  "
@@ -215,7 +217,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--updates", type=int, default=40, help="of the network's training")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--gaussian-samples", type=int, default=512)
+    parser.add_argument("--gaussian-samples", type=int, default=256)
     parser.add_argument("--sigma-max", type=float, default=5.0, help="on the Gaussian class")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=["speed", "quality"])

@@ -25,10 +25,10 @@ from reference_results import (  # noqa: E402
 )
 
 from gahb.artifacts import ArtifactError  # noqa: E402
-from gahb.figure_inputs import figure_files, needs  # noqa: E402
 from gahb.figures import FIGURES, make_figure  # noqa: E402
 from gahb.figures.tables import read_tables  # noqa: E402
 from gahb.params import ParamsError, validate  # noqa: E402
+from gahb.params.figure_inputs import figure_files, needs  # noqa: E402
 
 SIDE = 12
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/params.schema.yaml"

@@ -553,17 +553,13 @@ def test_too_few_images_are_an_error_with_the_counts(folder: Path, tmp_path: Pat
     assert not list(tmp_path.glob(".*"))
 
 
-def test_no_more_files_are_read_than_needed(tmp_path: Path):
+def test_no_more_files_are_read_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = fill(tmp_path / "folder", 50)
     path = make(folder, tmp_path / "a.h5", images=12, test_images=4, patches=1)
     with open_hdf5(path) as file:
         assert read_attribute(file, "photographs")["photographs_used"] == 12
-    photographs_batch = photographs.BATCH
-    try:
-        photographs.BATCH = 4
-        path = make(folder, tmp_path / "b.h5", images=12, test_images=4, patches=1)
-    finally:
-        photographs.BATCH = photographs_batch
+    monkeypatch.setattr(photographs, "BATCH", 4)
+    path = make(folder, tmp_path / "b.h5", images=12, test_images=4, patches=1)
     with open_hdf5(path) as file:
         assert read_attribute(file, "photographs")["files_tried"] == 12
     first, second = (sources_of(tmp_path / name) for name in ("a.h5", "b.h5"))

@@ -119,11 +119,12 @@ def bf_cnn_state(layers: int, channels: int, flat: bool) -> State:
     return state
 
 
-def bf_cnn_noise(state: State, y: Tensor) -> Tensor:
+def bf_cnn_noise(state: State, y: Tensor, rectify_first: bool | None = None) -> Tensor:
     flat = "gammas.0" in state
     layers = sum(name.startswith("conv_layers.") for name in state)
     x = convolved(state, y, "conv_layers.0")
-    if flat:  # the older code rectifies the first convolution too
+    # the older code, with flat lists, rectifies the first convolution too
+    if flat if rectify_first is None else rectify_first:
         x = F.relu(x)
     for layer in range(1, layers - 1):
         norm = layer - 1
@@ -288,6 +289,17 @@ def test_the_flat_layout_wants_its_first_relu_stated(tmp_path: Path):
         assert not torch.allclose(linear(y), rectified(y))
 
 
+def test_the_first_relu_may_be_stated_for_the_other_layout(tmp_path: Path):
+    state = PUBLISHED["bf_cnn of 20"][0]
+    path = save(state, tmp_path / "model.pt")
+    asked = {"network": "bf_cnn", "layers": 20, "channels": 5, "rectify_first": True}
+    y = images(1).double()
+    expected = y - bf_cnn_noise(in_double(state), y, rectify_first=True)
+    with torch.no_grad():
+        assert (import_published(path, asked).double()(y) - expected).abs().max() < 1e-6
+        assert (import_published(path).double()(y) - expected).abs().max() > 1e-3
+
+
 def test_another_architecture_is_refused(tmp_path: Path):
     path = save(PUBLISHED["unet of 1"][0], tmp_path / "model.pt")
     told = refusal(path, {"network": "bf_cnn", "layers": 20, "channels": 6})
@@ -392,8 +404,20 @@ def test_the_same_file_gives_the_same_bytes(project: Path):
     weights = project / "results/denoisers/soft/N4_S1.safetensors"
     main(IMPORT)
     first = weights.read_bytes()
+    with pytest.raises(SystemExit, match="would be overwritten: remove it first"):
+        main(IMPORT)
+    assert weights.read_bytes() == first
+    weights.unlink()
     main(IMPORT)
     assert weights.read_bytes() == first
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="0"):
+        main(["import", "--help"])
+    shown = capsys.readouterr().out
+    for option in ("weights", "--output", "--experiment", "--set-size", "--split", "--preset"):
+        assert option in shown
 
 
 @pytest.mark.parametrize(

@@ -258,10 +258,15 @@ def _import(options: argparse.Namespace) -> None:
     """
     from gahb.denoisers.published import convert_published
 
+    def absent(path: Path) -> Path:
+        if path.exists():
+            raise ValueError(f"{path} exists and would be overwritten: remove it first")
+        return path
+
     if options.output is not None:
         if options.set_size is not None or options.split is not None or options.preset is not None:
             raise ValueError("--set-size, --split and --preset go with --experiment, not --output")
-        print(options.output, convert_published(options.weights, options.output))
+        print(options.output, convert_published(options.weights, absent(options.output)))
         return
     if options.set_size is None or options.split is None:
         raise ValueError("--experiment needs --set-size and --split")
@@ -278,7 +283,7 @@ def _import(options: argparse.Namespace) -> None:
         results / f"denoisers/{options.experiment}/N{options.set_size}_{options.split}.safetensors"
     )
     architecture = convert_published(
-        options.weights, output, spec, dataset.images_sha256, output.with_suffix(".csv")
+        options.weights, absent(output), spec, dataset.images_sha256, output.with_suffix(".csv")
     )
     print(output, architecture)
 

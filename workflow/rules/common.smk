@@ -11,7 +11,6 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 import gahb.datasets.folders as gahb_folders
-import gahb.figure_inputs as gahb_figure_inputs
 import gahb.params as gahb_params
 from gahb.datasets.classes import IMAGE_CLASSES, OF_PHOTOGRAPHS
 
@@ -144,4 +143,4 @@ def training_set_mb(wildcards):
 
 def figure_inputs(wildcards):
     """The tables and spectra that a figure is drawn from."""
-    return gahb_figure_inputs.figure_files(PARAMS, wildcards.figure)
+    return gahb_params.figure_files(PARAMS, wildcards.figure)

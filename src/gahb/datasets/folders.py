@@ -19,6 +19,8 @@ from gahb.params import ParamsError
 def list_files(folder: Path | str) -> list[tuple[str, int]]:
     """All files under a folder, at any depth, and their sizes in bytes.
 
+    Links to files are followed, links to folders inside it are not.
+
     Sorted by path relative to the folder, as bytes, so that the order is that of the names on any
     system. What is no regular file (a broken link, a pipe) and folders that cannot be listed have
     the size -1.

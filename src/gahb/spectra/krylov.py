@@ -45,8 +45,9 @@ class Ritz:
 
         To second order a value is too small by r^T (theta - C)^-1 r = ||r||^2 / gap, where r is
         its remainder and C is S beyond the basis. The part of r that a larger basis takes up gives
-        the gap: ||r||^2 has shrunk by so much, and the value has grown by so much. No error is
-        estimated larger than the residual ||r||, within which there is an eigenvalue.
+        the gap: ||r||^2 has shrunk by so much, and the value has grown by so much. A pair whose
+        remainder has hardly shrunk is given the smallest gap of the others. No error is estimated
+        larger than the residual ||r||, within which there is an eigenvalue.
 
         Args:
             before: the same pairs on a part of this basis, if that is known.
@@ -57,8 +58,11 @@ class Ritz:
         shrunk = before.residuals**2 - residuals**2
         grown = np.maximum(self.values - before.values, shrunk / max(self.width, 1e-300))
         seen = shrunk > _SHRUNK * before.residuals**2
-        ahead = _SAFETY * residuals**2 * grown / np.where(seen, shrunk, 1.0)
-        return np.where(seen, np.minimum(ahead, residuals), residuals)
+        if not seen.any():
+            return residuals
+        inverse_gaps = grown / np.where(seen, shrunk, 1.0)
+        inverse_gaps = np.where(seen, inverse_gaps, inverse_gaps[seen].max())
+        return np.minimum(_SAFETY * residuals**2 * inverse_gaps, residuals)
 
 
 class KrylovBasis:

@@ -35,6 +35,7 @@ class ProjectionDenoiser(nn.Module):
     """
 
     needs_clean = False
+    rules: tuple[str, ...] = ("universal",)
     pixels_at_once = 2**19  # of shifted images, in float64: 4 MiB
 
     def __init__(
@@ -45,6 +46,9 @@ class ProjectionDenoiser(nn.Module):
         shifts: int | str = 1,
     ) -> None:
         super().__init__()
+        if not (rule in self.rules if isinstance(rule, str) else rule > 0):
+            allowed = f"{', '.join(self.rules)} or a positive number"
+            raise ValueError(f"rule: expected {allowed}, found {rule!r}")
         if shifts != "all" and not (isinstance(shifts, int) and shifts >= 1):
             raise ValueError(f"shifts: expected a positive integer or 'all', found {shifts!r}")
         self.transform = WaveletTransform(wavelet, levels)

@@ -20,13 +20,17 @@ class WaveletDenoiser(ProjectionDenoiser):
     """Keeps the wavelet coefficients above a threshold, and every approximation coefficient.
 
     Args:
-        wavelet: orthogonal wavelet, by its PyWavelets name.
+        wavelet: orthogonal wavelet, by its PyWavelets name. Of haar, db2, db3, db4, sym4, sym6 and
+            coif1, haar leaves the least error on C^2 images of 40 pixels at the universal threshold
+            with cycle spinning, from 0 to 30 dB; without it, the others do from about 30 dB.
         rule: of the threshold: ``universal`` is sigma sqrt(2 log d), a number is that multiple of
             sigma; ``oracle`` is, for each image, the threshold of least error: exact without
             cycle spinning, the best of :data:`ORACLE_MULTIPLES` and the universal one with it.
         levels: see :class:`ProjectionDenoiser`.
         shifts: see :class:`ProjectionDenoiser`.
     """
+
+    rules = ("universal", "oracle")
 
     def __init__(
         self,
@@ -35,10 +39,6 @@ class WaveletDenoiser(ProjectionDenoiser):
         levels: int | None = None,
         shifts: int | str = 1,
     ) -> None:
-        known = rule in ("universal", "oracle") if isinstance(rule, str) else rule > 0
-        if not known:
-            allowed = "universal, oracle or a positive number"
-            raise ValueError(f"rule: expected {allowed}, found {rule!r}")
         super().__init__(wavelet, rule, levels, shifts)
         self.needs_clean = rule == "oracle"
 

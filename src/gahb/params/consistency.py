@@ -1,27 +1,18 @@
-"""Read params.yaml, overlay a preset, validate everything, and resolve what each artifact is made from.
+"""What the schema of params.yaml cannot say: references between sections, limits that depend on others.
 
-Validation happens before anything runs. Each error names the key, what was found and what is
-allowed. The *spec* of an artifact is the part of params.yaml that it depends on, with every default
-filled in: it is what Snakemake watches, what is written into the artifact, and what readers check.
+Each problem is one sentence that names the key, what was found and what is allowed.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import ValidationError
-
-from gahb.figure_inputs import figure_experiments, needs
+from gahb.params.figure_inputs import figure_experiments, needs
+from gahb.params.specs import dataset_spec, spectra_settings
 
 Params = dict[str, Any]
-Spec = dict[str, Any]
 
 # Image classes for which a reference denoiser exists, where it does not exist for all.
 _KNOWN_FOR = {
@@ -38,171 +29,7 @@ _DRAWN_FOR = {
 }
 
 
-class ParamsError(Exception):
-    """params.yaml or a preset asks for something that does not exist or cannot be."""
-
-
-# ---------------------------------------------------------------------------------------------
-# Reading
-
-
-def load_params(root: Path | str = ".", preset: str | None = None) -> Params:
-    """Read and validate ``params.yaml`` under ``root``, overlaid with a preset.
-
-    Raises:
-        ParamsError: naming every key that is wrong, what was found and what is allowed.
-    """
-    params = _read_yaml(Path(root, "params.yaml"))
-    if preset is not None:
-        folder = Path(root, "workflow/presets")
-        path = folder / f"{preset}.yaml"
-        if not path.exists():
-            known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-            raise ParamsError(f"preset: found {preset!r}, allowed are {known}")
-        params = overlay(params, _read_yaml(path))
-    return validate(params, Path(root, "workflow/schemas/params.schema.yaml"))
-
-
-def _read_yaml(path: Path) -> Params:
-    try:
-        content = yaml.load(path.read_text(), Loader=_Loader)
-    except OSError as error:
-        raise ParamsError(f"{path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ParamsError(f"{path} must be a mapping, found {type(content).__name__}")
-    return content
-
-
-class Only(dict[str, Any]):
-    """A mapping tagged ``!only`` in a preset: of the one below, only the keys named here are kept."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, and a key given twice or that is not text is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if not isinstance(key, str):
-                problem = f"found the key {key!r}, allowed is text (put it in quotes)"
-            elif keys.count(key) > 1:
-                problem = f"found the key {key!r} twice"
-            else:
-                continue
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _only(loader: _Loader, node: yaml.Node) -> Only:
-    if not isinstance(node, yaml.MappingNode):
-        problem = "found !only before what is no mapping"
-        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-    return Only(loader.construct_mapping(node, deep=True))
-
-
-_Loader.add_constructor("!only", _only)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def overlay(base: Params, changes: Params) -> Params:
-    """``base`` with ``changes`` laid over it: mappings merge, null removes, all else replaces.
-
-    A mapping tagged ``!only`` keeps, of the one below, no key that it does not name itself.
-    """
-    kept = changes.keys() if isinstance(changes, Only) else base.keys()
-    merged = {key: value for key, value in base.items() if key in kept}
-    for key, value in changes.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = overlay(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-# ---------------------------------------------------------------------------------------------
-# Validation
-
-
-def _is_integer(_: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(_: Any, value: Any) -> bool:
-    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-# JSON Schema takes 1e3 for an integer and .nan for a number; a count or a noise level is neither.
-_Validator = validators.extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
-    ),
-)
-
-
-def validate(params: Params, schema: Path | str) -> Params:
-    """Check ``params`` against the schema file and for consistency; return it unchanged."""
-    validator = _Validator(_read_yaml(Path(schema)))
-    problems = [
-        _explain(leaf) for error in validator.iter_errors(params) for leaf in _leaves(error)
-    ]
-    if not problems:
-        problems = list(_inconsistencies(params))
-    if problems:
-        raise ParamsError("params.yaml: " + "\nparams.yaml: ".join(dict.fromkeys(problems)))
-    return params
-
-
-def _leaves(error: ValidationError) -> Iterator[ValidationError]:
-    if error.context:
-        for inner in error.context:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _explain(error: ValidationError) -> str:
-    key = ".".join(map(str, error.absolute_path)) or "(top level)"
-    found, allowed = error.instance, error.validator_value
-    if error.validator in ("additionalProperties", "unevaluatedProperties"):
-        known = sorted(_known_keys(error.schema, found))
-        return f"{key}: {error.message.rstrip('.')}; known keys here are {', '.join(known)}"
-    if error.validator == "required":
-        return f"{key}: {error.message}"
-    rule = {
-        "enum": "one of {}",
-        "type": "a value of type {}",
-        "minimum": "at least {}",
-        "maximum": "at most {}",
-        "exclusiveMinimum": "more than {}",
-        "exclusiveMaximum": "less than {}",
-        "minItems": "at least {} entries",
-        "maxItems": "at most {} entries",
-        "minProperties": "at least {} entries",
-        "pattern": "text matching {}",
-        "uniqueItems": "entries that all differ",
-    }.get(error.validator, f"{error.validator} {{}}")
-    shown = ", ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
-    return f"{key}: found {json.dumps(found, default=str)}, allowed is {rule.format(shown)}"
-
-
-def _known_keys(schema: Params, found: Params) -> Iterator[str]:
-    """Keys of a mapping, with those that depend on the kind of image class or network it is."""
-    yield from schema.get("properties", {})
-    for part in schema.get("allOf", ()):
-        if _Validator(part["if"]).is_valid(found):
-            yield from part["then"]["properties"]
-
-
-def _inconsistencies(params: Params) -> Iterator[str]:
+def inconsistencies(params: Params) -> Iterator[str]:
     """What a schema cannot say: references between sections and limits that depend on others."""
     unresolved = [
         problem
@@ -283,7 +110,7 @@ def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
 def _spectra_inconsistencies(params: Params) -> Iterator[str]:
     for experiment, chosen in params["spectra"]["networks"].items():
         key = f"spectra.networks.{experiment}"
-        yield from _missing_networks(params, key, experiment, chosen["set_sizes"], chosen["splits"])
+        yield from missing_networks(params, key, experiment, chosen["set_sizes"], chosen["splits"])
         image_class = params["experiments"].get(experiment, {}).get("image_class")
         if image_class not in params["image_classes"]:
             continue
@@ -351,7 +178,7 @@ def _sampling_inconsistencies(params: Params) -> Iterator[str]:
     sampling = params["sampling"]
     for experiment in sampling["experiments"]:
         key = "sampling.experiments"
-        yield from _missing_networks(params, key, experiment, [], ["S1", "S2"])
+        yield from missing_networks(params, key, experiment, [], ["S1", "S2"])
     if "sigma_range" in sampling["sampler"]:
         yield from _ordered("sampling.sampler.sigma_range", sampling["sampler"]["sigma_range"])
 
@@ -362,13 +189,13 @@ def _figure_inconsistencies(params: Params) -> Iterator[str]:
         experiments = figure_experiments(params, name)
         if not set(experiments) <= set(params["experiments"]):
             for experiment in experiments:
-                yield from _missing_networks(params, key, experiment, [], [])
+                yield from missing_networks(params, key, experiment, [], [])
             continue
         needed = needs(params, name)
         for experiment, set_size, split in dict.fromkeys([*needed.networks, *needed.spectra]):
-            yield from _missing_networks(params, key, experiment, [set_size], [split])
+            yield from missing_networks(params, key, experiment, [set_size], [split])
         for experiment in dict.fromkeys(experiment for experiment, _ in needed.agreements):
-            yield from _missing_networks(params, key, experiment, [], ["S1", "S2"])
+            yield from missing_networks(params, key, experiment, [], ["S1", "S2"])
         for experiment, reference in needed.references:
             image_class = params["experiments"][experiment]["image_class"]
             evaluated = params["evaluation"].get("references", {}).get(image_class, [])
@@ -437,9 +264,10 @@ def _missing_spectra(
             )
 
 
-def _missing_networks(
+def missing_networks(
     params: Params, key: str, experiment: str, set_sizes: Iterable[int], splits: Iterable[str]
 ) -> Iterator[str]:
+    """What of these networks the experiments of ``params`` do not have."""
     if experiment not in params["experiments"]:
         yield _unknown(f"{key}: experiment", experiment, params["experiments"])
         return
@@ -452,13 +280,6 @@ def _missing_networks(
             yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
 
 
-def require_network(params: Params, experiment: str, set_size: int, split: str) -> None:
-    """Raise :class:`ParamsError` unless the experiments of ``params`` have this network."""
-    problems = _missing_networks(params, "experiments", experiment, [set_size], [split])
-    for problem in problems:
-        raise ParamsError(f"params.yaml: {problem}")
-
-
 def _unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
     return f"{key}: found {json.dumps(found)}{why}, allowed is one of {', '.join(map(str, known))}"
 
@@ -466,122 +287,3 @@ def _unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
 def _ordered(key: str, pair: list[float]) -> Iterator[str]:
     if pair[0] >= pair[1]:
         yield f"{key}: found {pair}, allowed is a lower value first"
-
-
-# ---------------------------------------------------------------------------------------------
-# Specs: what each artifact is made from
-
-
-def dataset_spec(params: Params, image_class: str) -> Spec:
-    """What one dataset is made from; that of a shuffled class holds the class underneath."""
-    given: Spec = dict(params["image_classes"][image_class])
-    if given["class"] == "calpha":
-        return {"background_alpha": given["alpha"]} | given
-    if given["class"] == "photographs":
-        return {"crop": "whole", "downsample": 1, "patches": 1, "duplicates": 0.95} | given
-    if given["class"] == "shuffled":
-        base = dataset_spec(params, given["of"])
-        return {key: base[key] for key in _OF_THE_BASE} | given | {"of": base}
-    return given
-
-
-_OF_THE_BASE = ("size", "images", "test_images", "seed")  # image i is the shuffled image i
-
-
-def network_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
-    """What one network is made from."""
-    chosen = params["experiments"][experiment]
-    return {
-        "experiment": experiment,
-        "image_class": chosen["image_class"],
-        "dataset": dataset_spec(params, chosen["image_class"]),
-        "architecture": params["architectures"][chosen["architecture"]],
-        "training": params["training"] | chosen.get("training", {}),
-        "set_size": int(set_size),
-        "split": split,
-    }
-
-
-def evaluation_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
-    """What the evaluation of one network is made from."""
-    network = network_spec(params, experiment, set_size, split)
-    return {"network": network, "evaluation": _measurement(params)}
-
-
-def memorising_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
-    """What the evaluation of the optimum for one training set is made from: no network."""
-    network = network_spec(params, experiment, set_size, split)
-    kept = ("experiment", "image_class", "dataset", "set_size", "split")
-    return {
-        "memorising": {key: network[key] for key in kept},
-        "evaluation": _measurement(params),
-    }
-
-
-def _measurement(params: Params) -> Spec:
-    left_out = ("slope_window", "references")
-    return {key: value for key, value in params["evaluation"].items() if key not in left_out}
-
-
-def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
-    """What the comparison of the two splits' networks is made from."""
-    return {
-        "first": network_spec(params, experiment, set_size, "S1"),
-        "second": network_spec(params, experiment, set_size, "S2"),
-        "evaluation": _measurement(params),
-    }
-
-
-def reference_spec(params: Params, image_class: str, reference: str) -> Spec:
-    """What the evaluation of an exact or classical denoiser is made from: no network."""
-    return {
-        "image_class": image_class,
-        "dataset": dataset_spec(params, image_class),
-        "reference": {"name": reference} | params["references"][reference],
-        "evaluation": _measurement(params),
-    }
-
-
-def summary_spec(params: Params) -> Spec:
-    """What the summary table is made from, besides the tables it summarises."""
-    return {"slope_window": params["evaluation"]["slope_window"]}
-
-
-def spectra_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
-    """What the spectra of one network are made from."""
-    network = network_spec(params, experiment, set_size, split)
-    return {"network": network, "spectra": spectra_settings(params, experiment)}
-
-
-def spectra_settings(params: Params, experiment: str) -> Spec:
-    """How the spectra of an experiment's networks are made: what is said for all, or for it alone."""
-    spectra = params["spectra"]
-    own = spectra["networks"].get(experiment, {})
-    return {key: own.get(key, value) for key, value in spectra.items() if key != "networks"}
-
-
-def reference_spectra_spec(params: Params, experiment: str, reference: str) -> Spec:
-    """What the spectra of an exact or classical denoiser are made from: no network."""
-    image_class = params["experiments"][experiment]["image_class"]
-    return {
-        "image_class": image_class,
-        "dataset": dataset_spec(params, image_class),
-        "reference": {"name": reference} | params["references"][reference],
-        "spectra": spectra_settings(params, experiment),
-    }
-
-
-def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
-    """What the samples of the two splits' networks are made from."""
-    chosen = {key: value for key, value in params["sampling"].items() if key != "experiments"}
-    return {
-        "first": network_spec(params, experiment, set_size, "S1"),
-        "second": network_spec(params, experiment, set_size, "S2"),
-        "sampling": chosen,
-    }
-
-
-def figure_spec(params: Params, name: str) -> Spec:
-    """What one figure is drawn from, besides its tables and spectra."""
-    spec: Spec = params["figures"][name]
-    return spec
