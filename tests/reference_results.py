@@ -14,7 +14,7 @@ from gahb.artifacts import provenance, write_table
 LEVELS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
 SPECTRA_LEVELS = [0.04, 0.1, 0.3]
 WINDOW = [0.02, 0.5]
-LOWER, UPPER = "known-contour", ["wavelets", "wavelets-spun", "bandlets"]
+LOWER, UPPER = "known-contour", ["wavelets", "wavelets-spun", "bandlets", "bandlets-spun"]
 ALPHAS = {"alpha1": 1.0, "alpha2": 2.0, "alpha3": 3.0, "alpha4": 4.0, "alpha5": 5.0}
 SPLIT = "S1"
 
@@ -146,7 +146,9 @@ def _fit(psnr: np.ndarray) -> dict[str, float]:
     }
 
 
-def write_results(folder: Path, side: int = 12) -> dict[str, list[Path]]:
+def write_results(
+    folder: Path, side: int = 12, spectra_levels: list[float] = SPECTRA_LEVELS
+) -> dict[str, list[Path]]:
     """Inputs of each figure; curves and eigenvalues have the shapes that real ones have."""
     results = Results(folder, side)
     level = -20 * np.log10(LEVELS)
@@ -164,13 +166,13 @@ def write_results(folder: Path, side: int = 12) -> dict[str, list[Path]]:
     for experiment, alpha in ALPHAS.items():
         images, learned = calpha(side, alpha), 14 + 1.3 * alpha + level * alpha / (alpha + 1.2)
         results.add_network(experiment, 1000, images, learned)
-        for name, above in zip([LOWER, *UPPER], (2.5, -3.5, -2.0, -1.2), strict=True):
+        for name, above in zip([LOWER, *UPPER], (2.5, -3.5, -2.0, -1.2, 0.4), strict=True):
             results.add_reference(experiment, name, images, learned + above * (1 + level / 40))
     base = calpha(side, 2.0)
     shuffled = dataset("shuffled", side, permutation_seed=3, of=base)
     results.add_network("alpha2-shuffled", 1000, shuffled, 12 + 0.62 * level)
     tables = results.write_tables()
-    spectra = write_spectra_of_all(folder / "spectra", side)
+    spectra = write_spectra_of_all(folder / "spectra", side, spectra_levels)
     files = results.files
     return {
         "optimum": [*tables, *files["disks"], *spectra["disks"]],
@@ -181,7 +183,7 @@ def write_results(folder: Path, side: int = 12) -> dict[str, list[Path]]:
     }
 
 
-def write_spectra_of_all(folder: Path, side: int) -> dict[str, list[Path]]:
+def write_spectra_of_all(folder: Path, side: int, levels: list[float]) -> dict[str, list[Path]]:
     """Spectra of the networks of disks, Gaussian fields and C^alpha images, and of optima."""
 
     def network_file(experiment: str, images: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -196,10 +198,10 @@ def write_spectra_of_all(folder: Path, side: int) -> dict[str, list[Path]]:
         ("gaussian", fields, _learned_field, _exact_field),
     ):
         path, head = network_file(kind, dataset(kind, side))
-        store_spectra(path, head, clean, SPECTRA_LEVELS, of_network, 24)
+        store_spectra(path, head, clean, levels, of_network, 24)
         exact = folder / kind / "exact.h5"
         head = reference_head(kind, "exact", dataset(kind, side))
-        store_spectra(exact, head, clean, SPECTRA_LEVELS, of_optimum, 24, asymmetry=0.0)
+        store_spectra(exact, head, clean, levels, of_optimum, 24, asymmetry=0.0)
         found[kind] = [path, exact]
     image = contour_image(side, 2.0, 5)
     order = np.random.default_rng(3).permutation(side**2)

@@ -133,6 +133,12 @@ def test_one_experiment_makes_a_page_too(results: dict[str, list[Path]]) -> None
         check_text(FIGURES[name].draw(results[name], SPECS[name] | {"experiments": one}))
 
 
+def test_one_noise_level_makes_a_page_too(tmp_path: Path) -> None:
+    results = write_results(tmp_path, SIDE, spectra_levels=[0.04])
+    for name in ("optimum", "wiener"):
+        check_text(FIGURES[name].draw(results[name], SPECS[name]))
+
+
 def test_files_have_the_same_bytes(results: dict[str, list[Path]], tmp_path: Path) -> None:
     for folder, inputs in (("a", results["cones"]), ("b", results["cones"][::-1])):
         outputs = [tmp_path / folder / f"cones.{suffix}" for suffix in ("png", "pdf", "rst")]
@@ -225,7 +231,7 @@ def test_bounds_draws_gains_gaps_and_slopes(
     texts = shown_texts(figure)
     (path,) = [path for path in results["bounds"] if path.name == "references.csv"]
     slopes = pd.read_csv(path).query("reference in @UPPER or reference == @LOWER")
-    assert len(slopes) == 4 * len(ALPHAS)
+    assert len(slopes) == 5 * len(ALPHAS)
     for slope in slopes["slope"]:
         assert f"{slope:.3f} ± 0.004" in texts
     assert "0.667" in texts

@@ -207,7 +207,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "one, as is the network. Below: PSNR of each of them minus that of the network, on the same "
         "noisy images.",
         "A curve below 0 is a denoiser that the network beats; the optimal denoiser lies between the "
-        "network and the lower bound on the error.",
+        "dashed curve and the best of the others.",
         "PSNR above the network in dB, averaged over the noise levels; in brackets the smallest and "
         "the largest, and the largest standard error of one:",
         captions.grid(

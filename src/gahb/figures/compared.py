@@ -111,9 +111,13 @@ def gap_to(
     """How far one network is from one reference, out of the table of gaps."""
     table = the_only(tables, "gaps", "gaps (one row per network, reference and noise level)")
     found = rows(table, experiment=experiment, set_size=set_size, split=split, reference=reference)
-    columns = ("sigma", "input_psnr", "reference_gap", "reference_gap_se")
-    arrays = [found[column].to_numpy(dtype=float) for column in columns]
-    return Gap(*arrays, images=int(found["images"].max()))
+    return Gap(
+        sigma=found["sigma"].to_numpy(dtype=float),
+        input_psnr=found["input_psnr"].to_numpy(dtype=float),
+        gap=found["reference_gap"].to_numpy(dtype=float),
+        se=found["reference_gap_se"].to_numpy(dtype=float),
+        images=int(found["images"].max()),
+    )
 
 
 @dataclass(frozen=True)
