@@ -297,14 +297,18 @@ def test_prior_of_wide_ranges(sigma: float):
 def test_error_is_the_trace_of_the_jacobian_and_what_sure_says(
     rendering: str, parameters: str, sigma: float
 ):
-    """MSE* = sigma^2 E tr J = E SURE, within three standard errors, over 30 draws."""
+    """MSE* = sigma^2 E tr J = E SURE, within three standard errors, over the draws.
+
+    The errors are skewed: few draws of integer parameters, which are cheap, would not do.
+    """
     disks = Disks(12, 5, rendering, parameters)
-    clean, noisy = drawn(disks, 30, sigma)
+    draws = 30 if parameters == "continuous" else 300
+    clean, noisy = drawn(disks, draws, sigma)
     denoiser = DiskPosterior(disks)
     found = denoiser.estimate(noisy, sigma)
     errors = squares(found.mean - clean)
     differences = errors - found.variance
-    assert differences.mean().abs() < 3 * differences.std() / 30**0.5
+    assert differences.mean().abs() < 3 * differences.std() / draws**0.5
     d = 144
     if rendering == "antialiased":
         z = torch.from_numpy(generator(0, "probe").standard_normal(noisy.shape))
@@ -314,8 +318,8 @@ def test_error_is_the_trace_of_the_jacobian_and_what_sure_says(
         divergence = found.variance / sigma**2
     sure = squares(found.mean - noisy) - d * sigma**2 + 2 * sigma**2 * divergence
     gaps = sure - errors
-    assert gaps.mean().abs() < 3 * gaps.std() / 30**0.5
-    assert gaps.std() / 30**0.5 < 0.7 * d * sigma**2
+    assert gaps.mean().abs() < 3 * gaps.std() / draws**0.5
+    assert gaps.std() / draws**0.5 < 0.7 * d * sigma**2
 
 
 @pytest.mark.parametrize(("rendering", "parameters"), KINDS)
