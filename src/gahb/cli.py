@@ -77,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("name", help="transition, basis, regularity or gap")
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
+
+    verb = verbs.add_parser("verify", help="check all results against what they should be")
+    verb.add_argument("--preset", help="check the results of this preset")
+    verb.set_defaults(run=_verify)
     return parser
 
 
@@ -182,3 +186,13 @@ def _figures(options: argparse.Namespace) -> None:
     from gahb.figures.registry import make_figure
 
     make_figure(options.name, options.inputs, options.spec, options.output)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    """Check every result of this folder against params.yaml, its records and dvc.lock."""
+    from gahb.provenance.verify import disagreements
+
+    found = disagreements(Path(), options.preset)
+    if found:
+        raise ArtifactError(f"{len(found)} disagreements\n" + "\n".join(found))
+    print("every result is what params.yaml, the records and dvc.lock say")
