@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import csv
 import hashlib
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,23 +69,12 @@ def planned(root: Path, preset: str | None = None) -> dict[str, Spec | None]:
     Raises:
         ArtifactError: Snakemake has no plan; the message is its own.
     """
-    command = [sys.executable, "-m", "snakemake", "--detailed-summary", "--cores", "1"]
-    command += ["--config", f"preset={preset}"] if preset else []
+    command = [sys.executable, "workflow/tracking/plan.py", *([preset] if preset else [])]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    lines = run.stdout.splitlines()
-    start = next((i for i, line in enumerate(lines) if line.startswith("output_file\t")), None)
-    if run.returncode or start is None:
+    if run.returncode:
         raise ArtifactError(f"snakemake has no plan:\n{run.stderr.strip()}")
-    table = csv.DictReader(lines[start:], delimiter="\t", quoting=csv.QUOTE_NONE)
-    return {row["output_file"]: _spec_of(row["shellcmd"]) for row in table}
-
-
-def _spec_of(command: str) -> Spec | None:
-    words = shlex.split(command)
-    if "--spec" not in words:
-        return None
-    spec: Spec = json.loads(words[words.index("--spec") + 1])
-    return spec
+    plan: dict[str, Spec | None] = json.loads(run.stdout)
+    return plan
 
 
 def on_disk(results: Path) -> set[str]:
