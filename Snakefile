@@ -29,6 +29,9 @@ rule all:
         rules.figures.input,
 
 
+include: "workflow/rules/provenance.smk"
+
+
 localrules:
     all,
     datasets,
@@ -36,3 +39,4 @@ localrules:
     evaluation,
     spectra,
     figures,
+    provenance,

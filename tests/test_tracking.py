@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = project(tmp_path_factory.mktemp("tracking") / "origin/gahb")
     run(folder, "dvc", "repro")
     commit(folder, "the results")
-    run(folder, "dvc", "remote", "modify", "--local", "local", "url", "../../../gahb-remote")
+    run(folder, "dvc", "remote", "modify", "--local", "local", "url", "../../gahb-remote")
     run(folder, "dvc", "push")
     return folder
 
@@ -95,29 +95,22 @@ def test_one_command_brings_dvc_level_after_snakemake(tree: Path):
 
 
 @pytest.mark.parametrize("cache_type", ["copy", "hardlink", "symlink"])
-@pytest.mark.parametrize("user", ["root", "nobody"])
+@pytest.mark.parametrize("user", ["root", "ordinary"])
 def test_a_pulled_clone_is_up_to_date(finished: Path, tmp_path: Path, cache_type: str, user: str):
     folder = clone(finished, tmp_path / "gahb", cache_type)
     prefix: tuple[str, ...] = ()
-    home = {"HOME": str(tmp_path)}
     if user == "root" and os.geteuid() != 0:
         pytest.skip("the tests do not run as root")
-    if user == "nobody" and os.geteuid() == 0:
-        setpriv = shutil.which("setpriv")
-        readable = all(part.stat().st_mode & 0o001 for part in Path(os.__file__).parents)
-        if setpriv is None or not readable:
-            pytest.skip("setpriv, or an interpreter that others can read, is missing")
-        for path in (tmp_path, *tmp_path.rglob("*")):
-            shutil.chown(path, 65534, 65534)
-        for part in (*tmp_path.parents, *finished.parents):
-            if part.is_relative_to("/tmp") and part != Path("/tmp"):
-                part.chmod(part.stat().st_mode | 0o055)
-        prefix = (setpriv, "--reuid=65534", "--regid=65534", "--clear-groups")
-    run(folder, *prefix, "dvc", "pull", **home)
-    dry = run(folder, *prefix, "snakemake", "-n", **home)
+    if user == "ordinary" and os.geteuid() == 0:
+        # an owner of the same files whom permissions bind, as they do not bind root
+        prefix = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+        if "uid=1000" not in run(folder, *prefix, "id", check=False):
+            pytest.skip("user namespaces are not permitted here")
+    run(folder, *prefix, "dvc", "pull")
+    dry = run(folder, *prefix, "snakemake", "-n")
     assert "Nothing to be done" in dry
-    assert "Running stage" not in run(folder, *prefix, "dvc", "repro", **home)
-    assert "up to date" in run(folder, *prefix, "dvc", "status", **home)
+    assert "Running stage" not in run(folder, *prefix, "dvc", "repro")
+    assert "up to date" in run(folder, *prefix, "dvc", "status")
     weights = folder / "results" / NETWORK
     assert weights.is_symlink() == (cache_type == "symlink")
     assert (weights.stat().st_nlink > 1) == (cache_type == "hardlink")

@@ -7,6 +7,7 @@ rule evaluation:
         networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv"),
         pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv"),
         f"{RESULTS}/evaluation/summary.csv",
+        f"{RESULTS}/evaluation/metrics.json",
 
 
 rule evaluation_network:

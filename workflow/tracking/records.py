@@ -18,18 +18,18 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gahb.provenance.tree import on_disk
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
 KEPT = ("rule", "code", "params", "input", "input_checksums", "record_format_version")
-NOT_RESULTS = {"benchmarks", "checkpoints", "logs", "records"}  # folders beside those of phases
 Record = dict[str, Any]
 
 
@@ -75,13 +75,9 @@ class Records:
         """Which bytes each local record vouches for; as local as the records themselves."""
         return self.folder / f"vouched-{self.results.as_posix().replace('/', '-')}.json"
 
-    def files(self) -> Iterator[str]:
+    def files(self) -> list[str]:
         """Every result on disk."""
-        for path in sorted(self.results.rglob("*")):
-            parts = path.relative_to(self.results).parts
-            if len(parts) > 1 and parts[0] not in NOT_RESULTS and path.is_file():
-                if not path.name.startswith("."):
-                    yield path.as_posix()
+        return sorted(on_disk(self.results))
 
     # -----------------------------------------------------------------------------------------
     # At the start
@@ -202,7 +198,7 @@ class Records:
 
     def _phase(self, job: Record) -> str:
         """The folder of the first of a job's results."""
-        return Path(min(job["outputs"])).relative_to(self.results).parts[0]
+        return Path(min(job["outputs"])).relative_to(self.results).parts[0].split(".")[0]
 
 
 def _kept(record: MetadataRecord) -> Record:

@@ -78,15 +78,14 @@ def planned(root: Path, preset: str | None = None) -> dict[str, Spec | None]:
 
 
 def on_disk(results: Path) -> set[str]:
-    """Every result on disk, whoever put it there."""
-    return {
-        path.as_posix()
-        for path in results.rglob("*")
-        if path.is_file()
-        and len(path.relative_to(results).parts) > 1
-        and path.relative_to(results).parts[0] not in NOT_RESULTS
-        and not path.name.startswith(".")
-    }
+    """Every result on disk, whoever put it there; not the logs, nor what presets computed."""
+    presets = {file.stem for file in Path("workflow/presets").glob("*.yaml")}
+    found = set()
+    for path in results.rglob("*"):
+        parts = path.relative_to(results).parts
+        if parts[0] not in NOT_RESULTS | presets and path.is_file() and path.name[0] != ".":
+            found.add(path.as_posix())
+    return found
 
 
 # ---------------------------------------------------------------------------------------------
