@@ -11,6 +11,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/tracking.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/denoisers.smk"
 include: "workflow/rules/evaluation.smk"
@@ -30,6 +31,9 @@ rule all:
         rules.figures.input,
 
 
+include: "workflow/rules/provenance.smk"
+
+
 localrules:
     all,
     datasets,
@@ -38,3 +42,4 @@ localrules:
     samples,
     spectra,
     figures,
+    provenance,

@@ -111,6 +111,29 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("name", help="transition, basis, regularity or gap")
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
+
+    phase = verbs.add_parser("provenance", help="say what finished results are and were made from")
+    kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
+    verb = kinds.add_parser("metrics", help="the numbers that DVC compares between commits")
+    verb.add_argument("--summary", type=Path, required=True, help="summary table, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="metrics to write, .json")
+    verb.set_defaults(run=_metrics)
+    verb = kinds.add_parser("data-cards", help="what every dataset is")
+    verb.add_argument("--datasets", type=Path, nargs="+", required=True, help="datasets, .h5")
+    verb.add_argument("--output", type=Path, required=True, help="cards to write, .md")
+    verb.set_defaults(run=_data_cards)
+    verb = kinds.add_parser("model-cards", help="what every network is, and how well it denoises")
+    verb.add_argument("--networks", type=Path, nargs="+", required=True, help=".safetensors")
+    verb.add_argument("--summary", type=Path, required=True, help="summary table, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="cards to write, .md")
+    verb.set_defaults(run=_model_cards)
+    verb = _verb(kinds, "crate", _crate, "machine-readable provenance of the whole run")
+    verb.add_argument("--citation", type=Path, required=True, help="CITATION.cff")
+    verb.add_argument("--output", type=Path, required=True, help="ro-crate-metadata.json to write")
+
+    verb = verbs.add_parser("verify", help="check all results against what they should be")
+    verb.add_argument("--preset", help="check the results of this preset")
+    verb.set_defaults(run=_verify)
     return parser
 
 
@@ -293,3 +316,38 @@ def _figures(options: argparse.Namespace) -> None:
     from gahb.figures.registry import make_figure
 
     make_figure(options.name, options.inputs, options.spec, options.output)
+
+
+def _metrics(options: argparse.Namespace) -> None:
+    from gahb.provenance.metrics import write_metrics
+
+    write_metrics(options.summary, options.output)
+
+
+def _data_cards(options: argparse.Namespace) -> None:
+    from gahb.provenance.cards import write_data_cards
+
+    write_data_cards(options.datasets, options.output)
+
+
+def _model_cards(options: argparse.Namespace) -> None:
+    from gahb.provenance.cards import write_model_cards
+
+    write_model_cards(options.networks, options.summary, options.output)
+
+
+def _crate(options: argparse.Namespace) -> None:
+    """Write the RO-Crate of a finished run."""
+    from gahb.provenance.crate import write_crate
+
+    write_crate(options.spec, options.citation, options.output)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    """Check every result of this folder against params.yaml, its records and dvc.lock."""
+    from gahb.provenance.verify import disagreements
+
+    found = disagreements(Path(), options.preset)
+    if found:
+        raise ArtifactError(f"{len(found)} disagreements\n" + "\n".join(found))
+    print("every result is what params.yaml, the records and dvc.lock say")

@@ -51,7 +51,8 @@ def spec(resolve, *names):
 
 def sources(pattern, exclude=()):
     """Modules whose content decides a rule's results: an edit there, and only there, redoes them."""
-    found = [path for path in (ROOT / "src/gahb").glob(pattern) if path.name not in exclude]
+    paths = (path for path in (ROOT / "src/gahb").glob(pattern) if path.is_file())
+    found = [path for path in paths if path.name not in exclude]
     return sorted(os.path.relpath(path) for path in [*found, ROOT / "src/gahb/randomness.py"])
 
 
