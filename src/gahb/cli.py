@@ -302,11 +302,14 @@ def _import(options: argparse.Namespace) -> None:
     spec = network_spec(params, *network)
     results = Path(params["results"])
     dataset = open_dataset(results / f"datasets/{spec['image_class']}.h5", spec["dataset"])
-    output = (
-        results / f"denoisers/{options.experiment}/N{options.set_size}_{options.split}.safetensors"
-    )
+    place = f"{options.experiment}/N{options.set_size}_{options.split}"
+    output = results / f"denoisers/{place}.safetensors"
     architecture = convert_published(
-        options.weights, absent(output), spec, dataset.images_sha256, output.with_suffix(".csv")
+        options.weights,
+        output,
+        spec,
+        dataset.images_sha256,
+        results / f"training/{place}.csv",
     )
     print(output, architecture)
 
