@@ -80,7 +80,7 @@ def test_every_phase_leaves_what_it_should(finished: Path):
     summary = read_table(results / "evaluation/summary.csv")
     assert len(summary) == 5
     assert summary.slope.notna().all()
-    log = pd.read_csv(results / "denoisers/alpha2/N16_S1.csv")
+    log = pd.read_csv(results / "training/alpha2/N16_S1.csv")
     assert list(log["update"]) == list(range(1, 31))
     spectra, _ = read_spectra(results / "spectra/alpha2/N16_S1.h5")
     assert (spectra["homogeneity_residual"] < 1e-4).all()

@@ -306,7 +306,7 @@ def _import(options: argparse.Namespace) -> None:
     output = results / f"denoisers/{place}.safetensors"
     architecture = convert_published(
         options.weights,
-        output,
+        absent(output),
         spec,
         dataset.images_sha256,
         results / f"training/{place}.csv",
