@@ -12,13 +12,25 @@ unexport PYTHONPATH # it would shadow the pinned packages
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all smoke test lint setup clean help
+.PHONY: all smoke figures provenance verify track test lint setup clean help
 
 all: setup ## (default) set up, then compute every result: snakemake --cores all
 	$(in_venv) snakemake --cores all
 
 smoke: setup ## set up, then run every rule on a tiny preset (results/smoke)
 	$(in_venv) snakemake --cores all --config preset=smoke
+
+figures: setup ## redraw every figure from the tables and spectra that git holds: no datasets, no weights
+	$(in_venv) snakemake figures --allowed-rules figure figures --forcerun figure
+
+provenance: all ## after everything: data cards, model cards and ro-crate-metadata.json
+	$(in_venv) snakemake provenance
+
+verify: setup ## check every result against params.yaml, its record and dvc.lock
+	$(in_venv) gahb verify
+
+track: setup ## after a plain snakemake run: let DVC take stock (dvc.lock, cache), without running anything
+	$(in_venv) dvc commit --force
 
 test: setup ## set up, then run the tests; more pytest options: make test ARGS='-k spectra'
 	$(in_venv) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)

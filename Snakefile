@@ -1,5 +1,5 @@
-# gahb: datasets -> denoisers -> evaluation, spectra -> figures. `snakemake --cores all` makes it all;
-# `snakemake datasets`, `denoisers`, `evaluation`, `spectra`, `figures` make one phase and what it needs;
+# gahb: datasets -> denoisers -> evaluation, samples, spectra -> figures. `snakemake --cores all` makes it all;
+# `snakemake datasets`, `denoisers`, `evaluation`, `samples`, `spectra`, `figures` make one phase and what it needs;
 # `--config preset=smoke` or `preset=paper` lays workflow/presets/<preset>.yaml over params.yaml.
 
 from snakemake.utils import min_version
@@ -11,9 +11,11 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/tracking.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/denoisers.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/samples.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/figures.smk"
 
@@ -24,8 +26,12 @@ rule all:
         rules.datasets.input,
         rules.denoisers.input,
         rules.evaluation.input,
+        rules.samples.input,
         rules.spectra.input,
         rules.figures.input,
+
+
+include: "workflow/rules/provenance.smk"
 
 
 localrules:
@@ -33,5 +39,7 @@ localrules:
     datasets,
     denoisers,
     evaluation,
+    samples,
     spectra,
     figures,
+    provenance,

@@ -86,6 +86,24 @@ TINY: dict[str, Any] = {
         "slope_window": [0.03, 0.3],
         "threads": 1,
     },
+    "sampling": {
+        "seed": 2,
+        "experiments": ["soft"],
+        "sampler": {
+            "kind": "ode",
+            "schedule": "geometric",
+            "steps": 4,
+            "sigma_range": [0.1, 1],
+            "order": 2,
+        },
+        "samples": 5,
+        "start_mean": 0.5,
+        "shown": 2,
+        "levels_kept": 3,
+        "duplicate_threshold": 0.95,
+        "precision": "float32",
+        "threads": 1,
+    },
     "spectra": {
         "seed": 0,
         "networks": {

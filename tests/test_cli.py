@@ -21,9 +21,10 @@ from conftest import TINY
 from gahb import params as gahb_params
 from gahb.artifacts import open_hdf5, read_table, read_tensors
 from gahb.cli import main
-from gahb.params import dataset_spec, evaluation_spec, figure_spec, network_spec
+from gahb.params import dataset_spec, evaluation_spec, figure_spec, network_spec, samples_spec
+from gahb.samples.store import read_samples
 
-PHASES = ["datasets", "denoisers", "evaluation", "spectra", "figures"]
+PHASES = ["datasets", "denoisers", "evaluation", "samples", "spectra", "figures"]
 KINDS = ["network", "memorising", "agreement", "summary"]
 
 # ---------------------------------------------------------------------------------------------
@@ -100,6 +101,18 @@ class Project:
             },
             output={"table": "evaluation/summary.csv"},
         )
+        for name in self.params["sampling"]["experiments"]:
+            for size in experiments[name]["set_sizes"]:
+                self.run(
+                    "sample_pair",
+                    gahb_params.samples_spec,
+                    *(name, size),
+                    input={
+                        "dataset": f"datasets/{name}.h5",
+                        "networks": [f"{name}/N{size}_{s}.safetensors" for s in ("S1", "S2")],
+                    },
+                    output={"table": f"samples/{name}/N{size}.csv"},
+                )
         for name, chosen in self.params["spectra"]["networks"].items():
             for size in chosen["set_sizes"]:
                 self.run(
@@ -182,6 +195,7 @@ def test_every_computing_rule_is_known(root: Path):
         "evaluation_memorising",
         "evaluation_agreement",
         "evaluation_summary",
+        "sample_pair",
         "spectrum",
         "figure",
     }
@@ -198,6 +212,11 @@ def test_shell_lines_make_everything(project: Path):
         for suffix in ("", "_memorising"):
             assert len(read_table(project / f"evaluation/{name}{suffix}.csv")) == 12
     assert len(read_table(project / "evaluation/summary.csv")) == len(networks)
+    for size in (1, 4, 16):
+        spec = samples_spec(TINY, "soft", size)
+        assert len(read_table(project / f"samples/soft/N{size}.csv", spec)) == 30
+        samples, _ = read_samples(project / f"samples/soft/N{size}.h5", spec)
+        assert samples["samples"].shape == (2, 5, 1, 8, 8)
     for name in ("soft/N4_S1", "soft/N16_S1", "hard/N16_S1"):
         with open_hdf5(project / f"spectra/{name}.h5") as file:
             assert file["eigenvalues"].shape == (2, 1, 64)
@@ -225,6 +244,7 @@ def test_shell_lines_make_everything(project: Path):
         (["evaluation", "memorising"], ["--spec", "--dataset", "--output"]),
         (["evaluation", "agreement"], ["--spec", "--dataset", "--networks", "--output"]),
         (["evaluation", "summary"], ["--spec", "--tables", "--comparisons", "--output"]),
+        (["samples"], ["--spec", "--dataset", "--networks", "--output"]),
         (["spectra"], ["--spec", "--dataset", "--network", "--output"]),
         (["figures"], ["name", "--spec", "--inputs", "--output"]),
     ],

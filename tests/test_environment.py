@@ -33,7 +33,11 @@ FILES = (
     ".ci/run",
     ".github/workflows/ci.yml",
 )
-DISTRIBUTIONS = {"yaml": "pyyaml", "PIL": "pillow"}  # where the import has another name
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "pywt": "pywavelets",
+}  # where the import has another name
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
 WORKFLOW_TOOLS = {"dvc", "snakemake"}  # run the rules; the rules do not import them
 

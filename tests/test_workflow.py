@@ -19,7 +19,7 @@ from gahb.spectra.store import read_spectra
 
 pytestmark = pytest.mark.slow
 
-PHASES = ("datasets", "denoisers", "evaluation", "spectra", "figures")
+PHASES = ("datasets", "denoisers", "evaluation", "samples", "spectra", "figures")
 
 
 def copy_of_the_project(root: Path, folder: Path) -> Path:
@@ -72,6 +72,7 @@ def test_every_phase_leaves_what_it_should(finished: Path):
     for split in ("S1", "S2"):
         assert f"denoisers/alpha2/N16_{split}.safetensors" in made
     assert {"datasets/alpha2.h5", "evaluation/summary.csv", "spectra/alpha2/N2_S1.h5"} <= made
+    assert {f"samples/alpha2/N16.{kind}" for kind in ("csv", "json", "h5")} <= made
     figures = ("transition", "basis", "regularity", "gap")
     assert {f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf", "rst")} <= made
     assert not [name for name in made if name.endswith(".partial")]
@@ -107,6 +108,41 @@ def test_an_edit_redoes_its_phase_and_what_depends_on_it(finished: Path):
         assert planned(snakemake(finished, "-n", *SMOKE)) == {"spectrum": 3, "figure": 2}
     finally:
         module.write_text(original)
+
+
+def datasets_redone(finished: Path, edited: str, *targets: str) -> int:
+    """How many datasets a dry run plans after an edit of an image class's module."""
+    module = finished / f"src/gahb/datasets/{edited}.py"
+    original = module.read_text()
+    try:
+        module.write_text(original + "\n# an edit\n")
+        run = snakemake(finished, *targets, "-n", *SMOKE)
+        return 0 if "Nothing to be done" in run.stdout else planned(run)["dataset"]
+    finally:
+        module.write_text(original)
+
+
+def test_an_edit_of_an_image_class_redoes_its_own_datasets(finished: Path):
+    assert datasets_redone(finished, "calpha", "datasets") == 2
+    assert datasets_redone(finished, "rays", "datasets") == 0
+
+
+def test_a_shuffled_dataset_depends_on_the_class_underneath(finished: Path):
+    params = finished / "params.yaml"
+    original = params.read_text()
+    changed = yaml.safe_load(original)
+    shuffled = {"class": "shuffled", "of": "alpha1", "permutation_seed": 0}
+    changed["image_classes"]["mixed"] = shuffled
+    target = "results/smoke/datasets/mixed.h5"
+    try:
+        params.write_text(yaml.safe_dump(changed))
+        made = snakemake(finished, target, *SMOKE)
+        assert made.returncode == 0, made.stdout
+        for edited, redone in (("calpha", 1), ("shuffled", 1), ("rays", 0)):
+            assert datasets_redone(finished, edited, target) == redone
+    finally:
+        params.write_text(original)
+        (finished / target).unlink(missing_ok=True)
 
 
 def test_a_parameter_redoes_what_depends_on_it(finished: Path):

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from gahb.datasets.disks import Disks as Disks
     from gahb.datasets.store import open_dataset as open_dataset
     from gahb.datasets.store import write_dataset as write_dataset
+    from gahb.denoisers.classical.bandlets import BandletDenoiser as BandletDenoiser
+    from gahb.denoisers.classical.wavelets import WaveletDenoiser as WaveletDenoiser
     from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
     from gahb.denoisers.exact.disks import DiskPosterior as DiskPosterior
     from gahb.denoisers.networks import BFCNN as BFCNN
     from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
     from gahb.denoisers.networks import UNet as UNet
+    from gahb.denoisers.published import import_published as import_published
     from gahb.denoisers.weights import load_denoiser as load_denoiser
     from gahb.params import ParamsError as ParamsError
     from gahb.params import load_params as load_params
@@ -39,6 +42,7 @@ _HOMES = {
     "Analysis": "gahb.spectra.analysis",
     "ArtifactError": "gahb.artifacts",
     "BFCNN": "gahb.denoisers.networks",
+    "BandletDenoiser": "gahb.denoisers.classical.bandlets",
     "CAlpha": "gahb.datasets.calpha",
     "DiskPosterior": "gahb.denoisers.exact.disks",
     "Disks": "gahb.datasets.disks",
@@ -47,8 +51,10 @@ _HOMES = {
     "NetworkDenoiser": "gahb.denoisers.networks",
     "ParamsError": "gahb.params",
     "UNet": "gahb.denoisers.networks",
+    "WaveletDenoiser": "gahb.denoisers.classical.wavelets",
     "analyse": "gahb.spectra.analysis",
     "eigenbasis": "gahb.spectra.analysis",
+    "import_published": "gahb.denoisers.published",
     "load_denoiser": "gahb.denoisers.weights",
     "load_params": "gahb.params",
     "open_dataset": "gahb.datasets.store",

@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--comparisons", type=Path, nargs="*", default=[], help="agreement, .csv")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
+    verb = _verb(verbs, "samples", _samples, "sample from two networks on the same noise")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of S1 and S2")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+
     verb = _verb(verbs, "spectra", _spectra, "Jacobian eigenbases of a denoiser")
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
     verb.add_argument(
@@ -86,10 +91,49 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--output", type=Path, required=True, help="spectra to write, .h5")
 
+    verb = verbs.add_parser(
+        "import",
+        help="read published weights",
+        description=(_import.__doc__ or "").split("\n\n")[0],
+    )
+    verb.set_defaults(run=_import)
+    verb.add_argument("weights", type=Path, help="published PyTorch state dict")
+    target = verb.add_mutually_exclusive_group(required=True)
+    target.add_argument("--output", type=Path, help="weights to write, .safetensors")
+    target.add_argument("--experiment", help="of params.yaml: stand for a network trained there")
+    verb.add_argument("--set-size", type=int, help="with --experiment: which of its networks")
+    verb.add_argument(
+        "--split", choices=("S1", "S2"), help="with --experiment: which of its networks"
+    )
+    verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
+
     verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
     verb.add_argument("name", help="transition, basis, regularity or gap")
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
+
+    phase = verbs.add_parser("provenance", help="say what finished results are and were made from")
+    kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
+    verb = kinds.add_parser("metrics", help="the numbers that DVC compares between commits")
+    verb.add_argument("--summary", type=Path, required=True, help="summary table, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="metrics to write, .json")
+    verb.set_defaults(run=_metrics)
+    verb = kinds.add_parser("data-cards", help="what every dataset is")
+    verb.add_argument("--datasets", type=Path, nargs="+", required=True, help="datasets, .h5")
+    verb.add_argument("--output", type=Path, required=True, help="cards to write, .md")
+    verb.set_defaults(run=_data_cards)
+    verb = kinds.add_parser("model-cards", help="what every network is, and how well it denoises")
+    verb.add_argument("--networks", type=Path, nargs="+", required=True, help=".safetensors")
+    verb.add_argument("--summary", type=Path, required=True, help="summary table, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="cards to write, .md")
+    verb.set_defaults(run=_model_cards)
+    verb = _verb(kinds, "crate", _crate, "machine-readable provenance of the whole run")
+    verb.add_argument("--citation", type=Path, required=True, help="CITATION.cff")
+    verb.add_argument("--output", type=Path, required=True, help="ro-crate-metadata.json to write")
+
+    verb = verbs.add_parser("verify", help="check all results against what they should be")
+    verb.add_argument("--preset", help="check the results of this preset")
+    verb.set_defaults(run=_verify)
     return parser
 
 
@@ -193,6 +237,15 @@ def _summarise(options: argparse.Namespace) -> None:
     summarise(options.spec, options.tables, options.comparisons, options.output)
 
 
+def _samples(options: argparse.Namespace) -> None:
+    """Samples of the two splits' networks from the same noise, and their closest training images."""
+    from gahb.datasets.store import open_dataset
+    from gahb.samples.run import sample_pair
+
+    dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
+    sample_pair(options.spec, dataset, tuple(options.networks), options.output)
+
+
 def _spectra(options: argparse.Namespace) -> None:
     """Eigenvalues and eigenvectors of a denoiser's Jacobian at noisy test images."""
     import torch
@@ -220,8 +273,81 @@ def _spectra(options: argparse.Namespace) -> None:
     compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)
 
 
+def _import(options: argparse.Namespace) -> None:
+    """Turn published weights into weights that every command reads as if trained here.
+
+    With ``--experiment`` they take the place of a network of params.yaml, whose dataset must exist:
+    the rules find it trained. With ``--output`` they carry their architecture alone, for the library.
+    """
+    from gahb.denoisers.published import convert_published
+
+    def absent(path: Path) -> Path:
+        if path.exists():
+            raise ValueError(f"{path} exists and would be overwritten: remove it first")
+        return path
+
+    if options.output is not None:
+        if options.set_size is not None or options.split is not None or options.preset is not None:
+            raise ValueError("--set-size, --split and --preset go with --experiment, not --output")
+        print(options.output, convert_published(options.weights, absent(options.output)))
+        return
+    if options.set_size is None or options.split is None:
+        raise ValueError("--experiment needs --set-size and --split")
+    from gahb.datasets.store import open_dataset
+    from gahb.params import load_params, network_spec, require_network
+
+    params = load_params(preset=options.preset)
+    network = (options.experiment, options.set_size, options.split)
+    require_network(params, *network)
+    spec = network_spec(params, *network)
+    results = Path(params["results"])
+    dataset = open_dataset(results / f"datasets/{spec['image_class']}.h5", spec["dataset"])
+    output = (
+        results / f"denoisers/{options.experiment}/N{options.set_size}_{options.split}.safetensors"
+    )
+    architecture = convert_published(
+        options.weights, absent(output), spec, dataset.images_sha256, output.with_suffix(".csv")
+    )
+    print(output, architecture)
+
+
 def _figures(options: argparse.Namespace) -> None:
     """Draw a figure from tables and spectra, and write the caption that says how it was made."""
     from gahb.figures.registry import make_figure
 
     make_figure(options.name, options.inputs, options.spec, options.output)
+
+
+def _metrics(options: argparse.Namespace) -> None:
+    from gahb.provenance.metrics import write_metrics
+
+    write_metrics(options.summary, options.output)
+
+
+def _data_cards(options: argparse.Namespace) -> None:
+    from gahb.provenance.cards import write_data_cards
+
+    write_data_cards(options.datasets, options.output)
+
+
+def _model_cards(options: argparse.Namespace) -> None:
+    from gahb.provenance.cards import write_model_cards
+
+    write_model_cards(options.networks, options.summary, options.output)
+
+
+def _crate(options: argparse.Namespace) -> None:
+    """Write the RO-Crate of a finished run."""
+    from gahb.provenance.crate import write_crate
+
+    write_crate(options.spec, options.citation, options.output)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    """Check every result of this folder against params.yaml, its records and dvc.lock."""
+    from gahb.provenance.verify import disagreements
+
+    found = disagreements(Path(), options.preset)
+    if found:
+        raise ArtifactError(f"{len(found)} disagreements\n" + "\n".join(found))
+    print("every result is what params.yaml, the records and dvc.lock say")

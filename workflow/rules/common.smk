@@ -10,8 +10,9 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
-from gahb.datasets.classes import IMAGE_CLASSES
+from gahb.datasets.classes import IMAGE_CLASSES, OF_PHOTOGRAPHS
 
 unknown = sorted(set(config) - {"preset"})
 if unknown:
@@ -50,11 +51,21 @@ def spec(resolve, *names):
 
 def sources(pattern, exclude=()):
     """Modules whose content decides a rule's results: an edit there, and only there, redoes them."""
-    found = [path for path in (ROOT / "src/gahb").glob(pattern) if path.name not in exclude]
+    paths = (path for path in (ROOT / "src/gahb").glob(pattern) if path.is_file())
+    found = [path for path in paths if path.name not in exclude]
     return sorted(os.path.relpath(path) for path in [*found, ROOT / "src/gahb/randomness.py"])
 
 
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
+
+# Read before anything runs: a folder that is missing stops here, one that has changed redoes its dataset.
+try:
+    LISTINGS = {
+        name: gahb_folders.listings(name, gahb_params.dataset_spec(PARAMS, name))
+        for name in USED_IMAGE_CLASSES
+    }
+except gahb_params.ParamsError as error:
+    raise WorkflowError(str(error))
 
 
 def dataset_sources(wildcards):
@@ -62,6 +73,8 @@ def dataset_sources(wildcards):
     dataset = gahb_params.dataset_spec(PARAMS, wildcards.image_class)
     kinds = {dataset["class"], dataset.get("of", dataset)["class"]}
     others = [f"{kind}.py" for kind in IMAGE_CLASSES if kind not in kinds]
+    if "photographs" not in kinds:
+        others += [f"{module}.py" for module in OF_PHOTOGRAPHS]
     return sources("datasets/*.py", exclude=others)
 
 
@@ -131,23 +144,4 @@ def training_set_mb(wildcards):
 
 def figure_inputs(wildcards):
     """The tables and spectra that a figure is drawn from."""
-    figure = PARAMS["figures"][wildcards.figure]
-    evaluation, spectra = f"{RESULTS}/evaluation", f"{RESULTS}/spectra"
-    names = figure.get("experiments", [figure.get("experiment")])
-    chosen = {name: PARAMS["experiments"][name] for name in names}
-    if wildcards.figure == "transition":
-        chosen = {name: value | {"splits": [figure["split"]]} for name, value in chosen.items()}
-        learned = networks(f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}.csv", chosen)
-        exact = f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv"
-        return [*learned, *networks(exact, chosen)]
-    if wildcards.figure == "gap":
-        tables = pairs(f"{evaluation}/{{experiment}}/N{{set_size}}_agreement.csv", names)
-        return [f"{evaluation}/summary.csv", *tables]
-    sizes = figure.get("set_sizes", [figure.get("set_size")])
-    shown = {"set_sizes": sizes, "splits": [figure["split"]]}
-    chosen = dict.fromkeys(names, shown)
-    bases = networks(f"{spectra}/{{experiment}}/N{{set_size}}_{{split}}.h5", chosen)
-    if wildcards.figure == "basis":
-        return bases
-    tables = networks(f"{evaluation}/{{experiment}}/N{{set_size}}_{{split}}.csv", chosen)
-    return [f"{evaluation}/summary.csv", *tables, *bases]
+    return gahb_params.figure_files(PARAMS, wildcards.figure)

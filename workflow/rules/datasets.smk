@@ -12,15 +12,16 @@ rule dataset:
         f"{RESULTS}/logs/datasets/{{image_class}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/datasets/{{image_class}}.tsv"
+    priority: 10
     conda:
         ENVIRONMENT
     threads: 1
-    priority: 10
     resources:
         mem_mb=2000,
     params:
         spec=spec(gahb_params.dataset_spec, "image_class"),
+        listing=lambda wildcards: LISTINGS.get(wildcards.image_class, ""),
     message:
-        "synthesising the images of {wildcards.image_class}"
+        "making the images of {wildcards.image_class}"
     shell:
         "python -m gahb datasets --spec {params.spec:q} --threads {threads} --output {output} > {log} 2>&1"

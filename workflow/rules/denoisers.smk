@@ -6,11 +6,11 @@ rule denoisers:
 rule denoiser:
     input:
         dataset=dataset_of,
-        source=sources("denoisers/*.py", exclude=["empirical.py"]),
+        source=sources("denoisers/*.py", exclude=["empirical.py", "published.py"]),
     output:
         weights=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
-        table=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.csv",
-        sidecar=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.json",
+        table=f"{RESULTS}/training/{{experiment}}/N{{set_size}}_{{split}}.csv",
+        sidecar=f"{RESULTS}/training/{{experiment}}/N{{set_size}}_{{split}}.json",
     log:
         f"{RESULTS}/logs/denoisers/{{experiment}}/N{{set_size}}_{{split}}.log",
     benchmark:

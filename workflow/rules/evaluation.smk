@@ -12,6 +12,7 @@ rule evaluation:
         pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv"),
         f"{RESULTS}/evaluation/summary.csv",
         COMPARED,
+        f"{RESULTS}/evaluation/metrics.json",
 
 
 rule evaluation_network:

@@ -19,11 +19,14 @@ IMAGE_CLASSES = {  # module in gahb.datasets, and the class in it
     "calpha": "CAlpha",
     "disks": "Disks",
     "gaussian": "Gaussian",
+    "photographs": "Photographs",
     "rays": "Rays",
     "shuffled": "Shuffled",
     "sines": "Sines",
 }
-_OF_THE_DATASET = {"class", "images", "test_images"}  # not parameters of the image class
+# Parameters of the dataset: of the image class too only where it has fields of these names.
+OF_PHOTOGRAPHS = ("duplicates", "folders", "pictures")  # modules that serve that class alone
+_OF_THE_DATASET = {"class", "images", "test_images"}
 
 
 class ImageClass(Protocol):
@@ -51,14 +54,13 @@ def image_class(spec: Spec) -> ImageClass:
     kind = spec["class"]
     if kind not in IMAGE_CLASSES:
         raise ValueError(f"there is no image class {kind!r}; there are {', '.join(IMAGE_CLASSES)}")
-    parameters: dict[str, Any] = {
-        key: value for key, value in spec.items() if key not in _OF_THE_DATASET
-    }
+    constructor = getattr(import_module(f"gahb.datasets.{kind}"), IMAGE_CLASSES[kind])
+    others = _OF_THE_DATASET - set(constructor.__dataclass_fields__)
+    parameters: dict[str, Any] = {key: value for key, value in spec.items() if key not in others}
     if "of" in spec:  # made from the images of another class, with their size and seed
         base = spec["of"]
         parameters = {key: value for key, value in parameters.items() if key not in base}
         parameters["of"] = image_class(base)
-    constructor = getattr(import_module(f"gahb.datasets.{kind}"), IMAGE_CLASSES[kind])
     try:
         drawn: ImageClass = constructor(**parameters)
     except TypeError as error:

@@ -24,11 +24,21 @@ class Sines:
         seed: the same seed gives the same images.
         frequency: whole cycles down and across the image; not a multiple of half the size in both,
             where cosine and sine would no longer be two independent waves.
+
+    Raises:
+        ValueError: the frequency is such a multiple.
     """
 
     size: int
     seed: int
     frequency: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if not any(2 * cycles % self.size for cycles in self.frequency):
+            raise ValueError(
+                f"frequency: found {list(self.frequency)}, allowed are two numbers of cycles that "
+                f"are not both multiples of {self.size / 2:g}, half the size in pixels"
+            )
 
     def waves(self) -> NDArray[np.float64]:
         """The cosine and the sine, orthogonal and of energy d / 2: (2, size, size)."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,21 @@ from gahb.artifacts import (
     read_attribute,
     write_attribute,
 )
-from gahb.datasets.classes import image_class
+from gahb.datasets.classes import ImageClass, image_class
 from gahb.datasets.splits import Indices, split_indices
+
+if TYPE_CHECKING:
+    from gahb.datasets.photographs import Gathered
 
 BLOCK = 32  # images rendered together: always whole blocks, so that no image depends on its chunk
 
 
 def render_blocks(spec: Spec, threads: int = 1) -> Iterator[NDArray[np.float32]]:
     """All images of a dataset spec, in order, in blocks of (up to BLOCK, 1, size, size) float32."""
-    drawn = image_class(spec)
-    images = spec["images"]
+    return _blocks(image_class(spec), spec["images"], threads)
+
+
+def _blocks(drawn: ImageClass, images: int, threads: int) -> Iterator[NDArray[np.float32]]:
 
     def block(first: int) -> NDArray[np.float32]:
         return drawn.render(first, BLOCK)[: images - first, None]
@@ -59,7 +65,10 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
     """
     size = spec["size"]
     digest = hashlib.sha256()
-    with create_hdf5(output, provenance(spec)) as file:
+    drawn = image_class(spec)
+    photographs = photographs_behind(drawn)
+    inputs = {} if photographs is None else {"photographs": photographs.digest()}
+    with create_hdf5(output, provenance(spec, inputs)) as file:
         stored = file.create_dataset(
             "images",
             (spec["images"], 1, size, size),
@@ -69,7 +78,7 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
         )
         stored.attrs["units"] = "intensity, 0 to 1"
         first = 0
-        for block in render_blocks(spec, threads):
+        for block in _blocks(drawn, spec["images"], threads):
             stored[first : first + len(block)] = block
             digest.update(np.ascontiguousarray(block).data)
             first += len(block)
@@ -78,6 +87,16 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
         for name, index in indices.items():
             file.create_dataset(name, data=index, chunks=index.shape, fletcher32=True)
             file[name].attrs["units"] = "index into images"
+        if photographs is not None:
+            write_attribute(file, "photographs", photographs.counts())
+            photographs.store(file.create_group("photographs"))
+
+
+def photographs_behind(drawn: ImageClass) -> Gathered | None:
+    """The photographs that images are made from, directly or through other classes, if they are."""
+    while hasattr(drawn, "of"):
+        drawn = drawn.of
+    return getattr(drawn, "gathered", None)
 
 
 @dataclass(frozen=True)

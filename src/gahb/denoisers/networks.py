@@ -146,12 +146,17 @@ class BFCNN(nn.Module):
     Args:
         layers: number of convolutions (21 in the paper).
         channels: channels of every hidden layer (64 in the paper).
+        rectify_first: whether a ReLU follows the first convolution too, as in weights published
+            before the paper.
     """
 
-    def __init__(self, layers: int = 21, channels: int = 64) -> None:
+    def __init__(self, layers: int = 21, channels: int = 64, rectify_first: bool = False) -> None:
         super().__init__()
+        first = (
+            _stage(1, channels, normalise=False) if rectify_first else [_convolution(1, channels)]
+        )
         hidden = [stage for _ in range(layers - 2) for stage in _stage(channels, channels)]
-        self.chain = nn.Sequential(_convolution(1, channels), *hidden, _convolution(channels, 1))
+        self.chain = nn.Sequential(*first, *hidden, _convolution(channels, 1))
 
     def forward(self, y: Tensor) -> Tensor:
         """Map noisy images (B, 1, H, W) to noise estimates of the same shape."""

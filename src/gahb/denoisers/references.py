@@ -27,9 +27,7 @@ class ErrorBound:
 
     errors: Callable[[NDArray[np.int64], Sequence[float]], NDArray[np.float64]]
 
-    def __call__(
-        self, indices: NDArray[np.int64], sigmas: Sequence[float]
-    ) -> NDArray[np.float64]:
+    def __call__(self, indices: NDArray[np.int64], sigmas: Sequence[float]) -> NDArray[np.float64]:
         """Expected squared error per pixel of each image: (levels, images)."""
         return self.errors(indices, sigmas)
 

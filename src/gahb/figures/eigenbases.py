@@ -1,8 +1,8 @@
-"""One image's Jacobian eigenbasis, read from a spectra file."""
+"""Eigenvalues and eigenvectors of denoisers' Jacobians, read from spectra files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,16 +70,12 @@ def find_spectra(
 ) -> Path | None:
     """The spectra file of one network among ``paths``, by what its attributes say; or None.
 
-    HDF5 files that are no spectra are left aside.
+    HDF5 files that are no spectra, or those of a reference denoiser, are left aside.
     """
     asked = {"experiment": experiment, "split": split, "set_size": set_size}
     found = []
-    for path in (Path(path) for path in paths):
-        if path.suffix != ".h5":
-            continue
-        with open_hdf5(path) as file:
-            spec = read_attribute(file, "spec")
-        if "spectra" not in spec:
+    for path, spec in _spectra_among(paths):
+        if "reference" in spec:
             continue
         network = spec.get("network", {})
         missing = [f"network.{key}" for key in asked if key not in network]
@@ -90,12 +86,77 @@ def find_spectra(
             )
         if all(network[key] == value for key, value in asked.items()):
             found.append(path)
+    return _at_most_one(found, f"{experiment}, N = {set_size}, {split}")
+
+
+def find_reference_spectra(
+    paths: Iterable[Path | str], image_class: str, reference: str
+) -> Path | None:
+    """The spectra file of an exact or classical denoiser among ``paths``; or None."""
+    found = [
+        path
+        for path, spec in _spectra_among(paths)
+        if spec.get("reference", {}).get("name") == reference
+        and spec.get("image_class") == image_class
+    ]
+    return _at_most_one(found, f"{reference} on {image_class}")
+
+
+def _spectra_among(paths: Iterable[Path | str]) -> Iterator[tuple[Path, Spec]]:
+    for path in (Path(path) for path in paths):
+        if path.suffix != ".h5":
+            continue
+        with open_hdf5(path) as file:
+            spec = read_attribute(file, "spec")
+        if "spectra" in spec:
+            yield path, spec
+
+
+def _at_most_one(found: list[Path], what: str) -> Path | None:
     if len(found) > 1:
-        raise ArtifactError(
-            f"{found[0]} and {found[1]} both hold the spectra of {experiment}, N = {set_size}, "
-            f"{split}"
-        )
+        raise ArtifactError(f"{found[0]} and {found[1]} both hold the spectra of {what}")
     return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class Eigenvalues:
+    """All eigenvalues in a spectra file: of I images at S noise levels."""
+
+    path: Path
+    spec: Spec
+    positions: list[int]  # (I,) of the images in the test set
+    image_index: np.ndarray  # (I,) of the images in their dataset
+    sigma: np.ndarray  # (S,)
+    values: np.ndarray  # (I, S, K), descending
+    asymmetry: np.ndarray  # (I, S)
+    pixels: int
+
+    def above(self, threshold: float) -> np.ndarray:
+        """How many eigenvalues exceed ``threshold``, for each image and noise level: (I, S)."""
+        counts: np.ndarray = (self.values > threshold).sum(-1)
+        if self.values.shape[-1] < self.pixels and counts.max() == self.values.shape[-1]:
+            raise ArtifactError(
+                f"{self.path} keeps {self.values.shape[-1]} eigenvalues of {self.pixels}, all above "
+                f"{threshold:g} at one image and noise level: how many are cannot be told"
+            )
+        return counts
+
+
+def read_eigenvalues(path: Path) -> Eigenvalues:
+    """Read the eigenvalues of every image at every noise level of a spectra file."""
+    with open_hdf5(path) as file:
+        _check_datasets(path, file)
+        spec = read_attribute(file, "spec")
+        return Eigenvalues(
+            path=path,
+            spec=spec,
+            positions=list(spec["spectra"]["test_images"]),
+            image_index=file["image_index"][:],
+            sigma=file["sigma"][:],
+            values=file["eigenvalues"][:],
+            asymmetry=file["asymmetry"][:],
+            pixels=int(np.prod(file["clean"].shape[1:])),
+        )
 
 
 def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:

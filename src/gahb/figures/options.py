@@ -27,11 +27,27 @@ _KINDS: dict[str, tuple[str, Any]] = {
         "a list of eigenvector numbers k, counted from 1",
         lambda value: _filled_list(value, int) and all(_count(v) for v in value),
     ),
+    "reference": ("the name of a reference denoiser", lambda value: isinstance(value, str)),
+    "lower": ("the name of a reference denoiser", lambda value: isinstance(value, str)),
+    "upper": ("a list of reference denoisers", lambda value: _filled_list(value, str)),
+    "threshold": (
+        "a number between 0 and 1",
+        lambda value: _number(value) and 0 < value < 1,
+    ),
 }
 
 
-def check_options(figure: str, spec: Mapping[str, Any], names: tuple[str, ...]) -> Spec:
+def check_options(
+    figure: str, spec: Mapping[str, Any], names: tuple[str, ...], **kinds: str
+) -> Spec:
     """The options ``names`` of a figure's spec, each present and of the right kind.
+
+    Args:
+        figure: its name.
+        spec: its options.
+        names: the options that it takes.
+        **kinds: for an option that this figure understands in its own way, the option of
+            ``_KINDS`` whose values it takes.
 
     Raises:
         ValueError: an option is missing, unknown, or of another kind; the message names it.
@@ -42,7 +58,7 @@ def check_options(figure: str, spec: Mapping[str, Any], names: tuple[str, ...]) 
             f"figure {figure!r} has no option {', '.join(unknown)}; it takes {', '.join(names)}"
         )
     for name in names:
-        wanted, fits = _KINDS[name]
+        wanted, fits = _KINDS[kinds.get(name, name)]
         if name not in spec:
             raise ValueError(f"figure {figure!r} needs the option {name!r}: {wanted}")
         if not fits(spec[name]):

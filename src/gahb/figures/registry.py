@@ -10,7 +10,17 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gahb.artifacts import digest_file, write_text
-from gahb.figures import basis, gap, regularity, transition
+from gahb.figures import (
+    basis,
+    bounds,
+    cones,
+    gap,
+    optimum,
+    regularity,
+    shuffled,
+    transition,
+    wiener,
+)
 from gahb.figures.save import save
 
 Inputs = Sequence[Path | str]
@@ -30,6 +40,11 @@ FIGURES: dict[str, FigureMaker] = {
     "basis": FigureMaker(basis.draw, basis.caption, basis.OPTIONS),
     "regularity": FigureMaker(regularity.draw, regularity.caption, regularity.OPTIONS),
     "gap": FigureMaker(gap.draw, gap.caption, gap.OPTIONS),
+    "optimum": FigureMaker(optimum.draw, optimum.caption, optimum.OPTIONS),
+    "bounds": FigureMaker(bounds.draw, bounds.caption, bounds.OPTIONS),
+    "wiener": FigureMaker(wiener.draw, wiener.caption, wiener.OPTIONS),
+    "shuffled": FigureMaker(shuffled.draw, shuffled.caption, shuffled.OPTIONS),
+    "cones": FigureMaker(cones.draw, cones.caption, cones.OPTIONS),
 }
 
 

@@ -18,7 +18,13 @@ from gahb.artifacts import ArtifactError, Spec, read_sidecar, read_table, sideca
 
 AGGREGATIONS = ("mean_psnr", "psnr_of_mean_mse")
 
-_SIGNATURES = {"psnr": "evaluated_on", "agreement": "psnr_between", "summary": "gap"}
+_SIGNATURES = {  # column that tells a kind of table, the first that fits
+    "psnr": "evaluated_on",
+    "agreement": "psnr_between",
+    "summary": "gap",
+    "gaps": "reference_gap",
+    "references": "reference",
+}
 _COLUMNS = {
     "psnr": [
         *("denoiser", "evaluated_on", "sigma", "input_psnr", "images"),
@@ -30,6 +36,13 @@ _COLUMNS = {
         *("slope", "slope_se", "sigma_low", "sigma_high", "theoretical_slope"),
         *("agreement", "agreement_se"),
     ],
+    "gaps": [
+        *("experiment", "image_class", "set_size", "split", "reference", "sigma", "input_psnr"),
+        *("images", "reference_gap", "reference_gap_se"),
+    ],
+    "references": [
+        *("image_class", "reference", "images", "slope", "slope_se", "sigma_low", "sigma_high"),
+    ],
 }
 
 
@@ -38,7 +51,7 @@ class Table:
     """One table: what kind it is, its rows, and the spec in its sidecar."""
 
     path: Path
-    kind: str  # psnr, agreement or summary
+    kind: str  # a key of _COLUMNS, or reference: the psnr table of an exact or classical denoiser
     frame: pd.DataFrame
     spec: Spec
 
@@ -83,7 +96,9 @@ def _read(path: Path) -> Table:
         )
     if frame.empty:
         raise ArtifactError(f"{path} has no rows")
-    return Table(path, kinds[0], frame, read_sidecar(path)["spec"])
+    spec = read_sidecar(path)["spec"]
+    kind = "reference" if kinds[0] == "psnr" and "reference" in spec else kinds[0]
+    return Table(path, kind, frame, spec)
 
 
 def choose(tables: Sequence[Table], kind: str, **wanted: Any) -> list[Table]:
@@ -108,11 +123,14 @@ def one(tables: Sequence[Table], what: str) -> Table:
     return tables[0]
 
 
+def the_only(tables: Sequence[Table], kind: str, what: str) -> Table:
+    """The only table of its kind among the inputs."""
+    return one([table for table in tables if table.kind == kind], what)
+
+
 def summary_of(tables: Sequence[Table]) -> Table:
     """The one summary table among the inputs."""
-    return one(
-        [table for table in tables if table.kind == "summary"], "summary (one row per network)"
-    )
+    return the_only(tables, "summary", "summary (one row per network)")
 
 
 def rows(table: Table, **wanted: Any) -> pd.DataFrame:
@@ -137,7 +155,7 @@ def rows(table: Table, **wanted: Any) -> pd.DataFrame:
 class Curve:
     """PSNR against noise level of one denoiser on one image set; arrays over growing σ."""
 
-    set_size: int
+    set_size: int | None  # None for an exact or classical denoiser
     sigma: np.ndarray
     input_psnr: np.ndarray  # dB
     psnr: np.ndarray  # dB
@@ -153,4 +171,5 @@ def curve(table: Table, denoiser: str, evaluated_on: str, aggregation: str) -> C
         raise ArtifactError(
             f"{table.path} has several rows for one sigma: {denoiser}, {evaluated_on}"
         )
-    return Curve(int(table.value("set_size")), *arrays)
+    set_size = None if table.kind == "reference" else int(table.value("set_size"))
+    return Curve(set_size, *arrays)

@@ -21,8 +21,9 @@ from matplotlib.patches import Patch
 
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
+from gahb.figures.curves import draw_curve, noise_scale, size_styles
 from gahb.figures.options import check_options
-from gahb.figures.style import PAGE_WIDTH, figure_style, markers, ordered_colours
+from gahb.figures.style import PAGE_WIDTH, figure_style
 from gahb.figures.tables import Curve, choose, curve, one, read_tables
 
 OPTIONS = ("title", "experiment", "aggregation", "split")
@@ -91,7 +92,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
     figure.suptitle(spec["title"])
     panels: Sequence[Axes] = figure.subplots(1, 2, sharex=True, sharey=True)
-    styles = _styles(len(measured.sizes))
+    styles = size_styles(len(measured.sizes))
     for axes, (panel, name) in zip(panels, _PANELS.items(), strict=True):
         axes.set_title(f"on {name}" if panel == "test" else f"on its {name}", pad=4)
         axes.axline((0, 0), slope=1, color="0.45", linewidth=0.9, linestyle=":")
@@ -99,47 +100,14 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
             colour = style["color"]
             exact, learned = measured.memorising[panel][place], measured.network[panel][place]
             axes.plot(exact.input_psnr, exact.psnr, color=colour, linestyle="--", linewidth=1)
-            axes.fill_between(
-                learned.input_psnr,
-                learned.psnr - learned.se,
-                learned.psnr + learned.se,
-                color=colour,
-                alpha=0.25,
-                linewidth=0,
-            )
-            axes.plot(learned.input_psnr, learned.psnr, **style)
+            draw_curve(axes, learned.input_psnr, learned.psnr, learned.se, **style)
         axes.set_xlabel("input PSNR (dB)")
-        _noise_scale(axes)
+        noise_scale(axes)
     panels[0].set_ylabel("output PSNR (dB)")
     panels[0].set_xlim(*_limits([c.input_psnr for c in measured.network["own"]], 1.0))
     panels[0].set_ylim(*_heights(measured))
     _legend(figure, measured.sizes, styles)
     return figure
-
-
-def _styles(count: int) -> list[dict[str, Any]]:
-    """One style per N; larger N is drawn later and thinner, so that equal curves all show."""
-    slimmer = np.linspace(1, 0, count) if count > 1 else np.zeros(1)
-    return [
-        {
-            "color": colour,
-            "marker": marker,
-            "linewidth": 1.1 + 1.0 * slim,
-            "markersize": 3.4 + 2.2 * slim,
-        }
-        for colour, marker, slim in zip(
-            ordered_colours(count), markers(count), slimmer, strict=True
-        )
-    ]
-
-
-def _noise_scale(axes: Axes) -> None:
-    """Mark noise levels along the upper edge: input PSNR = -20 log10 σ."""
-    levels = (1.0, 0.3, 0.1, 0.03, 0.01)
-    upper = axes.secondary_xaxis("top")
-    upper.set_xticks([-20 * np.log10(s) for s in levels], [f"{s:g}" for s in levels])
-    upper.set_xlabel("noise level σ")
-    upper.spines["top"].set_visible(True)
 
 
 def _limits(values: list[np.ndarray], margin: float) -> tuple[float, float]:

@@ -24,8 +24,10 @@ class Spectrum:
         method: ``full`` or ``leading``.
         eigenvalues: (K,) of the symmetric part, descending.
         eigenvectors: (K, d) orthonormal rows; the entry of largest magnitude is positive.
-        residuals: (K,) ||S e_k - lambda_k e_k|| of the symmetric part S, which bounds the error
-            of each eigenvalue; 0 for the full method, exact up to rounding.
+        residuals: (K,) ||S e_k - lambda_k e_k|| of the symmetric part S, within which of
+            lambda_k there is an eigenvalue; 0 for the full method, exact up to rounding.
+        errors: (K,) estimated errors of the eigenvalues, of second order in the residuals and at
+            most as large; 0 for the full method.
         singular_values: (K,) of J, descending.
         trace, trace_se: tr J, and the standard error of its estimate (0 when exact).
         asymmetry, asymmetry_se: ||J - J^T||_F / ||J + J^T||_F, between 0 (symmetric) and infinity,
@@ -40,6 +42,7 @@ class Spectrum:
     eigenvalues: Array
     eigenvectors: Array
     residuals: Array
+    errors: Array
     singular_values: Array
     trace: float
     trace_se: float

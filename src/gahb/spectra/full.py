@@ -36,6 +36,7 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
         eigenvalues=eigenvalues[::-1].copy(),
         eigenvectors=oriented(eigenvectors.T[::-1]),
         residuals=np.zeros(d),
+        errors=np.zeros(d),
         singular_values=np.sqrt(squares[::-1].clip(min=0)),
         trace=float(np.trace(jacobian)),
         trace_se=0.0,

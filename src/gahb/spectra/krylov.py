@@ -2,11 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from gahb.spectra.eigen import Array
 from gahb.spectra.jacobian import LinearisedDenoiser
+
+_SAFETY = 2.0  # what is left of a remainder may have a smaller gap than what was taken up
+_SHRUNK = 0.1  # part of a squared residual that must be taken up before it says anything
+
+
+@dataclass(frozen=True)
+class Ritz:
+    """Leading eigenpairs of S on a basis.
+
+    Attributes:
+        values: theta, (k,) descending.
+        vectors: v, (d, k).
+        remainders: S v - theta v, (d, k), orthogonal to the basis.
+        width: how far the eigenvalues of S on the whole basis spread.
+    """
+
+    values: Array
+    vectors: Array
+    remainders: Array
+    width: float
+
+    @property
+    def residuals(self) -> Array:
+        """||S v - theta v||, (k,)."""
+        return np.linalg.norm(self.remainders, axis=0)
+
+    def missing(self, block: int) -> Array:
+        """The directions (d, b), b = min(block, k), in which the remainders are largest."""
+        ascending = np.linalg.eigh(self.remainders.T @ self.remainders)[1]
+        return self.remainders @ ascending[:, ::-1][:, :block]
+
+    def errors(self, before: Ritz | None) -> Array:
+        """Estimated errors of the values, (k,), from what growing the basis has changed.
+
+        To second order a value is too small by r^T (theta - C)^-1 r = ||r||^2 / gap, where r is
+        its remainder and C is S beyond the basis. The part of r that a larger basis takes up gives
+        the gap: ||r||^2 has shrunk by so much, and the value has grown by so much. A pair whose
+        remainder has hardly shrunk is given the smallest gap of the others. No error is estimated
+        larger than the residual ||r||, within which there is an eigenvalue.
+
+        Args:
+            before: the same pairs on a part of this basis, if that is known.
+        """
+        residuals = self.residuals
+        if before is None:
+            return residuals
+        shrunk = before.residuals**2 - residuals**2
+        grown = np.maximum(self.values - before.values, shrunk / max(self.width, 1e-300))
+        seen = shrunk > _SHRUNK * before.residuals**2
+        if not seen.any():
+            return residuals
+        inverse_gaps = grown / np.where(seen, shrunk, 1.0)
+        inverse_gaps = np.where(seen, inverse_gaps, inverse_gaps[seen].max())
+        return np.minimum(_SAFETY * residuals**2 * inverse_gaps, residuals)
 
 
 class KrylovBasis:
@@ -102,18 +158,15 @@ class KrylovBasis:
         fresh = self.random.standard_normal((len(block), width - kept.shape[1]))
         return np.linalg.qr(self.orthogonalised(np.hstack([kept, fresh])))[0]
 
-    def ritz(self, count: int) -> tuple[Array, Array, Array]:
-        """The leading eigenpairs of S as the basis sees it, and their residuals.
-
-        Returns:
-            Values theta (count,), vectors v (d, count), and ||S v - theta v|| (count,).
-        """
+    def ritz(self, count: int) -> Ritz:
+        """The leading eigenpairs of S as the basis sees it."""
         values, coordinates = np.linalg.eigh(self.projection)
+        width = float(values[-1] - values[0])
         values = values[::-1][:count].copy()
         coordinates = coordinates[:, ::-1][:, :count].copy()
         vectors = self.columns @ coordinates
         applied = (self.images @ coordinates + self.pulled @ coordinates) / 2
-        return values, vectors, np.linalg.norm(applied - vectors * values, axis=0)
+        return Ritz(values, vectors, applied - vectors * values, width)
 
     def singular_values(self, count: int) -> Array:
         """Estimates of the leading singular values of J, from J Q and J^T Q together.

@@ -7,6 +7,10 @@ products (Meyer, Musco & Musco, arXiv 2305.02535), but a block of b columns find
 eigenvectors that share an eigenvalue. Random vectors orthogonal to the basis therefore probe what
 it has missed; they also give unbiased estimates of the trace (Hutch++: Meyer, Musco, Musco &
 Woodruff, arXiv 2010.09649) and of the squared norms of J, of S and of the antisymmetric part.
+
+Where J is nearly local, the basis starts from the leading span of a cheap approximation
+(:mod:`gahb.spectra.local`) instead of from random vectors, and then grows by the remainders of its
+Ritz pairs; the probes and all that is reported are the same.
 """
 
 from __future__ import annotations
@@ -19,9 +23,14 @@ import numpy as np
 from gahb.randomness import generator
 from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
-from gahb.spectra.krylov import KrylovBasis
+from gahb.spectra.krylov import KrylovBasis, Ritz
+from gahb.spectra.local import local_span
 
 _CHECK_EVERY = 32  # columns between two looks at the residuals
+_LOCAL_BLOCK = 16  # remainders that a basis with a local start takes in, at least
+_LOCAL_PART = 4  # or so many-th part of the eigenvectors asked for
+_GUARD = 1.25  # columns of a local start, per eigenvector asked for
+_MOVED = 0.1  # of the tolerance: how far the probes may move the values
 _VERIFY_STEPS = 5  # blocks by which the probes are followed
 
 
@@ -39,8 +48,8 @@ def leading_spectrum(
     Args:
         linearised: the denoiser around one noisy image of d pixels.
         count: k, the number of eigenvalues and eigenvectors.
-        tolerance: largest residual ||S e_k - lambda_k e_k|| accepted, in units of the largest
-            eigenvalue. It bounds the error of the eigenvalues, which is mostly far smaller.
+        tolerance: largest estimated error of an eigenvalue accepted, in units of the largest
+            eigenvalue; see :meth:`~gahb.spectra.krylov.Ritz.errors`.
         block: columns added at a time.
         probes: random vectors behind the stochastic estimates, at least 2.
         seed: of the starting block and of the probes.
@@ -63,36 +72,40 @@ def leading_spectrum(
     if not 1 <= count <= d:
         raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
     largest = min(d, largest_basis or max(2000, 8 * count))
-    basis = KrylovBasis(linearised, generator(seed, "leading spectrum", count))
-    frontier = basis.continuation(np.zeros((d, min(block, d))))
+    random = generator(seed, "leading spectrum", count)
+    basis = KrylovBasis(linearised, random)
+    growth = _Growth(basis, count, block, largest)
     while True:
-        frontier, values = _converge(basis, frontier, count, tolerance, largest)
+        ritz, errors = growth.until(tolerance)
         if basis.room <= probes + _VERIFY_STEPS * block:
             while basis.room:
-                frontier = basis.continuation(basis.append(frontier))
-        estimates, frontier = _probe(basis, probes, block)
+                growth.extend(basis.size + block)
+        estimates, growth.frontier = _probe(basis, probes, block)
         if not basis.room or basis.size >= largest:
             break
-        for _ in range(_VERIFY_STEPS):
-            frontier = basis.continuation(basis.append(frontier))
-        later, _, residuals = basis.ritz(count)
-        accepted = tolerance * np.abs(later).max()
-        if max(residuals.max(), np.abs(later - values).max()) <= accepted:
+        growth.extend(basis.size + _VERIFY_STEPS * block)
+        later = basis.ritz(count)
+        accepted = tolerance * np.abs(later.values).max()
+        moved = np.abs(later.values - ritz.values).max()
+        if errors.max() <= accepted and moved <= _MOVED * accepted:
             break
-    values, vectors, residuals = basis.ritz(count)
-    if residuals.max() > tolerance * np.abs(values).max():
+    final = basis.ritz(count)
+    errors = np.minimum(errors, final.residuals) if basis.room else final.residuals
+    accepted = tolerance * np.abs(final.values).max()
+    if errors.max() > accepted:
         warnings.warn(
-            f"{np.count_nonzero(residuals > tolerance * np.abs(values).max())} of {count} "
-            f"eigenvectors have not converged on a basis of {basis.size} columns: the largest "
-            f"residual is {residuals.max():.1e}. Allow a larger basis or ask for fewer.",
+            f"{np.count_nonzero(errors > accepted)} of {count} eigenvalues have not converged on "
+            f"a basis of {basis.size} columns: the largest estimated error is {errors.max():.1e}. "
+            "Allow a larger basis or ask for fewer.",
             RuntimeWarning,
             stacklevel=2,
         )
     return Spectrum(
         method="leading",
-        eigenvalues=values,
-        eigenvectors=oriented(vectors.T),
-        residuals=residuals,
+        eigenvalues=final.values,
+        eigenvectors=oriented(final.vectors.T),
+        residuals=final.residuals,
+        errors=errors,
         singular_values=basis.singular_values(count),
         trace=estimates.trace,
         trace_se=estimates.trace_se,
@@ -103,21 +116,60 @@ def leading_spectrum(
     )
 
 
-def _converge(
-    basis: KrylovBasis, frontier: Array, count: int, tolerance: float, largest: int
-) -> tuple[Array, Array]:
-    """Grow the basis until the leading pairs are accepted or it has ``largest`` columns.
+class _Growth:
+    """How the basis grows: by Krylov blocks, or by remainders once it starts from a local span.
 
-    Returns:
-        The block that comes next, and the eigenvalues (count,).
+    Args:
+        basis: still empty.
+        count: number of leading pairs wanted.
+        block: columns of a Krylov block.
+        largest: columns at which the basis stops growing.
+
+    Attributes:
+        frontier: the orthonormal block that comes next.
     """
-    while True:
-        target = min(largest, max(count, basis.size + _CHECK_EVERY))
-        while basis.size < target:
-            frontier = basis.continuation(basis.append(frontier))
-        values, _, residuals = basis.ritz(count)
-        if basis.size >= largest or residuals.max() <= tolerance * np.abs(values).max():
-            return frontier, values
+
+    def __init__(self, basis: KrylovBasis, count: int, block: int, largest: int) -> None:
+        self.basis, self.count, self.block, self.largest = basis, count, block, largest
+        guarded = int(_GUARD * count) + _LOCAL_BLOCK
+        span, products = None, 0
+        if guarded < largest:
+            span, products = local_span(basis.linearised, guarded, basis.random)
+        self.local = span is not None
+        basis.products += products
+        d = basis.linearised.pixels
+        if span is not None:
+            basis.append(span)
+        self.frontier = basis.continuation(np.zeros((d, min(block, d))))
+
+    def extend(self, target: int) -> None:
+        """Grow by the frontier, and by Krylov blocks after it, to ``target`` columns."""
+        while self.basis.size < target and self.basis.room:
+            self.frontier = self.basis.continuation(self.basis.append(self.frontier))
+
+    def until(self, tolerance: float) -> tuple[Ritz, Array]:
+        """Grow until all errors are at most ``tolerance`` lambda_1, or to the largest basis.
+
+        Returns:
+            The leading pairs, and the estimated errors of their values.
+        """
+        basis = self.basis
+        before = None
+        if not self.local:
+            self.extend(min(self.largest, self.count))
+        while True:
+            ritz = basis.ritz(self.count)
+            errors = ritz.errors(before)
+            if basis.size >= self.largest or errors.max() <= tolerance * np.abs(ritz.values).max():
+                return ritz, errors
+            before = ritz
+            if self.local:
+                self.frontier = basis.continuation(
+                    ritz.missing(max(_LOCAL_BLOCK, self.count // _LOCAL_PART))
+                )
+                basis.append(self.frontier)
+            else:
+                self.extend(min(self.largest, basis.size + _CHECK_EVERY))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ covariance
 the conditional mean is the Wiener filter ``m + S (S + sigma^2)^-1 (y - m)`` and its error the sum of
 l_i sigma^2 / (l_i + sigma^2) over the eigenvalues l_i of S.
 
-In which sense this is a lower bound. To be told M, s and o can only help: no denoiser that sees y alone
-does better *when the fields are Gaussian and independent of s and o*. The fields are sums of many uniform
-numbers, close to Gaussian; and s and o, being functions of the lowest and the highest value of each field,
-say a little about it that the filter does not use. For the true law the bound is thus that of the best
-*linear* estimate given M, s and o, up to the correlation of s with the field;
-:meth:`KnownContourDenoiser.error_on` measures the filter's error on the images themselves.
+In which sense this is a lower bound: to be told M, s and o can only help, so that no denoiser that sees
+y alone does better than the conditional mean given y and them. That mean is this filter if the fields,
+given s and o, are Gaussian of covariance C. They nearly are: each Fourier coefficient is a sum of many
+uniform numbers, but s and o fix the range of the field, of which the filter makes no use. What the range
+would add, and the correlation of s with the field, are left out. On the images drawn
+(:meth:`KnownContourDenoiser.error_on`) the filter errs as the formula says within 0.13 dB: 12 images of
+40 x 40, each alpha from 1 to 5, at input PSNRs of 0, 10, 20, 30 and 40 dB.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def known_contour_mse(
 
     Args:
         calpha: the image class.
-        indices: images; each takes a decomposition of a d x d matrix, about a second for 40 x 40.
+        indices: images; each takes the eigenvalues of a d x d matrix, 0.4 seconds for 40 x 40.
         sigmas: noise levels.
 
     Returns:

@@ -27,7 +27,8 @@ def window_rule(peak: Tensor, width: float, count: int = NODES) -> tuple[Tensor,
     Args:
         peak: (B,) float64, anywhere on the line.
         width: standard deviation of the Gaussian.
-        count: number of nodes. 128 integrate the Gaussian, cut off or not, to 1e-13 of its integral.
+        count: number of nodes. 128 integrate the Gaussian, cut off or not, to 1e-13 of its integral
+            and the rounding of the nodes, 1e-16 / width.
 
     Returns:
         Nodes in [0, 1] and their positive weights, (B, count) each.

@@ -15,7 +15,7 @@ from gahb.denoisers.exact.quadrature import window_rule
 
 
 class RayPosterior(ExactDenoiser):
-    """Exact posterior mean of a class of rays, to 1e-13 relative to the image u.
+    """Exact posterior mean of a class of rays, to 1e-13 in intensity.
 
     Args:
         rays: the class.

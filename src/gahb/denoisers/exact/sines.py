@@ -23,7 +23,7 @@ from gahb.denoisers.exact.quadrature import window_rule
 
 
 class SinePosterior(ExactDenoiser):
-    """Exact posterior mean of a class of sine waves, to 1e-12 in intensity.
+    """Exact posterior mean of a class of sine waves, to 1e-13 in intensity.
 
     Args:
         sines: the class.

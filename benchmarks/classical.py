@@ -1,0 +1,91 @@
+"""Errors of the classical denoisers on C^alpha images: how far from the optimum each one stays.
+
+    python benchmarks/classical.py                         # 16 images of each alpha: 1 minute of one core
+    python benchmarks/classical.py --images 64 --shifts 8  # all shifts: 16 minutes
+
+Each row is a denoiser: output PSNR of the mean error, in dB, at each noise level; the slope of output
+against input PSNR, fitted over the window, to be compared with the minimax alpha / (alpha + 1); and the
+processor time for one image at one noise level. "spun" is with cycle spinning. An oracle's threshold
+looks at the clean image, so that its error bounds nothing.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+from gahb.datasets.calpha import CAlpha
+from gahb.denoisers.classical.bandlets import BandletDenoiser
+from gahb.denoisers.classical.wavelets import WaveletDenoiser
+from gahb.evaluation.psnr import input_psnr, psnr_of_mean_mse
+from gahb.randomness import image_noise
+
+
+class Identity(nn.Module):
+    """Does nothing."""
+
+    needs_clean = False
+
+    def forward(self, y: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The noisy image."""
+        return y
+
+
+def denoisers(shifts: int) -> dict[str, nn.Module]:
+    """The rows of the table."""
+    rows: dict[str, nn.Module] = {"identity": Identity()}
+    for name, spins in (("", 1), (", spun", shifts)):
+        rows[f"wavelets, universal{name}"] = WaveletDenoiser(shifts=spins)
+        rows[f"wavelets, oracle{name}"] = WaveletDenoiser(rule="oracle", shifts=spins)
+        rows[f"bandlets{name}"] = BandletDenoiser(shifts=spins)
+    return rows
+
+
+def main() -> None:
+    """Print one table for each alpha."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--alphas", type=float, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--size", type=int, default=40)
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--shifts", type=int, default=4, help="along each axis, when spun")
+    parser.add_argument("--seed", type=int, default=1, help="of the images and of the noise")
+    parser.add_argument("--window", type=float, nargs=2, default=[0.02, 0.4], help="of the slope")
+    parser.add_argument(
+        "--sigmas", type=float, nargs="+", default=[1, 0.398, 0.158, 0.1, 0.0631, 0.0251, 0.02]
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    inputs = np.array([input_psnr(sigma) for sigma in options.sigmas])
+    fitted = [options.window[0] <= sigma <= options.window[1] for sigma in options.sigmas]
+    draws = [
+        [
+            image_noise(options.seed, image, level, 0, options.size)
+            for image in range(options.images)
+        ]
+        for level in range(len(options.sigmas))
+    ]
+    noise = torch.from_numpy(np.array(draws))
+    for alpha in options.alphas:
+        rendered = CAlpha(options.size, options.seed, alpha, alpha, "antialiased")
+        clean = torch.from_numpy(rendered.render(0, options.images))[:, None]
+        print(f"\nalpha = {alpha:g}, {options.images} images of {options.size} pixels")
+        header = "".join(f"{psnr:7.1f}" for psnr in inputs)
+        print(f"{'input PSNR':26s}{header}  slope ({alpha / (alpha + 1):.2f})  s / image")
+        for name, denoiser in denoisers(options.shifts).items():
+            start = time.process_time()
+            rows = []
+            for level, sigma in enumerate(options.sigmas):
+                given = [clean] if denoiser.needs_clean else []
+                denoised = denoiser(clean + sigma * noise[level], sigma, *given)
+                rows.append((denoised - clean).double().square().mean(dim=(1, 2, 3)).numpy())
+            seconds = (time.process_time() - start) / (options.images * len(options.sigmas))
+            psnr = psnr_of_mean_mse(np.stack(rows))[0]
+            slope = np.polyfit(inputs[fitted], psnr[fitted], 1)[0]
+            values = "".join(f"{value:7.2f}" for value in psnr)
+            print(f"{name:26s}{values}  {slope:12.2f}  {seconds:9.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

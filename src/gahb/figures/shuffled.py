@@ -1,0 +1,239 @@
+"""Figure "shuffled": what a network loses when the pixels of all images are permuted.
+
+One fixed permutation leaves the optimal error as it was: it is an isometry, and white noise stays
+white. The network, which expects neighbours to be alike, cannot follow (Kadkhodaie et al., ICLR 2024,
+figure 21). Test PSNR and eigenvalues with and without shuffling; images and eigenvectors of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gahb.artifacts import ArtifactError, Spec
+from gahb.figures import captions
+from gahb.figures.compared import curve_on_test, dataset_of, network_spectra, network_table
+from gahb.figures.curves import IDENTITY, draw_curve, limits, rank_axis
+from gahb.figures.eigenbases import Eigenbasis, psnr, read_eigenbasis
+from gahb.figures.options import check_options
+from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
+from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.tables import Curve, read_tables
+
+OPTIONS = ("title", "experiments", "set_size", "split", "image", "sigma", "eigenvectors")
+_NAMES = ("as they are", "shuffled")
+
+# inches
+_LEFT, _RIGHT, _BETWEEN = 0.62, 0.1, 0.62
+_TOP, _PLOT = 0.62, 2.1
+_IMAGES = _TOP + _PLOT + 0.92  # top of the first row of images
+_TITLE, _GAP = 0.36, 0.06
+
+
+@dataclass(frozen=True)
+class _Measured:
+    curves: tuple[Curve, Curve]  # as they are, shuffled
+    bases: tuple[Eigenbasis, Eigenbasis]
+    specs: list[Spec]
+
+    def loss(self) -> tuple[np.ndarray, np.ndarray]:
+        """PSNR lost by shuffling at each noise level, and its standard error, both in dB."""
+        plain, shuffled = self.curves
+        return plain.psnr - shuffled.psnr, np.hypot(plain.se, shuffled.se)
+
+    def same_pixels(self) -> bool:
+        """Whether the two clean images hold the same intensities in another order."""
+        plain, shuffled = (np.sort(basis.clean, axis=None) for basis in self.bases)
+        return np.array_equal(plain, shuffled)
+
+
+def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
+    asked = check_options("shuffled", spec, OPTIONS)
+    if len(asked["experiments"]) != 2:
+        raise ValueError(
+            f"figure 'shuffled', option 'experiments': found {asked['experiments']!r}, expected "
+            "two, on images as they are and shuffled"
+        )
+    tables = read_tables(inputs)
+    plain, shuffled = (
+        network_table(tables, experiment, asked["set_size"], asked["split"])
+        for experiment in asked["experiments"]
+    )
+    if dataset_of(shuffled.spec).get("of") != dataset_of(plain.spec):
+        raise ArtifactError(
+            f"{shuffled.path} is not of the shuffled images of {plain.path}: the 'of' in the "
+            "dataset of its spec is another image class"
+        )
+    first, second = (
+        read_eigenbasis(
+            network_spectra(inputs, experiment, asked["set_size"], asked["split"]),
+            asked["image"],
+            asked["sigma"],
+        )
+        for experiment in asked["experiments"]
+    )
+    curves = (curve_on_test(plain), curve_on_test(shuffled))
+    if not np.array_equal(curves[0].sigma, curves[1].sigma):
+        raise ArtifactError(f"{plain.path} and {shuffled.path} hold different noise levels")
+    return _Measured(curves, (first, second), [plain.spec, shuffled.spec, first.spec, second.spec])
+
+
+@figure_style()
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+    """Draw the figure.
+
+    Args:
+        inputs: psnr tables and spectra of the two networks.
+        spec: ``title``, ``experiments`` (as they are, shuffled), ``set_size``, ``split``; for the
+            spectra ``image`` (position in the test set, from 0), ``sigma``, ``eigenvectors`` (k,
+            from 1).
+    """
+    measured = _measure(inputs, spec)
+    ks: list[int] = spec["eigenvectors"]
+    count = 3 + len(ks)
+    left = 0.34
+    side = min((PAGE_WIDTH - left - _RIGHT - (count - 1) * _GAP) / count, 1.1)
+    figure = Figure(figsize=(PAGE_WIDTH, _IMAGES + 2 * side + _TITLE + 0.08))
+    height = figure.get_figheight()
+    figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
+    width = (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
+    lighter, darker = two_colours()
+    styles: list[dict[str, Any]] = [
+        {"color": darker, "marker": "o", "linestyle": "-"},
+        {"color": lighter, "marker": "s", "linestyle": (0, (5, 1.5))},
+    ]
+    _curves(place(figure, _LEFT, _TOP, width, _PLOT), measured, styles)
+    axes = place(figure, _LEFT + width + _BETWEEN, _TOP, width, _PLOT)
+    for basis, style, name in zip(measured.bases, styles, _NAMES, strict=True):
+        k = np.arange(1, basis.eigenvalues.size + 1)
+        unmarked = style | {"marker": ""}
+        axes.plot(k, basis.eigenvalues, label=name, **unmarked)
+    axes.axhline(1, **IDENTITY)
+    rank_axis(axes, max(basis.eigenvalues.size for basis in measured.bases))
+    axes.set_ylabel("eigenvalue λ$_k$")
+    axes.set_title(f"eigenvalues, σ = {measured.bases[0].sigma:g}")
+    axes.legend(loc="lower left")
+    for row, (basis, name, style) in enumerate(zip(measured.bases, _NAMES, styles, strict=True)):
+        top = _IMAGES + row * (side + _TITLE)
+        figure.text(
+            (left - 0.06) / PAGE_WIDTH,
+            1 - (top + side / 2) / height,
+            name,
+            rotation=90,
+            ha="right",
+            va="center",
+            color=style["color"],
+            fontweight="bold",
+        )
+        _row(figure, basis, ks, left, top, side)
+    return figure
+
+
+def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]]) -> None:
+    plain, shuffled = measured.curves
+    axes.axline((0, 0), slope=1, **IDENTITY)
+    axes.fill_between(
+        plain.input_psnr,
+        shuffled.psnr,
+        plain.psnr,
+        color="0.9",
+        linewidth=0,
+        zorder=0.5,
+    )
+    for curve, style, name in zip(measured.curves, styles, _NAMES, strict=True):
+        draw_curve(axes, curve.input_psnr, curve.psnr, curve.se, label=name, **style)
+    at = plain.sigma.size // 2
+    axes.annotate(
+        "the optimum, equal for both,\nis on or above this curve",
+        (plain.input_psnr[at], plain.psnr[at]),
+        xytext=(0.03, 0.97),
+        textcoords="axes fraction",
+        va="top",
+        arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.7, "shrinkB": 3},
+    )
+    axes.set_xlim(*limits([plain.input_psnr], 1.0))
+    low, high = limits([plain.psnr, shuffled.psnr], 1.5)
+    axes.set_ylim(low, high + 0.12 * (high - low))
+    axes.set_xlabel("input PSNR (dB)")
+    axes.set_ylabel("output PSNR (dB)")
+    axes.legend(loc="lower right")
+    axes.set_title("on held-out test images")
+
+
+def _row(
+    figure: Figure, basis: Eigenbasis, ks: list[int], left: float, top: float, side: float
+) -> None:
+    for number, (name, image) in enumerate(
+        (("clean", basis.clean), ("noisy", basis.noisy), ("denoised", basis.denoised))
+    ):
+        axes = place(figure, left + number * (side + _GAP), top, side, side)
+        show_image(axes, image)
+        quality = "" if number == 0 else f"\n{psnr(image, basis.clean):.1f} dB"
+        axes.set_title(name + quality, pad=2)
+    for number, k in enumerate(ks, start=3):
+        axes = place(figure, left + number * (side + _GAP), top, side, side)
+        show_eigenvector(axes, basis.eigenvector(k))
+        axes.set_title(f"k = {k}\nλ = {basis.eigenvalues[k - 1]:.3f}", pad=2)
+
+
+def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
+    """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
+    measured = _measure(inputs, spec)
+    loss, se = measured.loss()
+    plain, shuffled = measured.bases
+    ks: list[int] = spec["eigenvectors"]
+    same = "the same" if measured.same_pixels() else "not the same"
+    return captions.caption(
+        spec["title"],
+        "Two networks trained alike, on images as they are and on the same images with their pixels "
+        "in one fixed random order. The optimal error is equal for both, since a permutation is an "
+        "isometry and leaves white noise white; the gray area is therefore lost by the network, at "
+        "the least. Left: output PSNR on test images, with bands of one standard error, and "
+        "output = input (dotted). Right: eigenvalues of the symmetric part of the Jacobian at one "
+        "noisy image. Below: that image and eigenvectors, in the order of pixels that each network "
+        f"sees. {EIGENVECTOR_SCALE}",
+        f"Measured loss by shuffling, {loss.mean():.2f} dB on average over the noise levels, and at "
+        "each of them, in dB:",
+        captions.grid(
+            ("sigma", "as they are", "shuffled", "loss", "standard error"),
+            [
+                [f"{s:g}", f"{a:.2f}", f"{b:.2f}", f"{lost:.2f}", f"{error:.2f}"]
+                for s, a, b, lost, error in zip(
+                    measured.curves[0].sigma,
+                    measured.curves[0].psnr,
+                    measured.curves[1].psnr,
+                    loss,
+                    se,
+                    strict=True,
+                )
+            ],
+        ),
+        f"Eigenvalues at sigma = {plain.sigma:g}; trace {plain.scalars['trace']:.1f} and "
+        f"{shuffled.scalars['trace']:.1f}, asymmetry {plain.scalars['asymmetry']:.3f} and "
+        f"{shuffled.scalars['asymmetry']:.3f} (shuffled):",
+        captions.grid(
+            ("k", *_NAMES),
+            [
+                [str(k), f"{plain.eigenvalues[k - 1]:.3f}", f"{shuffled.eigenvalues[k - 1]:.3f}"]
+                for k in ks
+            ],
+        ),
+        f"The two clean images hold {same} intensities; the noise is the same draw, not shuffled.",
+        "Made with:",
+        captions.bullets(
+            [
+                f"experiments {captions.escape(' and '.join(spec['experiments']))}, split "
+                f"{spec['split']}, N = {spec['set_size']}",
+                f"test image {spec['image']} (images {plain.image_index} and "
+                f"{shuffled.image_index} of the datasets), sigma = {plain.sigma:g}",
+            ]
+        )
+        + "\n"
+        + captions.parameters(measured.specs),
+    )

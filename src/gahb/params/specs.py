@@ -1,0 +1,127 @@
+"""Specs: what each artifact is made from.
+
+The *spec* of an artifact is the part of params.yaml that it depends on, with every default filled in: it
+is what Snakemake watches, what is written into the artifact, and what readers check.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Params = dict[str, Any]
+Spec = dict[str, Any]
+
+
+def dataset_spec(params: Params, image_class: str) -> Spec:
+    """What one dataset is made from; that of a shuffled class holds the class underneath."""
+    given: Spec = dict(params["image_classes"][image_class])
+    if given["class"] == "calpha":
+        return {"background_alpha": given["alpha"]} | given
+    if given["class"] == "photographs":
+        return {"crop": "whole", "downsample": 1, "patches": 1, "duplicates": 0.95} | given
+    if given["class"] == "shuffled":
+        base = dataset_spec(params, given["of"])
+        return {key: base[key] for key in _OF_THE_BASE} | given | {"of": base}
+    return given
+
+
+_OF_THE_BASE = ("size", "images", "test_images", "seed")  # image i is the shuffled image i
+
+
+def network_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What one network is made from."""
+    chosen = params["experiments"][experiment]
+    return {
+        "experiment": experiment,
+        "image_class": chosen["image_class"],
+        "dataset": dataset_spec(params, chosen["image_class"]),
+        "architecture": params["architectures"][chosen["architecture"]],
+        "training": params["training"] | chosen.get("training", {}),
+        "set_size": int(set_size),
+        "split": split,
+    }
+
+
+def evaluation_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What the evaluation of one network is made from."""
+    network = network_spec(params, experiment, set_size, split)
+    return {"network": network, "evaluation": _measurement(params)}
+
+
+def memorising_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What the evaluation of the optimum for one training set is made from: no network."""
+    network = network_spec(params, experiment, set_size, split)
+    kept = ("experiment", "image_class", "dataset", "set_size", "split")
+    return {
+        "memorising": {key: network[key] for key in kept},
+        "evaluation": _measurement(params),
+    }
+
+
+def _measurement(params: Params) -> Spec:
+    left_out = ("slope_window", "references")
+    return {key: value for key, value in params["evaluation"].items() if key not in left_out}
+
+
+def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the comparison of the two splits' networks is made from."""
+    return {
+        "first": network_spec(params, experiment, set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S2"),
+        "evaluation": _measurement(params),
+    }
+
+
+def reference_spec(params: Params, image_class: str, reference: str) -> Spec:
+    """What the evaluation of an exact or classical denoiser is made from: no network."""
+    return {
+        "image_class": image_class,
+        "dataset": dataset_spec(params, image_class),
+        "reference": {"name": reference} | params["references"][reference],
+        "evaluation": _measurement(params),
+    }
+
+
+def summary_spec(params: Params) -> Spec:
+    """What the summary table is made from, besides the tables it summarises."""
+    return {"slope_window": params["evaluation"]["slope_window"]}
+
+
+def spectra_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """What the spectra of one network are made from."""
+    network = network_spec(params, experiment, set_size, split)
+    return {"network": network, "spectra": spectra_settings(params, experiment)}
+
+
+def spectra_settings(params: Params, experiment: str) -> Spec:
+    """How the spectra of an experiment's networks are made: what is said for all, or for it alone."""
+    spectra = params["spectra"]
+    own = spectra["networks"].get(experiment, {})
+    return {key: own.get(key, value) for key, value in spectra.items() if key != "networks"}
+
+
+def reference_spectra_spec(params: Params, experiment: str, reference: str) -> Spec:
+    """What the spectra of an exact or classical denoiser are made from: no network."""
+    image_class = params["experiments"][experiment]["image_class"]
+    return {
+        "image_class": image_class,
+        "dataset": dataset_spec(params, image_class),
+        "reference": {"name": reference} | params["references"][reference],
+        "spectra": spectra_settings(params, experiment),
+    }
+
+
+def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the samples of the two splits' networks are made from."""
+    chosen = {key: value for key, value in params["sampling"].items() if key != "experiments"}
+    return {
+        "first": network_spec(params, experiment, set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S2"),
+        "sampling": chosen,
+    }
+
+
+def figure_spec(params: Params, name: str) -> Spec:
+    """What one figure is drawn from, besides its tables and spectra."""
+    spec: Spec = params["figures"][name]
+    return spec

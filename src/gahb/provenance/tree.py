@@ -1,0 +1,123 @@
+"""The finished tree as its records, Snakemake's plan and dvc.lock see it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gahb.artifacts import ArtifactError, Spec
+
+NOT_RESULTS = {"benchmarks", "checkpoints", "logs", "records"}  # folders beside those of phases
+
+
+@dataclass(frozen=True)
+class Result:
+    """A recorded result.
+
+    Attributes:
+        sha256: of the bytes that were made.
+        rule: the rule that made them.
+        spec: what they were made from, out of params.yaml.
+        inputs: path -> SHA-256 of what they were made from, sources included.
+    """
+
+    sha256: str
+    rule: str
+    spec: Spec
+    inputs: dict[str, str]
+
+
+def recorded(results: Path) -> dict[str, Result]:
+    """Path -> recorded result, from ``<results>/records``.
+
+    Raises:
+        ArtifactError: a file of records cannot be read.
+    """
+    found = {}
+    for file in sorted(results.glob("records/*.json")):
+        try:
+            for job in json.loads(file.read_text()):
+                sums = {path: sha.split(":")[1] for path, sha in job["input_checksums"].items()}
+                spec = next(iter(_json_objects(job["params"])), {})
+                for path, sha256 in job["outputs"].items():
+                    found[path] = Result(sha256, job["rule"], spec, sums)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ArtifactError(f"{file} is damaged or edited: {error!r}") from error
+    return found
+
+
+def _json_objects(params: list[str]) -> Iterator[Spec]:
+    """Snakemake records a parameter as Python writes it; specs are JSON inside that."""
+    for text in params:
+        value = ast.literal_eval(text)
+        if isinstance(value, str) and value.startswith("{"):
+            yield json.loads(value)
+
+
+def planned(root: Path, preset: str | None = None) -> dict[str, Spec | None]:
+    """Path -> spec that params.yaml asks for, of everything that Snakemake knows how to make here.
+
+    Raises:
+        ArtifactError: Snakemake has no plan; the message is its own.
+    """
+    command = [sys.executable, "workflow/tracking/plan.py", *([preset] if preset else [])]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise ArtifactError(f"snakemake has no plan:\n{run.stderr.strip()}")
+    plan: dict[str, Spec | None] = json.loads(run.stdout)
+    return plan
+
+
+def on_disk(results: Path) -> set[str]:
+    """Every result on disk, whoever put it there; not the logs, nor what presets computed."""
+    presets = {file.stem for file in Path("workflow/presets").glob("*.yaml")}
+    found = set()
+    for path in results.rglob("*"):
+        parts = path.relative_to(results).parts
+        if parts[0] not in NOT_RESULTS | presets and path.is_file() and path.name[0] != ".":
+            found.add(path.as_posix())
+    return found
+
+
+# ---------------------------------------------------------------------------------------------
+# DVC
+
+
+def locked(root: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """What dvc.lock holds: output -> MD5, and section of params.yaml -> its value."""
+    file = root / "dvc.lock"
+    if not file.exists():
+        return {}, {}
+    outputs, params = {}, {}
+    for stage in yaml.safe_load(file.read_text())["stages"].values():
+        outputs |= {entry["path"]: entry["md5"] for entry in stage.get("outs", [])}
+        params |= stage.get("params", {}).get("params.yaml", {})
+    return outputs, params
+
+
+def md5(path: Path) -> str:
+    """The MD5 by which DVC knows a file or a folder."""
+    if path.is_file():
+        return _md5_of_file(path)
+    entries = [
+        {"md5": _md5_of_file(file), "relpath": file.relative_to(path).as_posix()}
+        for file in path.rglob("*")
+        if file.is_file() and not file.name.endswith(".partial")
+    ]
+    entries.sort(key=lambda entry: entry["relpath"])
+    text = json.dumps(entries, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _md5_of_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

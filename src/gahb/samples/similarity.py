@@ -1,0 +1,92 @@
+"""How alike images are, and which of a set is closest: exact search, by blocks of matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+MEASURES = ("cosine", "correlation")  # correlation: cosine of images less their means
+BLOCK = 2048  # images compared at once
+
+
+def directions(images: Tensor, measure: str) -> Tensor:
+    """Images as unit vectors whose products are their similarities: (n, d), of the type of ``images``.
+
+    Args:
+        images: (n, 1, H, W).
+        measure: ``cosine``, or ``correlation``, which removes each image's mean first.
+
+    A constant image has no direction for ``correlation`` and becomes zero: similar to nothing.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure: found {measure!r}, allowed is one of {', '.join(MEASURES)}")
+    flat = images.flatten(1)
+    scale = flat.norm(dim=1, keepdim=True)
+    if measure == "correlation":
+        flat = flat - flat.mean(dim=1, keepdim=True)
+    norms = flat.norm(dim=1, keepdim=True)
+    rounding = 4 * torch.finfo(flat.dtype).eps * scale
+    return torch.where(norms > rounding, flat / norms.clamp_min(1e-30), 0.0)
+
+
+def similarity(first: Tensor, second: Tensor, measure: str) -> Tensor:
+    """Similarity of image i of the one set with image i of the other: (n,) in [-1, 1]."""
+    return torch.linalg.vecdot(directions(first, measure), directions(second, measure))
+
+
+def closest(queries: Tensor, images: Tensor, measure: str) -> tuple[Tensor, Tensor]:
+    """The most similar of ``images`` for each of ``queries``; of equals, one of them.
+
+    Args:
+        queries: (n, 1, H, W).
+        images: (N, 1, H, W).
+        measure: one of :data:`MEASURES`.
+
+    Returns:
+        (similarity (n,), position in ``images`` (n,)).
+    """
+    best = torch.full((len(queries),), -torch.inf, dtype=queries.dtype)
+    where = torch.zeros(len(queries), dtype=torch.int64)
+    sought = directions(queries, measure)
+    for first, block in _blocks(images):
+        known = directions(block, measure)
+        for start in range(0, len(queries), BLOCK):
+            rows = slice(start, start + BLOCK)
+            value, position = (sought[rows] @ known.T).max(dim=1)
+            better = value > best[rows]
+            best[rows] = torch.where(better, value, best[rows])
+            where[rows] = torch.where(better, position + first, where[rows])
+    return best, where
+
+
+def nearest_distances(queries: Tensor, images: Tensor) -> Tensor:
+    """Euclidean distances to the nearest and second nearest of ``images``: (n, 2) float64.
+
+    Candidates are found from matrix products in float64, whose rounding would spoil distances much smaller
+    than the images, and measured again by subtraction. With a single image the second is NaN.
+    """
+    sought = queries.flatten(1).double()
+    squares = torch.empty(len(sought), 0, dtype=torch.float64)
+    where = torch.empty(len(sought), 0, dtype=torch.int64)
+    for first, block in _blocks(images):
+        known = block.flatten(1).double()
+        energies = torch.linalg.vecdot(known, known)
+        found = energies - 2 * sought @ known.T  # less ||query||^2, the same for all
+        squares = torch.cat([squares, found], dim=1)
+        positions = torch.arange(first, first + len(known)).expand(len(sought), -1)
+        where = torch.cat([where, positions], dim=1)
+        squares, order = squares.topk(min(4, squares.shape[1]), dim=1, largest=False)
+        where = where.gather(1, order)
+    distances = torch.full((len(sought), 2), torch.nan, dtype=torch.float64)
+    for row, candidates in enumerate(where):
+        measured = (images[candidates].flatten(1).double() - sought[row]).norm(dim=1)
+        kept = measured.sort().values[:2]
+        distances[row, : len(kept)] = kept
+    return distances
+
+
+def _blocks(images: Tensor) -> Iterator[tuple[int, Tensor]]:
+    for first in range(0, len(images), BLOCK):
+        yield first, images[first : first + BLOCK]

@@ -1,0 +1,128 @@
+"""A cheap approximation of a Jacobian whose entries fade with distance, and its leading span.
+
+A denoiser looks mostly at the surroundings of each pixel. One product with a comb of ones, every
+s pixels in both directions, then shows one in s^2 of all large entries of J at once: each entry
+of J c is attributed to the nearest tooth (probing, Tang & Saad, Numer. Linear Algebra Appl. 19, 2012).
+The s^2 combs give a sparse A, close to J where J fades within s/2 pixels. Products with A cost
+next to nothing, so that as many as it takes find the leading eigenvectors of (A + A^T)/2: a
+starting basis for J that is wrong by little, which makes errors of second order in the eigenvalues.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from numpy.typing import NDArray
+
+from gahb.spectra.eigen import Array
+from gahb.spectra.jacobian import LinearisedDenoiser
+
+SPACINGS = 10, 14  # pixels between the teeth of a comb, at least and at most
+_LARGEST_PART = 1 / 16  # of d, that the combs may be; else they cost more than they save
+_FAR = 0.15  # ||A - J||_F / ||J||_F beyond which the approximation is of no use
+_SAMPLES = 8  # products behind the estimate of that distance
+_BLOCK = 16  # columns by which the Krylov basis of A grows
+_COLUMNS = 4, 400  # of the Krylov basis of A: per eigenvector, and beyond
+
+Single = NDArray[np.float32]
+
+
+def local_span(
+    linearised: LinearisedDenoiser, count: int, random: np.random.Generator
+) -> tuple[Array | None, int]:
+    """Orthonormal columns that nearly span the leading eigenvectors of (J + J^T)/2.
+
+    Args:
+        linearised: the denoiser around one noisy image of d pixels.
+        count: number of columns, p.
+        random: of the test of the approximation, and of the starting vectors.
+
+    Returns:
+        The columns (d, p), or None where the image is too small for combs to pay, or J is not
+        local; and the number of products that were made.
+    """
+    d = linearised.pixels
+    sides = linearised.noisy.shape[-2:]
+    spacing = min(SPACINGS[1], int((d * _LARGEST_PART) ** 0.5))
+    if spacing < SPACINGS[0] or min(sides) < 2 * spacing or 4 * count > d:
+        return None, 0
+    approximation = comb_approximation(linearised, spacing)
+    samples = random.standard_normal((d, _SAMPLES)).astype(np.float32)
+    exact = _product(linearised, torch.from_numpy(samples.T))
+    distance = np.linalg.norm(approximation @ samples - exact)
+    products = spacing**2 + _SAMPLES
+    if distance > _FAR * np.linalg.norm(exact):
+        return None, products
+    symmetric = ((approximation + approximation.T) / 2).tocsr()
+    return _leading_span(symmetric, count, random), products
+
+
+def comb_approximation(linearised: LinearisedDenoiser, spacing: int) -> sparse.csr_matrix:
+    """A, (d, d) float32 with ``spacing``^2 entries a row, from as many products with J."""
+    height, width = linearised.noisy.shape[-2:]
+    d = height * width
+    y, x = np.divmod(np.arange(d), width)
+    columns = np.empty((spacing**2, d), np.int32)
+    combs = torch.zeros(spacing**2, d)
+    for comb in range(spacing**2):
+        down, across = divmod(comb, spacing)
+        rows = _nearest(y, down, spacing, height)
+        columns[comb] = rows * width + _nearest(x, across, spacing, width)
+        combs[comb, (y % spacing == down) & (x % spacing == across)] = 1
+    entries = _product(linearised, combs)
+    starts = np.arange(d + 1) * spacing**2
+    return sparse.csr_matrix((entries.ravel(), columns.T.ravel(), starts), shape=(d, d))
+
+
+def _nearest(
+    coordinates: NDArray[np.int64], phase: int, spacing: int, length: int
+) -> NDArray[np.int64]:
+    """The nearest of the teeth phase, phase + spacing, ... below ``length``."""
+    last = (length - 1 - phase) // spacing
+    return phase + spacing * ((coordinates - phase + spacing // 2) // spacing).clip(0, last)
+
+
+def _leading_span(matrix: sparse.csr_matrix, count: int, random: np.random.Generator) -> Array:
+    """Ritz vectors (d, count) of a symmetric matrix, by block Krylov in single precision."""
+    d = matrix.shape[0]
+    blocks = min(_COLUMNS[0] * count + _COLUMNS[1], d // 2) // _BLOCK
+    basis = np.empty((d, blocks * _BLOCK), np.float32, order="F")
+    projection = np.zeros((basis.shape[1],) * 2, np.float32)
+    block = np.zeros((d, _BLOCK), np.float32)
+    scale = 0.0
+    for first in range(0, basis.shape[1], _BLOCK):
+        last = first + _BLOCK
+        block = _continued(basis[:, :first], block, 1e-4 * scale, random)
+        basis[:, first:last] = block
+        block = matrix @ block
+        scale = max(scale, float(np.linalg.norm(block, axis=0).max()))
+        coupling = basis[:, :last].T @ block
+        projection[:last, first:last] = coupling
+        projection[first:last, :last] = coupling.T
+    coordinates = np.linalg.eigh(projection)[1][:, ::-1][:, :count]
+    return np.linalg.qr((basis @ np.ascontiguousarray(coordinates)).astype(np.float64))[0]
+
+
+def _continued(basis: Single, block: Single, noise: float, random: np.random.Generator) -> Single:
+    """The block, orthonormal and orthogonal to the basis; random columns for dependent ones."""
+    block = _orthogonalised(basis, block)
+    columns, triangle = np.linalg.qr(block)
+    dependent = np.abs(np.diag(triangle)) <= noise
+    if dependent.any():
+        block = columns
+        block[:, dependent] = random.standard_normal((len(block), int(dependent.sum())))
+        columns = np.linalg.qr(_orthogonalised(basis, block))[0]
+    return columns
+
+
+def _orthogonalised(basis: Single, block: Single) -> Single:
+    for _ in range(2):
+        block = block - basis @ (basis.T @ block)
+    return block
+
+
+def _product(linearised: LinearisedDenoiser, vectors: torch.Tensor) -> Single:
+    """J v for the rows of v, (N, d): (d, N) float32."""
+    images = vectors.view(-1, *linearised.noisy.shape)
+    return linearised.product(images).flatten(1).cpu().numpy().astype(np.float32).T

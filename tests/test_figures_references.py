@@ -1,0 +1,572 @@
+"""Figures of networks beside exact and classical denoisers draw what the tables and spectra say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+
+from figure_results import check_text, lines_of  # noqa: E402
+from reference_results import (  # noqa: E402
+    ALPHAS,
+    LEVELS,
+    LOWER,
+    SPECTRA_LEVELS,
+    UPPER,
+    WINDOW,
+    write_results,
+)
+
+from gahb.artifacts import ArtifactError  # noqa: E402
+from gahb.figures import FIGURES, make_figure  # noqa: E402
+from gahb.figures.tables import read_tables  # noqa: E402
+from gahb.params import ParamsError, validate  # noqa: E402
+from gahb.params.figure_inputs import figure_files, needs  # noqa: E402
+
+SIDE = 12
+SCHEMA = Path(__file__).parents[1] / "workflow/schemas/params.schema.yaml"
+NETWORK = {"set_size": 1000, "split": "S1"}
+SPECS: dict[str, dict[str, Any]] = {
+    "optimum": {
+        "title": "Networks and the exact posterior mean",
+        "experiment": "disks",
+        "reference": "exact",
+        "image": 0,
+        "sigma": 0.04,
+        "eigenvectors": 10,
+        "threshold": 0.5,
+    }
+    | NETWORK,
+    "bounds": {
+        "title": "Networks between bounds",
+        "experiments": list(ALPHAS),
+        "lower": LOWER,
+        "upper": UPPER,
+    }
+    | NETWORK,
+    "wiener": {
+        "title": "Learned and true eigenvalues",
+        "experiment": "gaussian",
+        "reference": "exact",
+        "image": 5,
+    }
+    | NETWORK,
+    "shuffled": {
+        "title": "The same images, shuffled",
+        "experiments": ["alpha2", "alpha2-shuffled"],
+        "image": 5,
+        "sigma": 0.1,
+        "eigenvectors": [1, 4, 12, 24],
+    }
+    | NETWORK,
+    "cones": {
+        "title": "Rays and sines",
+        "experiments": ["rays", "sines"],
+        "reference": "exact",
+    }
+    | NETWORK,
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    return write_results(tmp_path_factory.mktemp("results"), SIDE)
+
+
+@pytest.fixture(scope="module")
+def captions(results: dict[str, list[Path]]) -> dict[str, str]:
+    return {name: FIGURES[name].caption(results[name], SPECS[name]) for name in SPECS}
+
+
+@pytest.fixture(scope="module")
+def figures(results: dict[str, list[Path]]) -> dict[str, Any]:
+    return {name: FIGURES[name].draw(results[name], SPECS[name]) for name in SPECS}
+
+
+def table_of(results: dict[str, list[Path]], name: str, ending: str) -> pd.DataFrame:
+    (path,) = [path for path in results[name] if path.as_posix().endswith(ending)]
+    table = pd.read_csv(path).sort_values("sigma")
+    return table.query("evaluated_on == 'test'") if "evaluated_on" in table else table
+
+
+def spectra_of(results: dict[str, list[Path]], name: str, ending: str) -> dict[str, np.ndarray]:
+    (path,) = [path for path in results[name] if path.as_posix().endswith(ending)]
+    with h5py.File(path) as file:
+        return {key: file[key][()] for key in file}
+
+
+def draws(axes: Any, x: Any, y: Any) -> bool:
+    expected = np.column_stack([x, y])
+    return any(
+        line.shape == expected.shape and np.allclose(line, expected, rtol=1e-6)
+        for line in lines_of(axes)
+    )
+
+
+def titled(figure: Any, text: str) -> Any:
+    (axes,) = [axes for axes in figure.axes if axes.get_title() == text]
+    return axes
+
+
+def shown_texts(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+
+
+# ---------------------------------------------------------------------------------------------
+# Pages
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_text_is_readable_and_inside_the_page(name: str, figures: dict[str, Any]) -> None:
+    check_text(figures[name])
+
+
+def test_one_experiment_makes_a_page_too(results: dict[str, list[Path]]) -> None:
+    for name, one in (("bounds", ["alpha3"]), ("cones", ["sines"])):
+        check_text(FIGURES[name].draw(results[name], SPECS[name] | {"experiments": one}))
+
+
+def test_one_noise_level_makes_a_page_too(tmp_path: Path) -> None:
+    results = write_results(tmp_path, SIDE, spectra_levels=[0.04])
+    for name in ("optimum", "wiener"):
+        check_text(FIGURES[name].draw(results[name], SPECS[name]))
+
+
+def test_files_have_the_same_bytes(results: dict[str, list[Path]], tmp_path: Path) -> None:
+    for folder, inputs in (("a", results["cones"]), ("b", results["cones"][::-1])):
+        outputs = [tmp_path / folder / f"cones.{suffix}" for suffix in ("png", "pdf", "rst")]
+        make_figure("cones", inputs, SPECS["cones"], outputs)
+    for suffix in ("png", "pdf", "rst"):
+        first, second = (tmp_path / folder / f"cones.{suffix}" for folder in "ab")
+        assert first.read_bytes() == second.read_bytes()
+
+
+# ---------------------------------------------------------------------------------------------
+# What is drawn is what the tables and spectra say
+
+
+def test_optimum_draws_curves_and_gaps(
+    results: dict[str, list[Path]], figures: dict[str, Any]
+) -> None:
+    left = titled(figures["optimum"], "on held-out test images")
+    right = titled(figures["optimum"], "exact minus network")
+    gaps = table_of(results, "optimum", "gaps.csv").query("experiment == 'disks'")
+    for ending in ("N10_S1.csv", "N100_S1.csv", "N1000_S1.csv", "exact.csv"):
+        table = table_of(results, "optimum", f"disks/{ending}")
+        assert draws(left, table["input_psnr"], table["psnr_of_mean_mse"]), ending
+    for size in (10, 100, 1000):
+        found = gaps.query("set_size == @size")
+        assert draws(right, found["input_psnr"], found["reference_gap"]), size
+    offsets = {
+        line.get_xy1()[1] for line in left.lines if isinstance(line, matplotlib.lines.AxLine)
+    }
+    assert sorted(offsets) == pytest.approx([0, 10 * np.log10(SIDE**2 / 5)])
+
+
+def test_optimum_draws_eigenvalues_and_counts(
+    results: dict[str, list[Path]], figures: dict[str, Any]
+) -> None:
+    values = titled(figures["optimum"], "eigenvalues, σ = 0.04")
+    counts = titled(figures["optimum"], "eigenvalues above 0.5")
+    for ending in ("disks/N1000_S1.h5", "disks/exact.h5"):
+        eigenvalues = spectra_of(results, "optimum", ending)["eigenvalues"]
+        assert draws(values, np.arange(1, 31), eigenvalues[0, 0, :30])
+        above = (eigenvalues > 0.5).sum(-1).mean(0)
+        assert draws(counts, SPECTRA_LEVELS, above), ending
+    assert draws(counts, [0, 1], [5, 5])
+
+
+def test_optimum_measures_shares_of_the_tangent_space(
+    results: dict[str, list[Path]], figures: dict[str, Any], captions: dict[str, str]
+) -> None:
+    exact = spectra_of(results, "optimum", "disks/exact.h5")["eigenvectors"][0, 0, :5]
+    learned = spectra_of(results, "optimum", "disks/N1000_S1.h5")
+    vectors = learned["eigenvectors"][0, 0, :10].reshape(10, -1).astype(float)
+    basis = np.linalg.qr(exact.reshape(5, -1).T.astype(float))[0]
+    shares = ((vectors @ basis) ** 2).sum(1)
+    assert shares[0] > 0.9 > 0.1 > shares[9]
+    images = [axes for axes in figures["optimum"].axes if axes.get_images()]
+    for k in range(10):
+        value = learned["eigenvalues"][0, 0, k]
+        (axes,) = [
+            axes
+            for axes in images
+            if axes.get_title() == f"λ$_{{{k + 1}}}$ = {value:.3f}\nshare {shares[k]:.2f}"
+        ]
+        np.testing.assert_array_equal(
+            axes.get_images()[0].get_array(), learned["eigenvectors"][0, 0, k]
+        )
+        assert re.search(
+            rf"^ *{k + 1}  .* {value:.3f} .* {shares[k]:.3f}$", captions["optimum"], re.M
+        )
+    assert len(images) == 4 + 5 + 10
+
+
+def test_bounds_draws_gains_gaps_and_slopes(
+    results: dict[str, list[Path]], figures: dict[str, Any]
+) -> None:
+    figure = figures["bounds"]
+    gains, below = figure.axes[0::2], figure.axes[1::2]
+    gaps = table_of(results, "bounds", "gaps.csv")
+    for (experiment, alpha), upper, lower in zip(ALPHAS.items(), gains, below, strict=True):
+        assert upper.get_title() == f"α = {alpha:g}"
+        for name in ("N1000_S1", LOWER, *UPPER):
+            table = table_of(results, "bounds", f"{experiment}/{name}.csv")
+            gain = table["psnr_of_mean_mse"] - table["input_psnr"]
+            assert draws(upper, table["input_psnr"], gain), (experiment, name)
+        for name in (LOWER, *UPPER):
+            found = gaps.query("experiment == @experiment and reference == @name")
+            assert draws(lower, found["input_psnr"], found["reference_gap"]), (experiment, name)
+        bands = [band.get_paths()[0].vertices[:, 1] for band in lower.collections]
+        found = gaps.query("experiment == @experiment and reference == @LOWER")
+        top = (found["reference_gap"] + found["reference_gap_se"]).max()
+        assert max(band.max() for band in bands) == pytest.approx(top)
+    texts = shown_texts(figure)
+    (path,) = [path for path in results["bounds"] if path.name == "references.csv"]
+    slopes = pd.read_csv(path).query("reference in @UPPER or reference == @LOWER")
+    assert len(slopes) == 5 * len(ALPHAS)
+    for slope in slopes["slope"]:
+        assert f"{slope:.3f} ± 0.004" in texts
+    assert "0.667" in texts
+
+
+def test_wiener_draws_learned_against_true(
+    results: dict[str, list[Path]], figures: dict[str, Any], captions: dict[str, str]
+) -> None:
+    figure = figures["wiener"]
+    learned = spectra_of(results, "wiener", "gaussian/N1000_S1.h5")["eigenvalues"]
+    true = spectra_of(results, "wiener", "gaussian/exact.h5")["eigenvalues"]
+    scatters = [axes for axes in figure.axes if axes.get_xlabel() == "true λ$_k$"]
+    ranks = np.arange(1, SIDE**2 + 1)
+    for level, sigma in enumerate(SPECTRA_LEVELS):
+        spectrum = titled(figure, f"σ = {sigma:g}")
+        assert draws(spectrum, ranks, learned[1, level])
+        assert draws(spectrum, ranks, true[1, level])
+        assert draws(scatters[level], true[1, level], learned[1, level])
+        rms = np.sqrt(np.mean((learned[1, level] - true[1, level]) ** 2))
+        assert f"rms {rms:.3f}" in [text.get_text() for text in scatters[level].texts]
+        assert f"{learned[1, level, 3]:.3f} / {true[1, level, 3]:.3f}" in captions["wiener"]
+    gaps = table_of(results, "wiener", "gaps.csv").query("experiment == 'gaussian'")
+    axes = titled(figure, "optimum minus network, test images")
+    assert draws(axes, gaps["sigma"], gaps["reference_gap"])
+    asymmetry = titled(figure, "asymmetry of the Jacobian")
+    assert draws(asymmetry, SPECTRA_LEVELS, [0.12] * 3)
+    assert draws(asymmetry, SPECTRA_LEVELS, [0.0] * 3)
+
+
+def test_shuffled_draws_both_networks(
+    results: dict[str, list[Path]], figures: dict[str, Any], captions: dict[str, str]
+) -> None:
+    figure = figures["shuffled"]
+    curves = titled(figure, "on held-out test images")
+    values = titled(figure, "eigenvalues, σ = 0.1")
+    images = [axes.get_images()[0].get_array() for axes in figure.axes if axes.get_images()]
+    assert len(images) == 2 * (3 + 4)
+    psnr = []
+    for experiment in SPECS["shuffled"]["experiments"]:
+        table = table_of(results, "shuffled", f"{experiment}/N1000_S1.csv")
+        psnr.append(table["psnr_of_mean_mse"].to_numpy())
+        assert draws(curves, table["input_psnr"], psnr[-1])
+        spectra = spectra_of(results, "shuffled", f"{experiment}/N1000_S1.h5")
+        assert draws(values, np.arange(1, SIDE**2 + 1), spectra["eigenvalues"][0, 0])
+        for shown in (spectra["clean"][0, 0], spectra["eigenvectors"][0, 0, 11]):
+            assert any(np.array_equal(image, shown) for image in images), experiment
+    loss = psnr[0] - psnr[1]
+    assert f"shuffling, {loss.mean():.2f} dB on average" in captions["shuffled"]
+    assert re.search(rf"^ *0\.1 .* {loss[LEVELS.index(0.1)]:.2f} ", captions["shuffled"], re.M)
+    assert "hold the same intensities" in captions["shuffled"]
+    assert any("optimum, equal for both" in text for text in shown_texts(figure))
+
+
+def test_cones_draws_curves_and_states_the_lines(
+    results: dict[str, list[Path]], figures: dict[str, Any], captions: dict[str, str]
+) -> None:
+    outputs, gains = figures["cones"].axes[0::2], figures["cones"].axes[1::2]
+    for kind, dimension, upper, lower in zip(
+        ("rays", "sines"), (1, 2), outputs, gains, strict=True
+    ):
+        limit = 10 * np.log10(SIDE**2 / dimension)
+        assert upper.get_title() == f"{kind}, d = {SIDE**2}"
+        assert draws(lower, [0, 1], [limit, limit])
+        for name, ending in (("network", "N1000_S1"), ("exact", "exact")):
+            table = table_of(results, "cones", f"{kind}/{ending}.csv")
+            assert draws(upper, table["input_psnr"], table["psnr_of_mean_mse"])
+            gain = table["psnr_of_mean_mse"] - table["input_psnr"]
+            assert draws(lower, table["input_psnr"], gain)
+            inside = table[table["sigma"].between(*WINDOW)]
+            slope, intercept = np.polyfit(inside["input_psnr"], inside["psnr_of_mean_mse"], 1)
+            stated = f"{slope:.3f} ± 0.004,  {intercept:.2f} dB"
+            assert stated in shown_texts(figures["cones"]), (kind, name)
+            line = rf"{kind} +{name}  {slope:.3f} +0\.004 +{intercept:.2f} +{limit:.2f}"
+            assert re.search(line, captions["cones"])
+
+
+# ---------------------------------------------------------------------------------------------
+# Captions
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_captions_print_the_parameters(name: str, captions: dict[str, str]) -> None:
+    for expected in (SPECS[name]["title"], "updates 1234", "channels 16", f"size {SIDE}", "S1"):
+        assert expected in captions[name]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_captions_are_plain_restructuredtext(name: str, captions: dict[str, str]) -> None:
+    core = pytest.importorskip("docutils.core")
+    from docutils import nodes
+
+    rendered = pytest.importorskip("jinja2").Template(captions[name]).render()
+    document = core.publish_doctree(rendered, settings_overrides={"report_level": 5})
+    assert not list(document.findall(nodes.system_message))
+
+
+def test_captions_print_gaps(results: dict[str, list[Path]], captions: dict[str, str]) -> None:
+    gaps = table_of(results, "bounds", "gaps.csv")
+    found = gaps.query("experiment == 'alpha2' and reference == 'wavelets'")["reference_gap"]
+    stated = f"{found.mean():.2f} ({found.min():.2f} to {found.max():.2f}; 0.18)"
+    assert stated in captions["bounds"]
+    disks = gaps.query("experiment == 'disks' and set_size == 1000").iloc[0]
+    value = f"{disks['reference_gap']:.2f} +/- {disks['reference_gap_se']:.2f}"
+    assert value in captions["optimum"]
+
+
+# ---------------------------------------------------------------------------------------------
+# Errors
+
+
+def without(paths: list[Path], ending: str) -> list[Path]:
+    kept = [path for path in paths if not path.as_posix().endswith(ending)]
+    assert len(kept) == len(paths) - 1
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "message"),
+    [
+        ("optimum", "disks/exact.csv", "the reference denoiser exact on disks is needed"),
+        ("optimum", "disks/exact.h5", "no spectra file of exact on disks among"),
+        ("optimum", "disks/N1000_S1.h5", "no spectra file of disks, N = 1000, S1 among"),
+        ("optimum", "gaps.csv", "exactly one table of gaps"),
+        ("bounds", "alpha3/bandlets.csv", "the reference denoiser bandlets on alpha3"),
+        ("bounds", "alpha3/N1000_S1.csv", "no psnr table of experiment alpha3"),
+        ("bounds", "references.csv", "exactly one table of references"),
+        ("wiener", "gaussian/exact.h5", "no spectra file of exact on gaussian"),
+        ("shuffled", "alpha2-shuffled/N1000_S1.csv", "no psnr table of experiment alpha2-shuffled"),
+        ("cones", "summary.csv", "exactly one table of summary"),
+    ],
+)
+def test_what_is_missing_is_named(
+    name: str, ending: str, message: str, results: dict[str, list[Path]]
+) -> None:
+    with pytest.raises(ArtifactError, match=message):
+        FIGURES[name].draw(without(results[name], ending), SPECS[name])
+
+
+def test_images_of_another_kind_are_refused(results: dict[str, list[Path]]) -> None:
+    with pytest.raises(ArtifactError, match="class disks have no regularity alpha"):
+        FIGURES["bounds"].draw(
+            [*results["bounds"], *results["optimum"][3:]],
+            SPECS["bounds"] | {"experiments": ["disks"]},
+        )
+    with pytest.raises(ArtifactError, match="class gaussian are no manifold of known dimension"):
+        FIGURES["cones"].draw(results["wiener"], SPECS["cones"] | {"experiments": ["gaussian"]})
+    swapped = SPECS["shuffled"] | {"experiments": ["alpha2-shuffled", "alpha2"]}
+    with pytest.raises(ArtifactError, match="is not of the shuffled images of"):
+        FIGURES["shuffled"].draw(results["shuffled"], swapped)
+    with pytest.raises(ValueError, match=r"'experiments': found .*, expected two"):
+        FIGURES["shuffled"].draw([], SPECS["shuffled"] | {"experiments": ["alpha2"]})
+    with pytest.raises(ArtifactError, match=r"has the test images 0, 5 .* asks for 3"):
+        FIGURES["wiener"].draw(results["wiener"], SPECS["wiener"] | {"image": 3})
+
+
+def test_other_noisy_images_are_refused(results: dict[str, list[Path]], tmp_path: Path) -> None:
+    (path,) = [path for path in results["optimum"] if path.name == "exact.h5"]
+    other = tmp_path / "exact.h5"
+    other.write_bytes(path.read_bytes())
+    with h5py.File(other, "a") as file:
+        file["noisy"][0, 0] += 1
+    inputs = [*without(results["optimum"], "exact.h5"), other]
+    with pytest.raises(ArtifactError, match="do not hold the same noisy image for test image 0"):
+        FIGURES["optimum"].draw(inputs, SPECS["optimum"])
+    with h5py.File(other, "a") as file:
+        file["noisy"][0, 0] -= 1
+        file["image_index"][1] = 7
+    with pytest.raises(ArtifactError, match="do not hold the same images and noise levels"):
+        FIGURES["wiener"].draw(
+            [*without(results["wiener"], "exact.h5"), _as_gaussian(results, tmp_path)],
+            SPECS["wiener"],
+        )
+
+
+def _as_gaussian(results: dict[str, list[Path]], tmp_path: Path) -> Path:
+    """The spectra of the Wiener filter, on another image."""
+    (path,) = [path for path in results["wiener"] if path.name == "exact.h5"]
+    other = tmp_path / "wiener.h5"
+    other.write_bytes(path.read_bytes())
+    with h5py.File(other, "a") as file:
+        file["image_index"][1] = 7
+    return other
+
+
+def test_tables_are_told_apart(results: dict[str, list[Path]]) -> None:
+    kinds = [table.kind for table in read_tables(results["cones"])]
+    assert kinds == ["summary", "references", "gaps", *["reference", "psnr"] * 2]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_missing_and_wrong_options_are_named(name: str) -> None:
+    for option in FIGURES[name].options:
+        spec = {key: value for key, value in SPECS[name].items() if key != option}
+        with pytest.raises(ValueError, match=f"needs the option '{option}'"):
+            FIGURES[name].draw([], spec)
+        with pytest.raises(ValueError, match=f"option '{option}': found None"):
+            FIGURES[name].draw([], spec | {option: None})
+
+
+# ---------------------------------------------------------------------------------------------
+# params.yaml
+
+
+@pytest.fixture
+def params(params: dict[str, Any]) -> dict[str, Any]:
+    """The tiny project with an image class, an experiment and references for every figure."""
+    common = {"size": 8, "images": 72, "test_images": 40, "seed": 3}
+    kinds = {
+        "disks": {"class": "disks", "rendering": "antialiased", "parameters": "continuous"},
+        "fields": {"class": "gaussian", "exponent": 3, "mean": 0.5, "standard_deviation": 0.2},
+        "rays": {"class": "rays", "exponent": 2},
+        "mixed": {"class": "shuffled", "of": "soft", "permutation_seed": 1},
+    }
+    network = {"architecture": "small", "set_sizes": [4, 16], "splits": ["S1"]}
+    for name, kind in kinds.items():
+        shared = {} if name == "mixed" else common
+        params["image_classes"][name] = kind | shared
+        params["experiments"][name] = {"image_class": name} | network
+        params["spectra"]["networks"][name] = {"set_sizes": [16], "splits": ["S1"]}
+    for name in ("disks", "fields"):
+        params["spectra"]["networks"][name]["references"] = ["exact"]
+    params["references"] = {
+        "exact": {"denoiser": "exact", "images": 8},
+        "contour": {"denoiser": "known_contour", "images": 8},
+        "wavelets": {"denoiser": "wavelet", "images": 8},
+    }
+    params["evaluation"]["references"] = {
+        "soft": ["contour", "wavelets"],
+        "disks": ["exact"],
+        "fields": ["exact"],
+        "rays": ["exact"],
+    }
+    sixteen = {"set_size": 16, "split": "S1"}
+    chosen = {
+        "optimum": {"experiment": "disks", "sigma": 0.1, "image": 0, "eigenvectors": 8},
+        "bounds": {"experiments": ["soft"], "lower": "contour", "upper": ["wavelets"]},
+        "wiener": {"experiment": "fields", "image": 0},
+        "shuffled": {"experiments": ["soft", "mixed"], "image": 0, "sigma": 0.1},
+        "cones": {"experiments": ["rays"]},
+    }
+    for name, options in chosen.items():
+        kept = {key: value for key, value in SPECS[name].items() if key not in NETWORK}
+        params["figures"][name] = kept | sixteen | options
+    params["figures"]["shuffled"]["eigenvectors"] = [1, 2]
+    return params
+
+
+def test_figures_ask_for_what_they_need(params: dict[str, Any]) -> None:
+    assert validate(params, SCHEMA) is params
+    assert figure_files(params, "optimum") == [
+        "results/evaluation/gaps.csv",
+        "results/evaluation/disks/N4_S1.csv",
+        "results/evaluation/disks/N16_S1.csv",
+        "results/evaluation/references/disks/exact.csv",
+        "results/spectra/disks/N16_S1.h5",
+        "results/spectra/disks/exact.h5",
+    ]
+    assert figure_files(params, "shuffled") == [
+        *(f"results/evaluation/{name}/N16_S1.csv" for name in ("soft", "mixed")),
+        *(f"results/spectra/{name}/N16_S1.h5" for name in ("soft", "mixed")),
+    ]
+    assert needs(params, "bounds").references == (("soft", "contour"), ("soft", "wavelets"))
+    assert set(params["figures"]) == set(FIGURES)
+
+
+def test_older_figures_ask_for_what_they_did(params: dict[str, Any]) -> None:
+    sizes = (1, 4, 16)
+    assert figure_files(params, "transition") == [
+        *(f"results/evaluation/soft/N{size}_S1.csv" for size in sizes),
+        *(f"results/evaluation/soft/N{size}_S1_memorising.csv" for size in sizes),
+    ]
+    assert figure_files(params, "gap") == [
+        "results/evaluation/summary.csv",
+        *(f"results/evaluation/soft/N{size}_agreement.csv" for size in sizes),
+    ]
+    assert figure_files(params, "basis") == [
+        "results/spectra/soft/N4_S1.h5",
+        "results/spectra/soft/N16_S1.h5",
+    ]
+    assert figure_files(params, "regularity") == [
+        "results/evaluation/summary.csv",
+        *(f"results/evaluation/{name}/N16_S1.csv" for name in ("soft", "hard")),
+        *(f"results/spectra/{name}/N16_S1.h5" for name in ("soft", "hard")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("figures.optimum.experiment", "cubes", 'figures.optimum: experiment: found "cubes"'),
+        ("figures.optimum.set_size", 8, "figures.optimum: set size of disks: found 8"),
+        ("figures.optimum.sigma", 0.2, "figures.optimum.sigma: found 0.2, allowed is one of 0.1"),
+        ("figures.optimum.eigenvectors", 9, "figures.optimum.eigenvectors: found 9, .* most 8"),
+        ("figures.optimum.threshold", 1, "figures.optimum.threshold: found 1, .* less than 1"),
+        (
+            "figures.optimum.reference",
+            "wavelets",
+            "figures.optimum: needs the evaluation of wavelets on disks, which "
+            "evaluation.references.disks does not list",
+        ),
+        (
+            "spectra.networks.disks.references",
+            [],
+            "figures.optimum: needs the spectra of exact on the images of disks, which "
+            "spectra.networks.disks.references does not list",
+        ),
+        (
+            "spectra.networks.fields.set_sizes",
+            [4],
+            "figures.wiener: needs the spectra of fields at N = 16 on S1",
+        ),
+        (
+            "evaluation.references.soft",
+            ["contour"],
+            "figures.bounds: needs the evaluation of wavelets on soft",
+        ),
+        ("evaluation.references", {}, "figures.cones: needs the evaluation of exact on rays"),
+        ("figures.bounds.experiments", ["rays"], "figures.bounds: found rays, whose .* are rays"),
+        ("figures.cones.experiments", ["disks"], "allowed are images of class rays or sines"),
+        (
+            "figures.shuffled.experiments",
+            ["hard", "mixed"],
+            "figures.shuffled.experiments: .* shuffled images of hard",
+        ),
+        ("figures.shuffled.experiments", ["soft"], "figures.shuffled.experiments: .* at least 2"),
+        ("figures.shuffled.image", 7, "figures.shuffled.image: found 7, allowed is one of 0, 1"),
+    ],
+)
+def test_what_a_figure_lacks_is_said_before_anything_runs(
+    params: dict[str, Any], key: str, value: Any, message: str
+) -> None:
+    *sections, last = key.split(".")
+    changed = params
+    for section in sections:
+        changed = changed[section]
+    changed[last] = value
+    with pytest.raises(ParamsError, match=message):
+        validate(params, SCHEMA)

@@ -1,0 +1,395 @@
+"""Similarity, memorisation, the phase that measures them on two networks, and its files."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+
+from gahb.artifacts import ArtifactError, read_sidecar, read_table
+from gahb.params import ParamsError, samples_spec, validate
+from gahb.randomness import generator
+from gahb.samples import similarity as similarity_module
+from gahb.samples.memorisation import distance_ratio, is_memorised, mean_and_error, memorised
+from gahb.samples.run import compare, sample_pair, summary_table
+from gahb.samples.sampling import Samples
+from gahb.samples.similarity import closest, directions, nearest_distances, similarity
+from gahb.samples.store import SCHEMA, read_samples, schema_table, write_samples
+from gahb.samples.trajectories import Recorder
+
+
+def images(seed: int, count: int, size: int = 8) -> torch.Tensor:
+    return torch.from_numpy(generator(seed, "test").random((count, 1, size, size), np.float32))
+
+
+# ---------------------------------------------------------------------------------------------
+# Similarity and memorisation
+
+
+def test_similarities_by_hand():
+    first = torch.tensor([[3.0, 4.0], [1.0, 3.0]]).view(2, 1, 1, 2)
+    second = torch.tensor([[4.0, 3.0], [5.0, 9.0]]).view(2, 1, 1, 2)
+    found = similarity(first, second, "cosine")
+    torch.testing.assert_close(found, torch.tensor([24 / 25, 32 / 10**0.5 / 106**0.5]))
+    torch.testing.assert_close(similarity(first, second, "correlation"), torch.tensor([-1.0, 1.0]))
+
+
+def test_correlation_is_numpys_and_ignores_contrast():
+    first, second = images(0, 5), images(1, 5)
+    expected = [
+        np.corrcoef(a.ravel(), b.ravel())[0, 1]
+        for a, b in zip(first.numpy(), second.numpy(), strict=True)
+    ]
+    np.testing.assert_allclose(similarity(first, second, "correlation"), expected, atol=1e-6)
+    torch.testing.assert_close(similarity(first, 0.1 + 0.3 * first, "correlation"), torch.ones(5))
+    assert (similarity(first, 0.1 + 0.3 * first, "cosine") < 1 - 1e-4).all()
+
+
+def test_a_constant_image_is_like_nothing():
+    grey = torch.full((1, 1, 40, 40), 0.37)
+    assert similarity(grey, images(0, 1, 40), "correlation").item() == 0
+    assert similarity(grey, 2 * grey, "cosine").item() == pytest.approx(1)
+    with pytest.raises(ValueError, match="found 'euclid', allowed is one of cosine, correlation"):
+        directions(grey, "euclid")
+
+
+@pytest.mark.parametrize("measure", ["cosine", "correlation"])
+@pytest.mark.parametrize("block", [1, 7, 2048])
+def test_the_search_is_exact(measure, block, monkeypatch):
+    monkeypatch.setattr(similarity_module, "BLOCK", block)
+    queries, known = images(0, 11), images(1, 23)
+    best, where = closest(queries, known, measure)
+    for row, query in enumerate(queries):
+        every = similarity(query.expand_as(known), known, measure)
+        assert where[row] == every.argmax()
+        assert best[row].item() == pytest.approx(every.max().item(), abs=1e-6)
+    twice = closest(queries, torch.cat([known, known]), measure)
+    torch.testing.assert_close(twice[0], best)
+    assert torch.equal(twice[1] % len(known), where)
+
+
+@pytest.mark.parametrize("block", [2, 2048])
+def test_distances_are_exact_even_when_tiny(block, monkeypatch):
+    monkeypatch.setattr(similarity_module, "BLOCK", block)
+    queries, known = images(0, 6), images(1, 9)
+    nudge = torch.zeros(1, 8, 8)
+    nudge[0, 0, 0] = 2.0**-20
+    queries[3] = 0.5  # far from rounding of the sum
+    known[7] = queries[3] + nudge
+    found = nearest_distances(queries, known)
+    for row, query in enumerate(queries):
+        every = (known.double() - query.double()).flatten(1).norm(dim=1).sort().values
+        np.testing.assert_allclose(found[row], every[:2], rtol=1e-12)
+    assert found[3, 0].item() == 2.0**-20
+    assert found.dtype == torch.float64
+
+
+def test_one_training_image_has_no_second():
+    found = nearest_distances(images(0, 3), images(1, 1))
+    assert found[:, 0].isfinite().all()
+    assert found[:, 1].isnan().all()
+    assert np.isnan(is_memorised(images(0, 3), images(1, 1))).all()
+
+
+def test_memorised_is_three_times_closer():
+    known = torch.zeros(3, 1, 8, 8)
+    known[1, 0, 0, 0], known[2, 0, 0, 0] = 1.0, 50.0
+    samples = torch.zeros(4, 1, 8, 8)
+    samples[:, 0, 0, 0] = torch.tensor([0.0, 0.24, 0.26, 1.1])  # ratios 0, .316, .351, .091
+    assert is_memorised(samples, known).tolist() == [1, 1, 0, 1]
+    ratio = distance_ratio(nearest_distances(samples, known))
+    np.testing.assert_allclose(ratio, [0, 0.24 / 0.76, 0.26 / 0.74, 0.1 / 1.1], rtol=1e-5)
+    assert memorised(np.array([np.nan, 0.33, 0.34])).tolist()[1:] == [1, 0]
+
+
+def test_a_copy_of_a_duplicate_is_not_called_memorised():
+    known = images(0, 3)[[0, 1, 2, 0]]
+    assert is_memorised(known[:2], known).tolist() == [0, 1]
+
+
+def test_means_and_errors():
+    assert mean_and_error([1, 2, 3, 6]) == pytest.approx((3, np.std([1, 2, 3, 6], ddof=1) / 2))
+    mean, error = mean_and_error(np.array([True, False, False, False]))
+    assert (mean, error) == pytest.approx((0.25, np.sqrt(0.25 * 0.75 / 3)))
+    assert np.isnan(mean_and_error([1.0])[1])
+
+
+# ---------------------------------------------------------------------------------------------
+# The comparison of two networks
+
+
+def known_samples(first: torch.Tensor, second: torch.Tensor) -> list[Samples]:
+    drawn = []
+    for calls, one in enumerate((first, second), start=1):
+        recorder = Recorder(2, [1.0, 0.1], 8)
+        for call in range(calls):
+            recorder.observe(range(len(one)), 1.0 / (1 + call), one, one / 2)
+        drawn.append(Samples(one, np.full(len(one), calls), recorder.trajectories()))
+    return drawn
+
+
+def test_copies_and_novel_samples_are_told_apart():
+    """Network 1 returns images of S1, network 2 other ones: every number is known."""
+    sets = [images(1, 6), images(2, 6)]
+    drawn = known_samples(sets[0][[2, 0, 5, 5]], images(3, 4))
+    indices = [np.arange(10, 16), np.arange(30, 36)]
+    arrays = compare(drawn, sets, indices)
+    assert arrays["closest_index"][0, 0].tolist() == [[12, 10, 15, 15]] * 2
+    assert (arrays["closest_index"][0, 1] >= 30).all()
+    np.testing.assert_allclose(arrays["closest_similarity"][0, 0], 1, rtol=1e-6)
+    np.testing.assert_array_equal(arrays["closest_images"][0, 1], sets[0][[2, 0]])
+    for measure, name in enumerate(("cosine", "correlation")):
+        expected = closest(drawn[1].images, sets[1], name)
+        np.testing.assert_array_equal(arrays["closest_similarity"][1, 1, measure], expected[0])
+        np.testing.assert_array_equal(
+            arrays["closest_images"][1, measure], sets[1][expected[1][:2]]
+        )
+        twins = closest(sets[0], sets[1], name)
+        np.testing.assert_array_equal(arrays["twin_similarity"][measure], twins[0])
+        np.testing.assert_array_equal(arrays["twin_index"][measure], twins[1] + 30)
+    assert arrays["twin_images"].shape == (2, 2, 1, 8, 8)
+    first, second = torch.from_numpy(arrays["twin_images"])
+    top = arrays["twin_similarity"][1].max()
+    assert similarity(first, second, "correlation")[0].item() == pytest.approx(top)
+    assert arrays["trajectory_sigma"].shape == (2, 2, 2)
+    assert np.isnan(arrays["trajectory_sigma"][0, :, 1]).all()
+
+    table = summary_table(arrays, 0.95).set_index(
+        ["quantity", "network", "training_set", "measure"]
+    )
+    assert len(table) == 30
+    assert table.index.is_unique
+    assert table.loc[("memorised", "S1", "S1", "distance_ratio"), "mean"] == 1
+    for key in (("S1", "S2"), ("S2", "S1"), ("S2", "S2")):
+        assert table.loc[("memorised", *key, "distance_ratio"), "mean"] == 0
+        assert table.loc[("copied", *key, "correlation"), "mean"] == 0
+    assert table.loc[("copied", "S1", "S1", "correlation"), "mean"] == 1
+    assert table.loc[("calls", "S2", "none", "count"), "mean"] == 2
+    pair = arrays["pair_similarity"][1]
+    row = table.loc[("pair_similarity", "both", "none", "correlation")]
+    assert row["mean"] == pytest.approx(pair.mean())
+    assert row["se"] == pytest.approx(pair.std(ddof=1) / 2)
+    assert row["count"] == 4
+
+
+@pytest.fixture
+def made(tmp_path, dataset, trained):
+    """The table and the samples of the two networks of N = 4."""
+    networks = (trained(4, "S1"), trained(4, "S2"))
+    table = tmp_path / "N4.csv"
+    sample_pair(samples_spec(TINY, "soft", 4), dataset, networks, table)
+    return table
+
+
+def test_the_phase_writes_what_it_compared(made, dataset, trained):
+    spec = samples_spec(TINY, "soft", 4)
+    table = read_table(made, spec)
+    arrays, made_from = read_samples(made.with_suffix(".h5"), spec)
+    assert made_from["inputs"]["dataset"] == dataset.images_sha256
+    assert set(made_from["inputs"]) == {"dataset", "first", "second"}
+    assert read_sidecar(made)["computation"]["precision"] == "float32"
+    lengths = {"A": 2, "B": 2, "C": 2, "2": 2, "1": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
+    lengths |= {"p": 2, "H": 8, "W": 8}
+    for name, field in SCHEMA.items():
+        assert arrays[name].shape == tuple(lengths[dim] for dim in field.dims), name
+        assert np.isfinite(arrays[name]).all(), name
+    # both networks started from the same noise, and ended with different images
+    np.testing.assert_array_equal(*arrays["trajectory_noisy"][:, :, 0])
+    assert (arrays["pair_similarity"] < 1 - 1e-6).all()
+    for split, name in enumerate(("S1", "S2")):
+        index = arrays["closest_index"][split, split, 1, :2]
+        assert set(index) <= set(dataset.training_set(name, 4))
+        shown = dataset.images(index)
+        np.testing.assert_array_equal(arrays["closest_images"][split, 1], shown)
+    expected = summary_table(arrays, 0.95)
+    np.testing.assert_allclose(table["mean"], expected["mean"], rtol=1e-8)
+
+
+def test_same_inputs_same_bytes(made, dataset, trained, tmp_path):
+    again = tmp_path / "again/N4.csv"
+    networks = (trained(4, "S1"), trained(4, "S2"))
+    sample_pair(samples_spec(TINY, "soft", 4), dataset, networks, again)
+    for kind in (".csv", ".json", ".h5"):
+        assert made.with_suffix(kind).read_bytes() == again.with_suffix(kind).read_bytes()
+
+
+def test_swapped_networks_are_refused(dataset, trained, tmp_path):
+    networks = (trained(4, "S2"), trained(4, "S1"))
+    with pytest.raises(ArtifactError, match=r'split: the file has "S2", params.yaml asks for "S1"'):
+        sample_pair(samples_spec(TINY, "soft", 4), dataset, networks, tmp_path / "N4.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_set_of_one(dataset, trained, tmp_path):
+    spec = samples_spec(TINY, "soft", 1)
+    spec["sampling"]["sampler"] = {"kind": "score_ascent", "preset": "official"}
+    spec["sampling"]["samples"] = 2
+    networks = (trained(1, "S1"), trained(1, "S2"))
+    sample_pair(spec, dataset, networks, tmp_path / "N1.csv")
+    table = read_table(tmp_path / "N1.csv", spec).set_index(["quantity", "network"])
+    assert table.loc["memorised", "mean"].isna().all()
+    arrays, _ = read_samples(tmp_path / "N1.h5", spec)
+    assert np.isnan(arrays["nearest_distances"][..., 1]).all()
+    assert arrays["twin_images"].shape == (2, 1, 1, 8, 8)
+    sigma = arrays["trajectory_sigma"]
+    calls = np.isfinite(sigma).sum(axis=2)
+    np.testing.assert_array_equal(calls, arrays["calls"][:, :2])
+    assert (arrays["calls"] > 20).all()
+
+
+# ---------------------------------------------------------------------------------------------
+# The file
+
+
+def arrays_of(count: int = 3) -> dict:
+    sets = [images(1, 4), images(2, 4)]
+    drawn = known_samples(images(3, count), images(4, count))
+    return compare(drawn, sets, [np.arange(4), np.arange(4, 8)])
+
+
+MADE_FROM = {"spec": {"seed": 3}, "inputs": {}, "versions": {}}
+
+
+@pytest.fixture
+def stored(tmp_path):
+    path = tmp_path / "samples.h5"
+    write_samples(path, arrays_of(), MADE_FROM)
+    return path
+
+
+def test_file_follows_the_schema(stored):
+    arrays, made_from = read_samples(stored, {"seed": 3})
+    assert made_from == MADE_FROM
+    for name, expected in arrays_of().items():
+        np.testing.assert_array_equal(arrays[name], expected, err_msg=name)
+    with h5py.File(stored) as file:
+        assert set(file) == set(SCHEMA)
+        for name, field in SCHEMA.items():
+            assert file[name].fletcher32
+            assert file[name].attrs["units"] == field.units
+            assert file[name].attrs["description"] == field.description
+    rows = schema_table().splitlines()
+    assert len(rows) == 2 + len(SCHEMA)
+    assert all(row.count("|") == 6 for row in rows)
+
+
+def test_stale_and_missing_files_are_refused(stored, tmp_path):
+    with pytest.raises(ArtifactError, match=r"seed: the file has 3, params.yaml asks for 4"):
+        read_samples(stored, {"seed": 4})
+    with pytest.raises(ArtifactError, match=r"absent.h5 does not exist"):
+        read_samples(tmp_path / "absent.h5")
+
+
+def test_truncated_files_are_refused(stored):
+    whole = stored.read_bytes()
+    for length in (0, 40, 500, len(whole) // 2, len(whole) - 1):
+        stored.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match=re.escape(str(stored))):
+            read_samples(stored)
+
+
+def test_flipped_bits_are_found(stored):
+    """A file with one flipped bit is refused by name, or the bit was in bytes nobody uses."""
+    expected, made_from = read_samples(stored)
+    whole = stored.read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for position in random.integers(len(whole), size=150):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(random.integers(8))
+        stored.write_bytes(damaged)
+        try:
+            found, provenance = read_samples(stored)
+        except ArtifactError as error:
+            refused += str(stored) in str(error)
+        else:
+            assert provenance == made_from
+            for name in SCHEMA:
+                np.testing.assert_array_equal(found[name], expected[name])
+    assert refused > 60
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("calls", None, "lacks the datasets calls"),
+        ("calls", np.zeros((2, 3)), "calls has type float64, expected int64"),
+        ("calls", np.zeros((2, 4), np.int64), r"calls has shape \(2, 4\), expected \(A=2, n=3\)"),
+        ("twin_index", np.zeros((2, 4, 1), np.int64), r"twin_index has shape .*\(C=2, N=4\)"),
+    ],
+)
+def test_misshapen_files_are_refused(stored, name, change, message):
+    with h5py.File(stored, "r+") as file:
+        del file[name]
+        if change is not None:
+            file[name] = change
+    with pytest.raises(ArtifactError, match=rf"{stored}.*{message}"):
+        read_samples(stored)
+
+
+def test_a_failure_leaves_the_old_file(stored):
+    before = stored.read_bytes()
+    wrong = arrays_of() | {"calls": np.zeros((2, 9))}
+    with pytest.raises(ValueError, match=r"do not fit together: calls has shape \(2, 9\)"):
+        write_samples(stored, wrong, MADE_FROM)
+    with pytest.raises(ValueError, match="the datasets extra are missing or not in the schema"):
+        write_samples(stored, arrays_of() | {"extra": 0}, MADE_FROM)
+    assert stored.read_bytes() == before
+    assert [file.name for file in stored.parent.iterdir()] == ["samples.h5"]
+
+
+# ---------------------------------------------------------------------------------------------
+# params.yaml
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"experiments": ["hard"]}, 'split of hard: found "S2", allowed is one of S1'),
+        ({"experiments": ["other"]}, 'experiment: found "other", allowed is one of soft, hard'),
+        ({"sampler": {"kind": "score_ascent"}}, "sampling.sampler: 'preset' is a required"),
+        ({"sampler": {"kind": "magic"}}, 'sampler.kind: found "magic", allowed is one of anc'),
+        ({"samples": 1}, "sampling.samples: found 1, allowed is at least 2"),
+        ({"duplicate_threshold": 1}, "sampling.duplicate_threshold: found 1"),
+    ],
+)
+def test_impossible_sampling_is_named(root, changes, message):
+    params = copy.deepcopy(TINY)
+    params["sampling"] |= changes
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        validate(params, root / "workflow/schemas/params.schema.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"order": 1}, "sampling.sampler.order: found 1, allowed is at least 2"),
+        ({"preset": "paper"}, "sampling.sampler: Unevaluated properties"),
+        (
+            {"sigma_range": [1, 0.1]},
+            "sampling.sampler.sigma_range: found [1, 0.1], allowed is a low",
+        ),
+        ({"sigma_range": [0.001, 1]}, "sampling.sampler.sigma_range.0: found 0.001"),
+    ],
+)
+def test_impossible_samplers_are_named(root, changes, message):
+    params = copy.deepcopy(TINY)
+    params["sampling"]["sampler"] |= changes
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        validate(params, root / "workflow/schemas/params.schema.yaml")
+
+
+def test_only_sampling_changes_the_samples():
+    before = samples_spec(TINY, "soft", 4)
+    params = copy.deepcopy(TINY)
+    params["evaluation"]["seed"] += 1
+    params["spectra"]["seed"] += 1
+    params["sampling"]["experiments"] = []
+    assert samples_spec(params, "soft", 4) == before
+    params["sampling"]["seed"] += 1
+    assert samples_spec(params, "soft", 4) != before

@@ -1,0 +1,35 @@
+# Records that travel with the results, and one run at a time. No rules here: see docs/tracking.md.
+
+from snakemake.settings.types import ExecMode
+
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from tracking import alone
+from tracking.records import Records
+
+RECORDS = Records(Path(RESULTS))
+
+if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():
+    RECORDS.restore()
+
+
+def end_of_run(succeeded):
+    """Let the records travel; after a success, only those of what the run knows how to make."""
+    jobs = list(workflow.dag.jobs) if succeeded else []
+    planned = [str(path) for job in jobs for path in job.output]
+    RECORDS.write(planned, phases={job.rule.name for job in jobs})
+
+
+onstart:
+    alone.hold()
+    RECORDS.refuse(
+        str(path) for job in workflow.dag.needrun_jobs() for path in [*job.input, *job.output]
+    )
+
+
+onsuccess:
+    end_of_run(True)
+
+
+onerror:
+    end_of_run(False)
