@@ -7,8 +7,9 @@ The density is proportional to exp(q(g)) on [0, 1]^2, with
 what is left of a likelihood exp(-||y - g_1 u - g_2 v||^2 / 2 sigma^2) under a uniform prior on the
 two amplitudes: G is the Gram matrix of u and v, h = (u . y, v . y). Everything is relative to the
 constrained mode, and a tensor product of Gauss-Legendre rules covers the rectangle outside of which
-q is below its maximum by more than a given number of nats. That is exact to about 1e-8 for every G,
-singular ones (a mask without pixels) included, and a mean is inside the square by construction.
+q is below its maximum by more than a given number of nats. Masses are exact to about 1e-7, means and
+covariances to about 1e-6 of theirs, for singular G (a mask without pixels) too, and a mean is inside
+the square by construction.
 """
 
 from __future__ import annotations
