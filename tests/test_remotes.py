@@ -15,7 +15,7 @@ import pytest
 from tracking_project import FILES, ROOT, commit, run
 
 pytestmark = pytest.mark.slow
-IMAGES = "results/datasets/alpha1.h5"
+IMAGES = "data/alpha1.h5"
 
 
 @pytest.fixture
@@ -28,9 +28,8 @@ def tracked(tmp_path: Path) -> Path:
             shutil.copy(ROOT / name, folder / name)
     (folder / IMAGES).parent.mkdir(parents=True)
     (folder / IMAGES).write_bytes(bytes(range(256)) * 500)
-    (folder / "dvc.yaml").write_text("stages: {}\n")
     run(folder, "git", "init", "-q")
-    run(folder, "dvc", "add", "--file", "datasets.dvc", "results/datasets")
+    run(folder, "dvc", "add", "data")
     commit(folder, "tracked")
     return folder
 
