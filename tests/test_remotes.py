@@ -23,7 +23,7 @@ def tracked(tmp_path: Path) -> Path:
     """DVC's settings of this project, and results that DVC tracks: bytes are bytes to a remote."""
     folder = tmp_path / "gahb"
     (folder / ".dvc").mkdir(parents=True)
-    for name in (*FILES[2:], ".dvc/config", ".dvc/.gitignore"):
+    for name in (*FILES[3:], ".dvc/config", ".dvc/.gitignore"):
         if name != "dvc.yaml":
             shutil.copy(ROOT / name, folder / name)
     (folder / IMAGES).parent.mkdir(parents=True)

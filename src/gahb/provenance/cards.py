@@ -65,7 +65,11 @@ def _measured(summary: pd.DataFrame, spec: Mapping[str, Any]) -> dict[str, str]:
     chosen = summary
     for key in ("experiment", "set_size", "split"):
         chosen = chosen[chosen[key] == spec[key]]
-    names = {"gap": "train-test gap (dB)", "slope": "slope of test PSNR", "agreement": "agreement (dB)"}
+    names = {
+        "gap": "train-test gap (dB)",
+        "slope": "slope of test PSNR",
+        "agreement": "agreement (dB)",
+    }
     return {
         words: f"{float(row[name]):.3f}"
         for _, row in chosen.iterrows()

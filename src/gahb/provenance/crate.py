@@ -87,8 +87,9 @@ def _add_file(crate: ROCrate, results: Path, file: Path, recorded_sha256: str) -
         raise ArtifactError(f"{file} is recorded, but missing: run snakemake, or dvc pull")
     sha256 = digest_file(file)
     if sha256 != recorded_sha256:
-        raise ArtifactError(f"{file} has SHA-256 {sha256}, its record has "
-            f"{recorded_sha256}: run snakemake first")
+        raise ArtifactError(
+            f"{file} has SHA-256 {sha256}, its record has {recorded_sha256}: run snakemake first"
+        )
     properties = {
         "sha256": sha256,
         "contentSize": str(file.stat().st_size),
@@ -120,7 +121,9 @@ def _add_job(
         "object": inputs,
         "result": [{"@id": os.path.relpath(path, results)} for path, _ in made],
     }
-    crate.add(ContextEntity(crate, f"#job-{os.path.relpath(first, results)}", properties=properties))
+    crate.add(
+        ContextEntity(crate, f"#job-{os.path.relpath(first, results)}", properties=properties)
+    )
 
 
 def _sorted(document: dict[str, Any]) -> dict[str, Any]:
