@@ -18,6 +18,7 @@ ALPHA1 = {  # what a training parameter of the experiment alpha1 decides
     NETWORK,
     "evaluation/alpha1/N2_S1.csv",
     "evaluation/summary.csv",
+    "evaluation/metrics.json",
     "spectra/alpha1/N2_S1.h5",
     "figures/regularity.png",
 }

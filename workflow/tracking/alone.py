@@ -44,9 +44,13 @@ def hold(wait: bool = False) -> None:
         return
     file = _open()
     if not _try(file):
-        other = f"another run (process {file.read().strip() or 'unknown'}) is at work in {Path.cwd()}"
+        other = (
+            f"another run (process {file.read().strip() or 'unknown'}) is at work in {Path.cwd()}"
+        )
         if not wait:
-            raise WorkflowError(f"{other}: wait for it to end, or end it, and give the command again")
+            raise WorkflowError(
+                f"{other}: wait for it to end, or end it, and give the command again"
+            )
         print(f"{other}: waiting for it to end", file=sys.stderr, flush=True)
         fcntl.flock(file, fcntl.LOCK_EX)
     file.seek(0)

@@ -143,7 +143,8 @@ class Records:
         found = [self.refused[path] for path in sorted(set(files) & self.refused.keys())]
         if found:
             raise WorkflowError(
-                "\n".join(found) + "\nBring it back (dvc checkout --force, git checkout) or, to have "
+                "\n".join(found)
+                + "\nBring it back (dvc checkout --force, git checkout) or, to have "
                 "it made again, delete it."
             )
 
