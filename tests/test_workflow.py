@@ -24,7 +24,7 @@ PHASES = ("datasets", "denoisers", "evaluation", "spectra", "figures")
 
 def copy_of_the_project(root: Path, folder: Path) -> Path:
     """What a clone would hold: no results, no caches, no environment."""
-    for name in ("Snakefile", "params.yaml"):
+    for name in ("Snakefile", "params.yaml", "CITATION.cff"):
         shutil.copy(root / name, folder / name)
     for name in ("src", "workflow", "profiles"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -79,7 +79,7 @@ def test_every_phase_leaves_what_it_should(finished: Path):
     summary = read_table(results / "evaluation/summary.csv")
     assert len(summary) == 5
     assert summary.slope.notna().all()
-    log = pd.read_csv(results / "denoisers/alpha2/N16_S1.csv")
+    log = pd.read_csv(results / "training/alpha2/N16_S1.csv")
     assert list(log["update"]) == list(range(1, 31))
     spectra, _ = read_spectra(results / "spectra/alpha2/N16_S1.h5")
     assert (spectra["homogeneity_residual"] < 1e-4).all()
