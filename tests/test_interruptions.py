@@ -1,4 +1,4 @@
-"""Killed, crowded out, locked out: the same command completes, and the bytes are those of an undisturbed run.
+"""Killed, crowded or locked out: the same command completes, to the bytes of an undisturbed run.
 
 GAHB_KILLS sets how often each of the three is killed (10 are the promise).
 """

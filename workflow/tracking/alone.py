@@ -21,8 +21,8 @@ _held: list[IO[str]] = []  # open for as long as this process lives
 def begin() -> bool:
     """When Snakemake starts: remove stale locks; return whether no other run is at work here.
 
-    Under DVC, which runs one command at a time, another run can only be what a killed ``dvc repro`` left behind:
-    wait for it to end.
+    Under DVC, which runs one command at a time, another run can only be what a killed ``dvc repro``
+    left behind: wait for it to end.
     """
     if os.environ.get("DVC_STAGE"):
         hold(wait=True)
