@@ -2,9 +2,9 @@
 
 Snakemake decides what to redo from its records in ``.snakemake/metadata``, and consults the checksums
 in them only for inputs whose modification time is later than the output's. A clone has no records and
-random times, so a stale result would pass. Here every record is also written, with the SHA-256 of the result that it vouches for
-and without times, to ``<results>/records/<phase>.json``, which git tracks. Whenever Snakemake starts,
-before it plans anything:
+random times, so a stale result would pass. Here every record is also written, with the SHA-256 of the
+result that it vouches for and without times, to ``<results>/records/<phase>.json``, which git tracks.
+Whenever Snakemake starts, before it plans anything:
 
 - a result whose bytes have the recorded SHA-256 gets its record back;
 - a result that has no record, or one of whose inputs has changed unseen by Snakemake (its time is not
