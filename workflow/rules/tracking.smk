@@ -8,6 +8,7 @@ from tracking import alone
 from tracking.records import Records
 
 RECORDS = Records(Path(RESULTS))
+PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "figures"}
 
 if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():
     RECORDS.restore()
@@ -17,7 +18,8 @@ def end_of_run(succeeded):
     """Let the records travel; after a success, only those of what the run knows how to make."""
     jobs = list(workflow.dag.jobs) if succeeded else []
     planned = [str(path) for job in jobs for path in job.output]
-    RECORDS.write(planned, phases={job.rule.name for job in jobs})
+    targets = {job.rule.name for job in jobs}
+    RECORDS.write(planned, phases=PHASES if "all" in targets else PHASES & targets)
 
 
 onstart:

@@ -175,7 +175,8 @@ class Records:
 
         Args:
             planned: what the run that has ended knows how to make.
-            phases: those planned as a whole; there, a record of anything else is dropped.
+            phases: those planned as a whole; there, a record of anything else is dropped. One that
+                makes nothing leaves an empty folder, since DVC expects one.
         """
         self.persistence._clear_cache()
         sha256.cache_clear()
@@ -188,15 +189,24 @@ class Records:
                 self.vouched[path] = (local.starttime, sha256(path))
             made[path] = Made(_kept(local), self.vouched[path][1])
         self._write_ledger()
-        by_phase: dict[str, list[Record]] = {}
+        by_phase: dict[str, list[Record]] = {phase: [] for phase in phases}
         for job in _jobs(made):
             by_phase.setdefault(self._phase(job), []).append(job)
         for phase, jobs in by_phase.items():
             if phase in phases:
                 jobs = [job for job in jobs if job["outputs"].keys() <= set(planned)]
+                self._keep_folder(phase, empty=not jobs)
             file = self.results / f"records/{phase}.json"
             if not file.exists() or file.read_text() != _text(jobs):
                 _write(file, jobs)
+
+    def _keep_folder(self, phase: str, empty: bool) -> None:
+        keep = self.results / phase / ".gitkeep"
+        if empty:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            keep.touch()
+        else:
+            keep.unlink(missing_ok=True)
 
     def _phase(self, job: Record) -> str:
         """The folder of the first of a job's results."""
