@@ -78,12 +78,17 @@ TINY: dict[str, Any] = {
             "training": {"updates": 10},
         },
     },
+    "references": {
+        "known-contour": {"denoiser": "known_contour", "images": 12},
+        "wavelets": {"denoiser": "wavelet", "images": 12},
+    },
     "evaluation": {
         "seed": 1,
         "sigmas": [1.0, 0.3, 0.1, 0.03],
         "images": 32,
         "minimum_draws": 12,
         "slope_window": [0.03, 0.3],
+        "references": {"soft": ["known-contour", "wavelets"]},
         "threads": 1,
     },
     "sampling": {
@@ -107,7 +112,7 @@ TINY: dict[str, Any] = {
     "spectra": {
         "seed": 0,
         "networks": {
-            "soft": {"set_sizes": [4, 16], "splits": ["S1"]},
+            "soft": {"set_sizes": [4, 16], "splits": ["S1"], "references": ["wavelets"]},
             "hard": {"set_sizes": [16], "splits": ["S1"]},
         },
         "test_images": [0, 1],
@@ -142,6 +147,14 @@ TINY: dict[str, Any] = {
             "eigenvectors": [1, 2],
         },
         "gap": {"title": "Gap", "experiment": "soft"},
+        "bounds": {
+            "title": "Bounds",
+            "experiments": ["soft"],
+            "set_size": 16,
+            "split": "S1",
+            "lower": "known-contour",
+            "upper": ["wavelets"],
+        },
     },
 }
 

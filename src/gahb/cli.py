@@ -251,7 +251,7 @@ def _spectra(options: argparse.Namespace) -> None:
     import torch
 
     from gahb.datasets.store import open_dataset
-    from gahb.denoisers.references import build_reference
+    from gahb.denoisers.references import ErrorBound, build_reference
     from gahb.denoisers.weights import load_denoiser
     from gahb.spectra.run import compute_spectra
 
@@ -267,7 +267,11 @@ def _spectra(options: argparse.Namespace) -> None:
         inputs["network"] = header["tensors_sha256"]
         device = "cuda" if torch.cuda.is_available() else "cpu"
     else:
-        denoiser = build_reference(spec["reference"], spec["dataset"])
+        built = build_reference(spec["reference"], spec["dataset"])
+        if isinstance(built, ErrorBound):
+            name = spec["reference"]["name"]
+            raise ValueError(f"{name} is a bound on the error, no denoiser with a Jacobian")
+        denoiser = built
     indices = dataset.indices["test"][spec["spectra"]["test_images"]]
     images = dataset.images(indices)
     compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)

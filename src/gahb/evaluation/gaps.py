@@ -76,10 +76,11 @@ def measure_gaps(tables: list[Path], references: list[Path], output: Path | str)
     """
     of_class: dict[str, list[Path]] = {}
     for path in references:
-        of_class.setdefault(read_sidecar(path)["spec"]["image_class"], []).append(path)
+        image_class = _made_from(path, "reference")["spec"]["image_class"]
+        of_class.setdefault(image_class, []).append(path)
     rows: list[dict[str, Any]] = []
     for path in tables:
-        network = read_sidecar(path)["spec"]["network"]
+        network = _made_from(path, "network")["spec"]["network"]
         for reference in of_class.get(network["image_class"], []):
             rows += _gaps(path, reference)
     write_table(output, pd.DataFrame(rows), provenance({}, _digests([*tables, *references])))
@@ -91,6 +92,12 @@ def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
     network = of_network["network"]
     if network["dataset"] != of_reference["dataset"]:
         raise ArtifactError(f"{table} and {reference} were measured on different datasets")
+    for key in ("sigmas", "seed"):
+        asked, other = of_network["evaluation"][key], of_reference["evaluation"][key]
+        if asked != other:
+            raise ArtifactError(
+                f"{table} and {reference} were not measured on the same draws: {key} {asked} and {other}"
+            )
     count = min(len(learned_images), len(exact_images))
     if not np.array_equal(learned_images[:count], exact_images[:count]):
         raise ArtifactError(f"{table} and {reference} were not measured on the same images")
@@ -115,11 +122,17 @@ def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def _read(path: Path, kind: str) -> tuple[Spec, Float64, NDArray[np.int64]]:
-    """Spec of a verified table of this kind, and errors (levels, draws) on the test images."""
+def _made_from(path: Path, kind: str) -> dict[str, Any]:
+    """What the evaluation of a ``network`` or a ``reference`` was made from."""
     made_from = read_sidecar(path)
     if kind not in made_from["spec"]:
         raise ArtifactError(f"{path} is not the evaluation of a {kind}")
+    return made_from
+
+
+def _read(path: Path, kind: str) -> tuple[Spec, Float64, NDArray[np.int64]]:
+    """Spec of a verified table of this kind, and errors (levels, draws) on the test images."""
+    made_from = _made_from(path, kind)
     read_table(path)
     errors, images = read_draws(path, made_from)
     return made_from["spec"], errors["test"], images["test"]

@@ -134,9 +134,25 @@ def _spectra_inconsistencies(params: Params) -> Iterator[str]:
                     f"{where['test_images']}.test_images.{index}: found {position}, allowed is at "
                     f"most {dataset['test_images'] - 1}, the last test image of {experiment}"
                 )
-        yield from _unknown_references(
-            params, f"{key}.references", chosen.get("references", []), image_class
-        )
+        names = chosen.get("references", [])
+        yield from _unknown_references(params, f"{key}.references", names, image_class)
+        yield from _references_without_spectra(params, f"{key}.references", names)
+
+
+def _references_without_spectra(params: Params, key: str, names: Iterable[str]) -> Iterator[str]:
+    """References that no Jacobian at a noisy image is known for."""
+    for index, name in enumerate(names):
+        reference = params.get("references", {}).get(name, {})
+        why = {
+            "denoiser": ("known_contour", "is a bound on the error"),
+            "rule": ("oracle", "looks at the clean image"),
+        }
+        for option, (value, told) in why.items():
+            if reference.get(option) == value:
+                yield (
+                    f"{key}.{index}: found {name}, which {told} ({option} {value}); allowed are "
+                    "denoisers of the noisy image alone: they have a Jacobian"
+                )
 
 
 def _unknown_references(

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +132,16 @@ _Validator = validators.extend(
 )
 
 
+@cache
+def _validator(schema: Path) -> Any:
+    """The validator of a schema file, which is read once."""
+    return _Validator(_read_yaml(schema))
+
+
 def validate(params: Params, schema: Path | str) -> Params:
     """Check ``params`` against the schema file and for consistency; return it unchanged."""
-    validator = _Validator(_read_yaml(Path(schema)))
-    problems = [
-        _explain(leaf) for error in validator.iter_errors(params) for leaf in _leaves(error)
-    ]
+    errors = _validator(Path(schema)).iter_errors(params)
+    problems = [_explain(leaf) for error in errors for leaf in _leaves(error)]
     if not problems:
         problems = list(inconsistencies(params))
     if problems:
