@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gahb.artifacts import canonical_json
 from gahb.params import (
+    Only,
     ParamsError,
     agreement_spec,
     dataset_spec,
@@ -25,6 +26,9 @@ from gahb.params import (
     memorising_spec,
     network_spec,
     overlay,
+    reference_spec,
+    reference_spectra_spec,
+    spectra_settings,
     spectra_spec,
     summary_spec,
     validate,
@@ -151,6 +155,9 @@ def test_tiny_project_is_valid(params: Params):
         ("evaluation.colour", "slope_window"),
         ("spectra.colour", "method"),
         ("spectra.networks.soft.colour", "splits"),
+        ("references.wavelets.colour", "shifts"),
+        ("references.wavelets.moments", "levels"),  # of bandlets
+        ("references.known-contour.rule", "images"),
         ("figures.colour", "transition"),
         ("figures.basis.colour", "eigenvectors"),
     ],
@@ -175,6 +182,8 @@ MISSING = [
     "experiments.soft.splits",
     "evaluation.sigmas",
     "spectra.method",
+    "references.wavelets.denoiser",
+    "references.wavelets.images",
     "figures.gap.title",
 ]
 
@@ -216,7 +225,9 @@ def test_missing_key(params: Params, key: str):
         ("experiments.soft.splits.0", "S3", "one of S1, S2"),
         ("spectra.method", "power", "one of full, leading"),
         ("figures.transition.aggregation", "median", "one of psnr_of_mean_mse, mean_psnr"),
+        ("references.wavelets.denoiser", "median", "one of exact, known_contour, wavelet, bandlet"),
         # out of range
+        ("references.wavelets.images", 1, "at least 2"),
         ("evaluation.sigmas.2", 0, "more than 0"),
         ("evaluation.sigmas.2", -0.1, "more than 0"),
         ("evaluation.sigmas.0", 25, "at most 10"),
@@ -353,6 +364,75 @@ def test_names_become_file_names(params: Params, section: str):
         ),
         ("figures.basis.split", "S2", "figures.basis: needs the spectra of soft"),
         ("spectra.networks.hard", None, "figures.regularity: needs the spectra of hard"),
+        # what an experiment says of its spectra for itself
+        (
+            "spectra.networks.soft.eigenvectors",
+            65,
+            "spectra.networks.soft.eigenvectors: found 65, allowed is at most 64",
+        ),
+        (
+            "spectra.networks.hard.test_images",
+            [0, 8],
+            "spectra.networks.hard.test_images.1: found 8, allowed is at most 7, the last test image",
+        ),
+        (
+            "spectra.networks.soft.sigmas",
+            [0.2, 0.3],
+            "figures.basis.sigma: found 0.1, allowed is one of 0.2, 0.3",
+        ),
+        (
+            "spectra.networks.soft.eigenvectors",
+            3,
+            "figures.basis.eigenvectors.2: found 4, allowed is at most 3",
+        ),
+        # exact and classical denoisers
+        (
+            "evaluation.references.soft.1",
+            "curvelets",
+            'evaluation.references.soft.1: found "curvelets", allowed is one of known-contour, wave',
+        ),
+        (
+            "evaluation.references.other",
+            ["wavelets"],
+            'evaluation.references.other: found "other", allowed is one of soft, hard',
+        ),
+        (
+            "references.wavelets",
+            {"denoiser": "exact", "images": 12},
+            "evaluation.references.soft.1: found wavelets, whose denoiser exact is known for image "
+            "classes disks, gaussian, rays, shuffled, sines; soft is calpha",
+        ),
+        (
+            "spectra.networks.soft.references.0",
+            "curvelets",
+            'spectra.networks.soft.references.0: found "curvelets", allowed is one of known-contour',
+        ),
+        (
+            "spectra.networks.soft.references.0",
+            "known-contour",
+            "spectra.networks.soft.references.0: found known-contour, which is a bound on the error",
+        ),
+        (
+            "references.wavelets.rule",
+            "oracle",
+            "spectra.networks.soft.references.0: found wavelets, which looks at the clean image",
+        ),
+        (
+            "references",
+            None,
+            'evaluation.references.soft.0: found "known-contour", allowed is one of',
+        ),
+        (
+            "figures.bounds.upper",
+            ["wavelets", "bandlets"],
+            "figures.bounds: needs the evaluation of bandlets on soft, which "
+            "evaluation.references.soft does not list",
+        ),
+        (
+            "evaluation.references",
+            None,
+            "figures.bounds: needs the evaluation of known-contour on soft",
+        ),
     ],
 )
 def test_inconsistency(params: Params, key: str, value: Any, expected: str):
@@ -363,6 +443,39 @@ def test_full_jacobian_has_a_limit(params: Params):
     put(params, "image_classes.hard.size", 82)
     assert "spectra.method: found full, allowed is leading: hard has 6724" in refusal(params)
     validate(put(params, "spectra.method", "leading"), SCHEMA)
+
+
+def test_a_contour_is_known_for_calpha_images_alone(params: Params):
+    field = {"class": "gaussian", "exponent": 3, "mean": 0.5, "standard_deviation": 0.15}
+    params["image_classes"]["field"] = field | {
+        "size": 8,
+        "images": 40,
+        "test_images": 8,
+        "seed": 0,
+    }
+    params["evaluation"]["references"]["field"] = ["wavelets", "known-contour"]
+    (message,) = refusal(params).splitlines()
+    assert message == (
+        "params.yaml: evaluation.references.field.1: found known-contour, whose denoiser "
+        "known_contour is known for image classes calpha; field is gaussian"
+    )
+    params["references"]["exact"] = {"denoiser": "exact", "images": 8}
+    params["evaluation"]["references"]["field"] = ["wavelets", "exact"]
+    validate(params, SCHEMA)
+
+
+def test_an_oracle_may_be_evaluated(params: Params):
+    params["references"]["oracle"] = {"denoiser": "wavelet", "rule": "oracle", "images": 8}
+    params["evaluation"]["references"]["soft"].append("oracle")
+    validate(params, SCHEMA)
+
+
+def test_references_may_be_left_out(params: Params):
+    del params["references"]
+    del params["evaluation"]["references"]
+    del params["spectra"]["networks"]["soft"]["references"]
+    del params["figures"]["bounds"]
+    validate(params, SCHEMA)
 
 
 def test_log_uniform_from_above_zero_is_allowed(params: Params):
@@ -462,6 +575,53 @@ def test_overlay_semantics():
     assert base == before
 
 
+def test_only_what_is_named_is_kept():
+    base = {"a": {"x": {"deep": 1, "other": 2}, "y": 2}, "b": {"z": 3}}
+    before = copy.deepcopy(base)
+    assert overlay(base, {"a": Only({"x": {"deep": 4}})}) == {
+        "a": {"x": {"deep": 4, "other": 2}},  # of what is kept, the rest stays
+        "b": {"z": 3},
+    }
+    assert overlay(base, {"a": Only({"x": {}, "new": {"v": 5}})}) == {
+        "a": {"x": {"deep": 1, "other": 2}, "new": {"v": 5}},
+        "b": {"z": 3},
+    }
+    assert overlay(base, {"a": Only({"x": None})})["a"] == {}
+    assert overlay(base, {"a": Only({"x": Only({"other": 6})})})["a"] == {"x": {"other": 6}}
+    assert overlay(base, Only({"b": {"z": 7}})) == {"b": {"z": 7}}
+    assert base == before
+
+
+def test_only_in_a_preset(project: Callable[..., Path], params: Params):
+    root = project(
+        yaml.safe_dump(params),
+        few="experiments: !only\n  soft: {set_sizes: [4, 16]}\n"
+        "spectra: {networks: !only {soft: {}}}\n"
+        "figures: !only {basis: {title: Few}, bounds: {}}\n",
+        flat="experiments: !only soft\n",
+        listed="experiments: !only [soft]\n",
+    )
+    found = load_params(root, "few")
+    assert found["experiments"] == {"soft": params["experiments"]["soft"] | {"set_sizes": [4, 16]}}
+    assert found["spectra"]["networks"] == {"soft": params["spectra"]["networks"]["soft"]}
+    assert found["figures"] == {
+        "basis": params["figures"]["basis"] | {"title": "Few"},
+        "bounds": params["figures"]["bounds"],
+    }
+    assert found["image_classes"] == params["image_classes"]
+    canonical_json(found)
+    for preset in ("flat", "listed"):
+        message = rf"(?s){preset}\.yaml is not YAML: found !only before what is no mapping.*line 1"
+        with pytest.raises(ParamsError, match=message):
+            load_params(root, preset)
+
+
+def test_only_refuses_a_key_given_twice(project: Callable[..., Path], params: Params):
+    root = project(yaml.safe_dump(params), double="figures: !only {gap: {}, gap: {}}")
+    with pytest.raises(ParamsError, match=r"(?s)double\.yaml is not YAML.*'gap' twice"):
+        load_params(root, "double")
+
+
 TREES = st.recursive(
     st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2),
     lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
@@ -519,17 +679,33 @@ def all_specs(params: Params) -> dict[str, str]:
     for name, chosen in params["spectra"]["networks"].items():
         for size in chosen["set_sizes"]:
             specs[f"spectra {name} {size}"] = spectra_spec(params, name, size, "S1")
+        for reference in chosen.get("references", []):
+            found = reference_spectra_spec(params, name, reference)
+            specs[f"reference spectra {name} {reference}"] = found
+    for name, references in params["evaluation"]["references"].items():
+        for reference in references:
+            specs[f"reference {name} {reference}"] = reference_spec(params, name, reference)
     specs["summary"] = summary_spec(params)
     specs |= {f"figure {name}": figure_spec(params, name) for name in params["figures"]}
     return {name: canonical_json(spec) for name, spec in specs.items()}
+
+
+MEASURED = r"reference soft .*"  # evaluations of references
 
 
 @pytest.mark.parametrize(
     ("key", "value", "changed"),
     [
         ("evaluation.slope_window", [0.03, 1.0], r"summary"),
-        ("evaluation.seed", 5, r"(evaluation|memorising|agreement) .*"),
-        ("evaluation.sigmas", [1.0, 0.3, 0.1, 0.04], r"(evaluation|memorising|agreement) .*"),
+        ("evaluation.seed", 5, rf"(evaluation|memorising|agreement) .*|{MEASURED}"),
+        (
+            "evaluation.sigmas",
+            [1.0, 0.3, 0.1, 0.04],
+            rf"(evaluation|memorising|agreement) .*|{MEASURED}",
+        ),
+        ("references.wavelets.images", 11, r"reference (spectra )?soft wavelets"),
+        ("references.wavelets.shifts", 2, r"reference (spectra )?soft wavelets"),
+        ("references.known-contour.images", 11, r"reference soft known-contour"),
         (
             "experiments.hard.training.updates",
             11,
@@ -543,8 +719,10 @@ def all_specs(params: Params) -> dict[str, str]:
             9,
             r"dataset hard|(network|evaluation|memorising|spectra) hard .*",
         ),
-        ("spectra.eigenvectors", 10, r"spectra .*"),
-        ("spectra.test_images", [0, 1, 2], r"spectra .*"),
+        ("spectra.eigenvectors", 10, r"(reference )?spectra .*"),
+        ("spectra.test_images", [0, 1, 2], r"(reference )?spectra .*"),
+        ("spectra.networks.soft.eigenvectors", 10, r"(reference )?spectra soft .*"),
+        ("spectra.networks.hard.sigmas", [0.1, 0.2], r"spectra hard .*"),
         ("figures.gap.title", "Another", r"figure gap"),
         ("results", "elsewhere", r"(?!)"),
     ],
@@ -580,6 +758,26 @@ def test_defaults_are_filled_in(params: Params):
     assert spec["architecture"] == params["architectures"]["chain"]
     assert spec["dataset"] == dataset_spec(params, "hard")
     assert network_spec(params, "soft", "16", "S1")["set_size"] == 16  # a wildcard is text
+
+
+def test_spectra_of_an_experiment_have_their_own_settings(params: Params):
+    own = {"sigmas": [0.1, 0.5], "eigenvectors": 9, "method": "leading", "test_images": [3]}
+    params["spectra"]["networks"]["soft"] |= own
+    common = {name: value for name, value in params["spectra"].items() if name != "networks"}
+    assert spectra_settings(params, "soft") == common | own
+    assert spectra_settings(params, "hard") == common
+    assert spectra_spec(params, "soft", 4, "S1")["spectra"] == common | own
+    reference = reference_spectra_spec(params, "soft", "wavelets")
+    assert reference["spectra"] == common | own  # at the same noisy images as the networks
+    assert reference["reference"] == {"name": "wavelets"} | params["references"]["wavelets"]
+    assert reference["dataset"] == dataset_spec(params, "soft")
+
+
+def test_references_are_measured_as_networks_are(params: Params):
+    found = reference_spec(params, "soft", "known-contour")
+    assert found["evaluation"] == evaluation_spec(params, "soft", 4, "S1")["evaluation"]
+    assert not {"references", "slope_window"} & set(found["evaluation"])
+    assert found["image_class"] == "soft"
 
 
 def test_specs_survive_the_command_line(params: Params):

@@ -92,7 +92,9 @@ def test_every_phase_leaves_what_it_should(finished: Path):
     assert not [name for name in made if name.endswith(".partial")]
     assert not [name for name in made if name.startswith("checkpoints/")]
     summary = read_table(results / "evaluation/summary.csv")
-    assert len(summary) == 4 + 5  # alpha2 at two sizes on two splits, one network of each other class
+    assert (
+        len(summary) == 4 + 5
+    )  # alpha2 at two sizes on two splits, one network of each other class
     assert set(summary.image_class) == set(IMAGE_CLASSES)
     assert summary.slope.notna().all()
     gaps = read_table(results / "evaluation/gaps.csv")
