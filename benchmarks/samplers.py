@@ -1,6 +1,6 @@
 """Speed of the samplers, the calls each needs for equal quality, and what batches are worth.
 
-    python benchmarks/samplers.py [--blocks 3] [--channels 16] [--size 40] [--samples 64] [--sigma-max 1]
+    python benchmarks/samplers.py [--blocks 3] [--channels 16] [--size 40] [--samples 32] [--sigma-max 1]
 
 *Quality* is measured on stationary Gaussian images with a power-law spectrum, with the exact denoiser:
 the variance error sqrt(mean_k (V_k / P_k - 1)^2) over the Fourier coefficients, P_k being the
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--size", type=int, default=40)
     parser.add_argument("--samples", type=int, default=32)
-    parser.add_argument("--updates", type=int, default=40, help="of the network's training")
+    parser.add_argument("--updates", type=int, default=150, help="of the network's training")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--gaussian-samples", type=int, default=256)
     parser.add_argument("--sigma-max", type=float, default=5.0, help="on the Gaussian class")

@@ -24,7 +24,7 @@ PHASES = ("datasets", "denoisers", "evaluation", "samples", "spectra", "figures"
 
 def copy_of_the_project(root: Path, folder: Path) -> Path:
     """What a clone would hold: no results, no caches, no environment."""
-    for name in ("Snakefile", "params.yaml"):
+    for name in ("Snakefile", "params.yaml", "CITATION.cff"):
         shutil.copy(root / name, folder / name)
     for name in ("src", "workflow", "profiles"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")

@@ -16,7 +16,15 @@ import yaml
 from gahb.params import load_params
 
 ROOT = Path(__file__).parents[1]
-FILES = ("Snakefile", "params.yaml", "dvc.yaml", ".dvcignore", ".gitignore", ".gitattributes")
+FILES = (
+    "Snakefile",
+    "params.yaml",
+    "CITATION.cff",
+    "dvc.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".gitattributes",
+)
 FOLDERS = ("src", "workflow", "profiles")
 
 

@@ -79,7 +79,9 @@ rule crate:
         results=rules.all.input,
         records=[
             f"{RESULTS}/records/{phase}.json"
-            for phase in sorted({Path(path).relative_to(RESULTS).parts[0] for path in rules.all.input})
+            for phase in sorted(
+                {Path(path).relative_to(RESULTS).parts[0] for path in rules.all.input}
+            )
         ],
         about="CITATION.cff",
         source=sources("provenance/*.py"),

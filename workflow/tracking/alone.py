@@ -21,8 +21,8 @@ _held: list[IO[str]] = []  # open for as long as this process lives
 def begin() -> bool:
     """When Snakemake starts: remove stale locks; return whether no other run is at work here.
 
-    Under DVC, which runs one command at a time, another run can only be what a killed ``dvc repro`` left behind:
-    wait for it to end.
+    Under DVC, which runs one command at a time, another run can only be what a killed ``dvc repro``
+    left behind: wait for it to end.
     """
     if os.environ.get("DVC_STAGE"):
         hold(wait=True)
@@ -44,9 +44,13 @@ def hold(wait: bool = False) -> None:
         return
     file = _open()
     if not _try(file):
-        other = f"another run (process {file.read().strip() or 'unknown'}) is at work in {Path.cwd()}"
+        other = (
+            f"another run (process {file.read().strip() or 'unknown'}) is at work in {Path.cwd()}"
+        )
         if not wait:
-            raise WorkflowError(f"{other}: wait for it to end, or end it, and give the command again")
+            raise WorkflowError(
+                f"{other}: wait for it to end, or end it, and give the command again"
+            )
         print(f"{other}: waiting for it to end", file=sys.stderr, flush=True)
         fcntl.flock(file, fcntl.LOCK_EX)
     file.seek(0)

@@ -1,4 +1,4 @@
-"""Print, as JSON, every result that the workflow knows how to make here, with its spec: ``plan.py [preset]``."""
+"""Print every result that the workflow knows how to make, with its spec: ``plan.py [preset]``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plan(preset: str | None) -> dict[str, dict | None]:
             workflow.dag(DAGSettings(force_incomplete=True)).summary()
         jobs = workflow._workflow.dag.jobs
         return {
-            str(output): json.loads(job.params.spec) if "spec" in job.params.keys() else None
+            str(output): json.loads(job.params.spec) if hasattr(job.params, "spec") else None
             for job in jobs
             for output in job.output
         }

@@ -1,10 +1,10 @@
 """Snakemake's records of how each result was made, kept beside the results instead of only in .snakemake.
 
-Snakemake decides what to redo from its records in ``.snakemake/metadata``, and consults them only for inputs
-whose modification time is later than the output's. A clone has no records and random times, so a stale
-result would pass. Here every record is also written, with the SHA-256 of the result that it vouches for
-and without times, to ``<results>/records/<phase>.json``, which git tracks. Whenever Snakemake starts,
-before it plans anything:
+Snakemake decides what to redo from its records in ``.snakemake/metadata``, and consults the checksums
+in them only for inputs whose modification time is later than the output's. A clone has no records and
+random times, so a stale result would pass. Here every record is also written, with the SHA-256 of the
+result that it vouches for and without times, to ``<results>/records/<phase>.json``, which git tracks.
+Whenever Snakemake starts, before it plans anything:
 
 - a result whose bytes have the recorded SHA-256 gets its record back;
 - a result that has no record, or one of whose inputs has changed unseen by Snakemake (its time is not
@@ -24,10 +24,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gahb.provenance.tree import on_disk
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
+
+from gahb.provenance.tree import on_disk
 
 KEPT = ("rule", "code", "params", "input", "input_checksums", "record_format_version")
 Record = dict[str, Any]
@@ -103,14 +104,14 @@ class Records:
                 candidates.append(tracked)
             if candidates:
                 self._install(path, local, candidates, started)
-            elif expected := tracked.sha256 if tracked else ledger.get(path, (None, None))[1]:
-                if not started or path in refused:  # else a killed job: Snakemake sees to it
+            else:
+                expected = tracked.sha256 if tracked else ledger.get(path, (None, None))[1]
+                if expected and (not started or path in refused):  # else a job was killed
                     self.refused[path] = (
                         f"{path} is damaged or foreign: it has SHA-256 {sha256(path)}, "
                         f"its record has {expected}"
                     )
                     _say(self.refused[path])
-            if not candidates:
                 self.persistence._mark_incomplete(path, None)
         self._write_ledger()
         if unseen:  # a run was killed before it could write the records that travel
@@ -143,7 +144,8 @@ class Records:
         found = [self.refused[path] for path in sorted(set(files) & self.refused.keys())]
         if found:
             raise WorkflowError(
-                "\n".join(found) + "\nBring it back (dvc checkout --force, git checkout) or, to have "
+                "\n".join(found)
+                + "\nBring it back (dvc checkout --force, git checkout) or, to have "
                 "it made again, delete it."
             )
 

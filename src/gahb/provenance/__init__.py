@@ -1,1 +1,1 @@
-"""What is said about finished results: whether they are what they should be, and what they were made from."""
+"""What is said of finished results: whether they are what they should be, what they were made from."""

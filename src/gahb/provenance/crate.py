@@ -1,8 +1,8 @@
-"""Machine-readable provenance: an RO-Crate 1.1 of a finished run.
+"""Machine-readable provenance: an RO-Crate of a finished run.
 
-The crate's root is the folder of results. Every result is a ``File`` with its SHA-256 and size; every job is a
-``CreateAction`` with its inputs, results and resolved spec; every package is a ``SoftwareApplication`` with its version.
-Nothing in it depends on when or where it was written.
+The crate's root is the folder of results. Every result is a ``File`` with its SHA-256 and size, every
+job a ``CreateAction`` with its inputs, results and resolved spec, every package a
+``SoftwareApplication`` with its version. Nothing in it depends on when or where it was written.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from gahb.provenance.tree import Result, locked, md5, on_disk, planned, recorded
 def disagreements(root: Path, preset: str | None = None) -> list[str]:
     """Everything that is not as it should be: one line or more per file, in the order of names.
 
-    Checked are: that every file which params.yaml asks for is there, has the recorded SHA-256, was made from
-    the spec and the inputs that it should be, and that dvc.lock holds the same parameters and bytes.
+    Checked are: that every file which params.yaml asks for is there, has the recorded SHA-256, was
+    made from the spec and the inputs that it should be, and that dvc.lock holds the same.
 
     Raises:
         ParamsError: params.yaml is wrong.
