@@ -6,6 +6,7 @@ them unchanged. An :class:`ErrorBound` knows its expected error without being ru
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,3 +87,30 @@ def build_reference(reference: Spec, dataset: Spec) -> nn.Module | ErrorBound:
         raise ValueError(f"there is no denoiser {kind!r}; there are {', '.join(BUILDERS)}")
     options = {k: v for k, v in reference.items() if k not in ("name", "denoiser", "images")}
     return BUILDERS[kind](dataset, **options)
+
+
+def theoretical_slope(reference: Spec, dataset: Spec) -> float:
+    """Slope of output against input PSNR that theory gives a reference denoiser, for small noise.
+
+    C^alpha, up to logarithms: (beta - 1) / beta for the known contour, the rate of Gaussian fields with
+    power |k|^(-2 beta), beta being the regularity of the backgrounds; 1/2 for wavelets, whatever the
+    regularity; a / (a + 1) for bandlets, a being that of the contour, but at most the number of
+    vanishing moments along the flow. Fields with power |k|^-p: 1 - 2 / p. Disks, rays and sines are
+    manifolds of fixed dimension: 1. Otherwise nan.
+    """
+    kind, images = reference["denoiser"], dataset["class"]
+    if images == "shuffled":
+        return theoretical_slope(reference, dataset["of"]) if kind == "exact" else math.nan
+    if kind == "exact":
+        fields = max(0.0, 1 - 2 / dataset["exponent"]) if images == "gaussian" else 1.0
+        return fields if images in ("disks", "gaussian", "rays", "sines") else math.nan
+    if images != "calpha":
+        return math.nan
+    if kind == "known_contour":
+        return max(0.0, 1 - 1 / float(dataset["background_alpha"]))
+    if kind == "wavelet":
+        return 0.5
+    from gahb.denoisers.classical.bandlets import DEFAULT_MOMENTS
+
+    regularity = min(float(dataset["alpha"]), float(reference.get("moments", DEFAULT_MOMENTS)))
+    return regularity / (regularity + 1)

@@ -25,6 +25,7 @@ from gahb.artifacts import (
     read_table,
     write_table,
 )
+from gahb.denoisers.references import theoretical_slope
 from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse, standard_error
 from gahb.evaluation.summary import linear_statistic, slope_weights
 from gahb.evaluation.tables import read_draws
@@ -60,7 +61,9 @@ def summarise_references(spec: Spec, references: list[Path], output: Path | str)
                 "slope_se": slope_se,
                 "sigma_low": low,
                 "sigma_high": high,
-                "theoretical_slope": np.nan if alpha is None else alpha / (alpha + 1),
+                "theoretical_slope": theoretical_slope(
+                    made_from["reference"], made_from["dataset"]
+                ),
             }
         )
     write_table(output, pd.DataFrame(rows), provenance(spec, _digests(references)))
