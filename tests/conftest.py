@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,18 @@ TINY: dict[str, Any] = {
         },
     },
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """``--dist loadfile`` gives files out in the order below, not by their number of tests."""
+    if hasattr(config.option, "loadscopereorder"):  # where pytest-xdist is there
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of many slow tests come first: begun last, they would keep one worker busy alone."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True, scope="session")
