@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.spectra import LinearisedDenoiser, Spectrum, full_spectrum, leading_spectrum
 from gahb.spectra.analysis import eigenbasis
-from gahb.spectra.local import comb_approximation, local_span
+from gahb.spectra.local import comb_approximation, local_pairs
 
 
 @pytest.fixture(autouse=True)
@@ -262,11 +262,11 @@ def test_combs_give_a_map_of_small_reach_exactly():
     np.testing.assert_allclose(approximation.toarray(), matrix, atol=1e-6)
 
 
-def test_no_local_span_of_small_images_and_of_maps_without_locality():
+def test_no_local_pairs_of_small_images_and_of_maps_without_locality():
     random = np.random.default_rng(0)
-    assert local_span(linear(np.eye(256)), 10, random) == (None, 0)
-    span, products = local_span(linear(with_eigenvalues(decaying(1600))), 10, random)
-    assert span is None
+    assert local_pairs(linear(np.eye(256)), 10, random) == (None, 0)
+    pairs, products = local_pairs(linear(with_eigenvalues(decaying(1600))), 10, random)
+    assert pairs is None
     assert 0 < products < 1600 / 8
 
 
