@@ -24,7 +24,7 @@ from gahb.randomness import generator
 from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.krylov import KrylovBasis, Ritz
-from gahb.spectra.local import local_pairs
+from gahb.spectra.local import LocalPairs, local_pairs
 
 _CHECK_EVERY = 32  # columns between two looks at the residuals
 _LOCAL_BLOCK = 16  # corrections that a basis with a local start takes in, at least
@@ -132,7 +132,8 @@ class _Growth:
     def __init__(self, basis: KrylovBasis, count: int, block: int, largest: int) -> None:
         self.basis, self.count, self.block, self.largest = basis, count, block, largest
         guarded = int(_GUARD * count) + _LOCAL_BLOCK
-        self.local, products = None, 0
+        self.local: LocalPairs | None = None
+        products = 0
         if guarded < largest:
             self.local, products = local_pairs(basis.linearised, guarded, basis.random)
         basis.products += products
@@ -165,8 +166,8 @@ class _Growth:
             if self.local is not None:
                 missing = self.local.corrections(ritz.values, ritz.remainders)
                 block = max(_LOCAL_BLOCK, self.count // _LOCAL_PART)
-                self.frontier = basis.continuation(missing)[:, :block]
-                basis.append(self.frontier)
+                applied = basis.append(basis.continuation(missing)[:, :block])
+                self.frontier = basis.continuation(applied)
             else:
                 self.extend(min(self.largest, basis.size + _CHECK_EVERY))
 
