@@ -198,7 +198,7 @@ def write_results(
         "optimum": [*tables, *files["disks"], *spectra["disks"]],
         "bounds": [*tables, *(path for name in ALPHAS for path in files[name])],
         "wiener": [*tables, *files["gaussian"], *spectra["gaussian"]],
-        "shuffled": [*files["alpha2"], *files["alpha2-shuffled"], *spectra["shuffled"]],
+        "shuffled": [*tables, *files["alpha2"], *files["alpha2-shuffled"], *spectra["shuffled"]],
         "cones": [*tables, *files["rays"], *files["sines"]],
     }
 

@@ -66,6 +66,8 @@ SPECS: dict[str, dict[str, Any]] = {
         "image": 5,
         "sigma": 0.1,
         "eigenvectors": [1, 4, 12, 24],
+        "lower": LOWER,
+        "upper": UPPER,
     }
     | NETWORK,
     "cones": {
@@ -334,7 +336,15 @@ def test_shuffled_draws_both_networks(
     assert f"shuffling, {loss.mean():.2f} dB on average" in captions["shuffled"]
     assert re.search(rf"^ *0\.1 .* {loss[LEVELS.index(0.1)]:.2f} ", captions["shuffled"], re.M)
     assert "hold the same intensities" in captions["shuffled"]
-    assert any("optimum, equal for both" in text for text in shown_texts(figure))
+    gaps = table_of(results, "shuffled", "gaps.csv").query("experiment == 'alpha2'")
+    bounds = [
+        psnr[0] + gaps.query("reference == @name")["reference_gap"].to_numpy()
+        for name in (LOWER, *UPPER)
+    ]
+    assert draws(curves, table["input_psnr"], bounds[0])
+    assert draws(curves, table["input_psnr"], np.max(bounds[1:], axis=0))
+    assert "bound under the Gaussian surrogate" in captions["shuffled"]
+    assert "optimum, equal for both" in curves.get_legend().get_title().get_text()
 
 
 def test_cones_draws_curves_and_states_the_lines(

@@ -121,7 +121,8 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         inputs: psnr tables of the networks and of the references of their image classes, the
             table of gaps, the summary and the table of references.
         spec: ``title``, ``experiments``, ``set_size``, ``split``, ``lower`` (the reference
-            whose error is a lower bound under the Gaussian surrogate), ``upper`` (those that bound the optimal error from above).
+            whose error is a lower bound under the Gaussian surrogate), ``upper`` (those that bound
+            the optimal error from above).
     """
     columns = _measure(inputs, spec)
     styles = _styles(spec)
@@ -167,7 +168,9 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     middle = (lefts[0] + lefts[-1] + width) / 2 / page
     below = lower_top + _GAPS + 0.22
     figure.text(middle, 1 - below / height, "input PSNR (dB)", ha="center", va="top")
-    _slope_rows(figure, columns, spec["lower"], styles, [left + width / 2 for left in lefts], table_top)
+    _slope_rows(
+        figure, columns, spec["lower"], styles, [left + width / 2 for left in lefts], table_top
+    )
     return figure
 
 
@@ -229,10 +232,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "each on all images that its denoiser was measured on; in brackets that of theory:",
         captions.grid(
             header,
-            [
-                [name, *(captions.plain(c.slopes[name].text()) for c in columns)]
-                for name in names
-            ],
+            [[name, *(captions.plain(c.slopes[name].text()) for c in columns)] for name in names],
         ),
         "In theory, for small noise and up to logarithms: for the network alpha/(alpha+1), the minimax "
         "rate over the class of images, which is not the optimal slope for the images drawn from it; "

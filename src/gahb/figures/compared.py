@@ -133,7 +133,9 @@ class Gap:
                 f"the table of gaps has the noise levels {self.sigma.tolist()}; the curve beside which "
                 f"they are drawn has {anchor.sigma.tolist()}"
             )
-        return Curve(self.set_size, self.sigma, self.input_psnr, anchor.psnr + sign * self.gap, self.se)
+        return Curve(
+            self.set_size, self.sigma, self.input_psnr, anchor.psnr + sign * self.gap, self.se
+        )
 
 
 def gap_to(
@@ -159,7 +161,9 @@ class Slope:
     slope: float
     se: float
     window: tuple[float, float]
-    theory: float  # the slope for small noise that theory gives this denoiser; nan where it gives none
+    theory: (
+        float  # the slope for small noise that theory gives this denoiser; nan where it gives none
+    )
 
     def fitted(self) -> str:
         """The slope with its standard error."""

@@ -213,8 +213,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "), with a band of one standard error, and of the exact denoiser (dashed), drawn above it "
         "by its gap on the same noisy images ("
         + ", ".join(f"{c.gap.images}" for c in columns)
-        + "), with the standard error of that. Below: the same minus the input PSNR. Dash-dotted: slope 1 and "
-        "intercept 10 log10(d/n), to which the optimum tends for small noise, for images that are a "
+        + "), with the standard error of that. Below: the same minus the input PSNR. Dash-dotted: "
+        "slope 1 and intercept 10 log10(d/n), to which the optimum tends for small noise, for images that are a "
         "cone of n dimensions in d pixels: "
         + ", ".join(f"n = {c.dimension} for {captions.escape(c.name)}" for c in columns)
         + ". Dotted: output = input.",
