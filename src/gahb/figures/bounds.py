@@ -132,7 +132,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     table_top = lower_top + _GAPS + _BELOW
     height = table_top + (2 * len(styles) + 2.4) * _PITCH + 0.04
     content = _LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT
-    page = max(content, _NARROWEST)
+    page = min(max(content, _NARROWEST), PAGE_WIDTH)
     figure = Figure(figsize=(page, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     lefts = [_LEFT + number * (width + _BETWEEN) for number in range(len(columns))]
@@ -189,7 +189,8 @@ def _slope_rows(
     for name, style in styles.items():
         slopes = [column.slopes[name] for column in columns]
         lines.append((name, style, [slope.fitted() for slope in slopes]))
-        lines.append(("   in theory", None, [slope.of_theory() for slope in slopes]))
+        theory = "   minimax" if name == NETWORK else "   in theory"
+        lines.append((theory, None, [slope.of_theory() for slope in slopes]))
     text_rows(figure, lines, centres, _NAMES, top, _PITCH)
     note = f"{lower}: {SURROGATE}"
     y = top + (len(lines) + 0.7) * _PITCH

@@ -116,7 +116,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     lower_top = _TOP + _CURVES + _SPACE
     table_top = lower_top + _GAINS + _BELOW
     height = table_top + 5 * _PITCH + 0.06
-    page = _LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT
+    page = min(_LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT, PAGE_WIDTH)
     figure = Figure(figsize=(page, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     network = {"color": two_colours()[1], "marker": "o", "markersize": 3.5}
@@ -214,8 +214,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "by its gap on the same noisy images ("
         + ", ".join(f"{c.gap.images}" for c in columns)
         + "), with the standard error of that. Below: the same minus the input PSNR. Dash-dotted: "
-        "slope 1 and intercept 10 log10(d/n), to which the optimum tends for small noise, for images that are a "
-        "cone of n dimensions in d pixels: "
+        "slope 1 and intercept 10 log10(d/n), to which the optimum tends for small noise, for images "
+        "that are a cone of n dimensions in d pixels: "
         + ", ".join(f"n = {c.dimension} for {captions.escape(c.name)}" for c in columns)
         + ". Dotted: output = input.",
         f"Lines fitted by least squares for sigma from {low:g} to {high:g}; intercepts, at an input "

@@ -230,9 +230,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         spec["title"],
         f"Above: output PSNR of the exact posterior mean on {measured.exact_images} test images "
         "(dashed), with a band of one standard error, and of networks trained on N images, drawn below "
-        f"it by their gap on the same noisy images, with the standard error of that; the line "
-        f"MSE = {n} sigma^2/d of a manifold of {n} dimensions in d = {height * width} pixels, {measured.gain:.2f} dB "
-        "above the input; output = input (dotted). Right of it, those gaps.",
+        "it by their gap on the same noisy images, with the standard error of that; the line "
+        f"MSE = {n} sigma^2/d of a manifold of {n} dimensions in d = {height * width} pixels, "
+        f"{measured.gain:.2f} dB above the input; output = input (dotted). Right of it, those gaps.",
         f"Middle: eigenvalues of the symmetric part of both Jacobians at the same noisy image "
         f"(vertical line: after {n}), and how many exceed {spec['threshold']:g}, averaged over "
         f"{measured.images} noisy images, against sigma.",
