@@ -15,6 +15,7 @@ from typing import Any
 
 from gahb.artifacts import ArtifactError, Spec, check_input
 from gahb.params import ParamsError
+from gahb.params.figure_inputs import FIGURE_NAMES
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
 
     verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
-    verb.add_argument("name", help="transition, basis, regularity or gap")
+    verb.add_argument("name", help=", ".join(FIGURE_NAMES))
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
 

@@ -2,7 +2,8 @@
 
 "Near-optimal" is measured here: on the same noisy images, the PSNR of a reference less that of the
 network. Against the conditional mean the gap is the price of the network's bias and of its training;
-against a lower bound on the error it is at most what remains to be gained; against an upper bound a
+against a known contour, a bound under the Gaussian surrogate, it is at most what remains to be gained, up
+to the size of that surrogate's error (:mod:`gahb.denoisers.exact.calpha`); against an upper bound a
 negative gap says by how much the network does better. Gap and standard error come from paired draws.
 """
 
