@@ -4,27 +4,31 @@ from snakemake.settings.types import ExecMode
 
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from tracking import alone
+from tracking import alone, previous
 from tracking.records import Records
 
 RECORDS = Records(Path(RESULTS))
+PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "figures"}
 
 if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():
+    previous.bring_back()
     RECORDS.restore()
 
 
 def end_of_run(succeeded):
     """Let the records travel; after a success, only those of what the run knows how to make."""
+    previous.bring_back()
     jobs = list(workflow.dag.jobs) if succeeded else []
     planned = [str(path) for job in jobs for path in job.output]
-    RECORDS.write(planned, phases={job.rule.name for job in jobs})
+    targets = {job.rule.name for job in jobs}
+    RECORDS.write(planned, phases=PHASES if "all" in targets else PHASES & targets)
 
 
 onstart:
     alone.hold()
-    RECORDS.refuse(
-        str(path) for job in workflow.dag.needrun_jobs() for path in [*job.input, *job.output]
-    )
+    jobs = list(workflow.dag.needrun_jobs())
+    RECORDS.refuse(str(path) for job in jobs for path in [*job.input, *job.output])
+    previous.keep(str(path) for job in jobs for path in job.output)
 
 
 onsuccess:

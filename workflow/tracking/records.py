@@ -95,8 +95,8 @@ class Records:
             candidates = []
             if local is not None:
                 start, digest = ledger.get(path, (None, None))
-                made_since = start != local.starttime and not started
-                if made_since or digest == sha256(path):
+                made_since = start != local.starttime
+                if (_is_of(local, path) and not started) if made_since else digest == sha256(path):
                     candidates.append(Made(_kept(local), sha256(path)))
                     unseen |= made_since
             tracked = travelling.get(path)
@@ -106,7 +106,8 @@ class Records:
                 self._install(path, local, candidates, started)
             else:
                 expected = tracked.sha256 if tracked else ledger.get(path, (None, None))[1]
-                if expected and (not started or path in refused):  # else a job was killed
+                wrong = expected not in (None, sha256(path))
+                if wrong and (not started or path in refused):  # else a job was killed
                     self.refused[path] = (
                         f"{path} is damaged or foreign: it has SHA-256 {sha256(path)}, "
                         f"its record has {expected}"
@@ -175,7 +176,8 @@ class Records:
 
         Args:
             planned: what the run that has ended knows how to make.
-            phases: those planned as a whole; there, a record of anything else is dropped.
+            phases: those planned as a whole; there, a record of anything else is dropped. One that
+                makes nothing leaves an empty folder, since DVC expects one.
         """
         self.persistence._clear_cache()
         sha256.cache_clear()
@@ -185,18 +187,29 @@ class Records:
             if local is None or self.persistence._filter_incomplete_keys([path]):
                 continue
             if self.vouched.get(path, (None,))[0] != local.starttime:
+                if not _is_of(local, path):
+                    continue
                 self.vouched[path] = (local.starttime, sha256(path))
             made[path] = Made(_kept(local), self.vouched[path][1])
         self._write_ledger()
-        by_phase: dict[str, list[Record]] = {}
+        by_phase: dict[str, list[Record]] = {phase: [] for phase in phases}
         for job in _jobs(made):
             by_phase.setdefault(self._phase(job), []).append(job)
         for phase, jobs in by_phase.items():
             if phase in phases:
                 jobs = [job for job in jobs if job["outputs"].keys() <= set(planned)]
+                self._keep_folder(phase, empty=not jobs)
             file = self.results / f"records/{phase}.json"
             if not file.exists() or file.read_text() != _text(jobs):
                 _write(file, jobs)
+
+    def _keep_folder(self, phase: str, empty: bool) -> None:
+        keep = self.results / phase / ".gitkeep"
+        if empty:
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            keep.touch()
+        else:
+            keep.unlink(missing_ok=True)
 
     def _phase(self, job: Record) -> str:
         """The folder of the first of a job's results."""
@@ -205,6 +218,11 @@ class Records:
 
 def _kept(record: MetadataRecord) -> Record:
     return {key: record[key] for key in KEPT}
+
+
+def _is_of(record: MetadataRecord, path: str) -> bool:
+    """Whether a record is of this very file: Snakemake also writes one for a job that failed."""
+    return bool(record.endtime == os.stat(path).st_mtime)
 
 
 def _is_newer(name: str, path: str) -> bool:
