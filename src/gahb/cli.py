@@ -262,6 +262,7 @@ def _spectra(options: argparse.Namespace) -> None:
     dataset = open_dataset(options.dataset, (spec["network"] if learned else spec)["dataset"])
     inputs = {"dataset": dataset.images_sha256}
     device = "cpu"
+    denoiser: torch.nn.Module
     if learned:
         denoiser, header = load_denoiser(options.network, spec["network"])
         check_input(options.network, header["inputs"], "dataset", dataset.images_sha256)

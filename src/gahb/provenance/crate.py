@@ -18,7 +18,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from gahb.artifacts import ArtifactError, canonical_json, digest_file, provenance, write_text
-from gahb.params import Params
+from gahb.params.specs import Params
 from gahb.provenance.tree import Result, recorded
 
 MEDIA_TYPES = {
@@ -110,8 +110,8 @@ def _add_job(
             continue
         identifier = f"#source-{path}"
         if crate.get(identifier) is None:
-            properties = {"@type": "SoftwareSourceCode", "name": path, "sha256": sha256}
-            crate.add(ContextEntity(crate, identifier, properties=properties))
+            source = {"@type": "SoftwareSourceCode", "name": path, "sha256": sha256}
+            crate.add(ContextEntity(crate, identifier, properties=source))
         inputs.append({"@id": identifier})
     properties = {
         "@type": "CreateAction",

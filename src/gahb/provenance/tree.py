@@ -97,7 +97,8 @@ def locked(root: Path) -> tuple[dict[str, str], dict[str, Any]]:
     file = root / "dvc.lock"
     if not file.exists():
         return {}, {}
-    outputs, params = {}, {}
+    outputs: dict[str, str] = {}
+    params: dict[str, Any] = {}
     for stage in yaml.safe_load(file.read_text())["stages"].values():
         outputs |= {entry["path"]: entry["md5"] for entry in stage.get("outs", [])}
         params |= stage.get("params", {}).get("params.yaml", {})
