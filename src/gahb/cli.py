@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gahb", description=__doc__.split("\n\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="PHASE")
 
-    verb = _verb(verbs, "datasets", _datasets, "synthesise a dataset")
+    verb = _verb(verbs, "datasets", _datasets, "make a dataset: synthesise it, or read photographs")
     verb.add_argument("--output", type=Path, required=True, help="dataset to write, .h5")
     verb.add_argument("--threads", type=int, default=1, help="rendering threads (default 1)")
 
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
 
     verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
-    verb.add_argument("name", help="transition, basis, regularity or gap")
+    verb.add_argument("name", help="as in the section figures of params.yaml")
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
 
@@ -159,7 +159,7 @@ def _json(text: str) -> Spec:
 
 
 def _datasets(options: argparse.Namespace) -> None:
-    """Synthesise a dataset: images, and the disjoint index sets S1, S2 and test."""
+    """Make a dataset, synthetic or of photographs: images, and the disjoint index sets S1, S2 and test."""
     from gahb.datasets.store import write_dataset
 
     write_dataset(options.spec, options.output, options.threads)
