@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pywt
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gahb.artifacts import canonical_json
+from gahb.datasets.classes import image_class
 from gahb.params import (
     Only,
     ParamsError,
@@ -400,7 +402,7 @@ def test_names_become_file_names(params: Params, section: str):
             "references.wavelets",
             {"denoiser": "exact", "images": 12},
             "evaluation.references.soft.1: found wavelets, whose denoiser exact is known for image "
-            "classes disks, gaussian, rays, shuffled, sines; soft is calpha",
+            "classes disks, gaussian, rays, sines, and these shuffled; soft is calpha",
         ),
         (
             "spectra.networks.soft.references.0",
@@ -422,6 +424,32 @@ def test_names_become_file_names(params: Params, section: str):
             None,
             'evaluation.references.soft.0: found "known-contour", allowed is one of',
         ),
+        (
+            "references.wavelets.images",
+            41,
+            "references.wavelets.images: found 41, allowed is at most 40, the test images of soft",
+        ),
+        (
+            "references.wavelets.wavelet",
+            "harr",
+            'references.wavelets.wavelet: found "harr", allowed is an orthogonal one',
+        ),
+        (
+            "references.wavelets.wavelet",
+            "bior2.2",
+            'references.wavelets.wavelet: found "bior2.2", allowed is an orthogonal one',
+        ),
+        (
+            "references.wavelets.shifts",
+            3,
+            "references.wavelets.shifts: found 3, allowed is at most 2 for the 1 levels on soft",
+        ),
+        (
+            "references.wavelets.levels",
+            4,
+            "references.wavelets.levels: found 4, allowed is at most 3: the 8 pixels of soft",
+        ),
+        ("sampling.shown", 6, "sampling.shown: found 6, allowed is at most 5, the number of"),
         (
             "figures.bounds.upper",
             ["wavelets", "bandlets"],
@@ -450,7 +478,7 @@ def test_a_contour_is_known_for_calpha_images_alone(params: Params):
     params["image_classes"]["field"] = field | {
         "size": 8,
         "images": 40,
-        "test_images": 8,
+        "test_images": 12,
         "seed": 0,
     }
     params["evaluation"]["references"]["field"] = ["wavelets", "known-contour"]
@@ -462,6 +490,94 @@ def test_a_contour_is_known_for_calpha_images_alone(params: Params):
     params["references"]["exact"] = {"denoiser": "exact", "images": 8}
     params["evaluation"]["references"]["field"] = ["wavelets", "exact"]
     validate(params, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"radius": [4, 4]}, "radius: found [4, 4], allowed is 0 < lowest < highest"),
+        ({"radius": [0, 4]}, "radius: found [0, 4], allowed is 0 < lowest < highest"),
+        ({"radius": [2, 8]}, "radius: found [2, 8], allowed is a highest value below 8, half the"),
+        ({"centre": [9, 5]}, "centre: found [9, 5], allowed is a lower value first"),
+        (
+            {"radius": [2.1, 2.9], "parameters": "integer"},
+            "radius: found [2.1, 2.9], allowed is a range that holds a whole number",
+        ),
+        (
+            {"centre": [7.2, 7.8], "parameters": "integer"},
+            "centre: found [7.2, 7.8], allowed is a range that holds a whole number",
+        ),
+        ({"radius": [2, 7.9]}, None),
+        ({"radius": [2, 9], "centre": [7, 8]}, None),
+        ({"radius": [2.1, 2.9]}, None),
+        ({"centre": [7.2, 7.8]}, None),
+        ({"parameters": "integer"}, None),
+    ],
+)
+def test_disks_exist(params: Params, changes: Params, expected: str | None):
+    """As the class itself finds: what is refused here, it refuses too, and nothing else."""
+    disks = {"class": "disks", "rendering": "antialiased", "parameters": "continuous"}
+    disks |= {"size": 16, "images": 40, "test_images": 8, "seed": 0}
+    params["image_classes"]["disks"] = disks | changes
+    if expected is None:
+        validate(params, SCHEMA)
+        image_class(dataset_spec(params, "disks"))
+        return
+    assert f"params.yaml: image_classes.disks.{expected}" in refusal(params)
+    with pytest.raises(ValueError, match=r"radius|centre"):
+        image_class(dataset_spec(params, "disks"))
+
+
+def test_shuffled_images_are_known_where_those_underneath_are(params: Params):
+    disks = {"class": "disks", "rendering": "antialiased", "parameters": "continuous"}
+    params["image_classes"] |= {
+        "disks": disks | {"size": 8, "images": 40, "test_images": 8, "seed": 0},
+        "mixed-soft": {"class": "shuffled", "of": "soft", "permutation_seed": 0},
+        "mixed-disks": {"class": "shuffled", "of": "disks", "permutation_seed": 0},
+    }
+    params["references"]["exact"] = {"denoiser": "exact", "images": 8}
+    params["evaluation"]["references"] |= {"mixed-disks": ["exact"], "mixed-soft": ["exact"]}
+    (message,) = refusal(params).splitlines()
+    assert message == (
+        "params.yaml: evaluation.references.mixed-soft.0: found exact, whose denoiser exact is known "
+        "for image classes disks, gaussian, rays, sines, and these shuffled; mixed-soft is shuffled, "
+        "of soft, which is calpha"
+    )
+    del params["evaluation"]["references"]["mixed-soft"]
+    validate(params, SCHEMA)
+
+
+def test_wavelets_are_known_by_the_names_that_denoisers_know(params: Params):
+    from gahb.denoisers.classical.transform import step_matrix  # and torch with it
+
+    for wavelet in pywt.wavelist(kind="discrete"):
+        put(params, "references.wavelets.wavelet", wavelet)
+        try:
+            step_matrix(wavelet, 8)
+        except ValueError:
+            assert "allowed is an orthogonal one" in refusal(params)
+        else:
+            validate(params, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("sampling.sampler.steps", 1, "sampling.sampler.steps: found 1, allowed is at least 2"),
+        ("sampling.sampler.order", 4, "sampling.sampler.order: found 4, allowed is at most 3"),
+        ("image_classes.soft.alpha", 0, "image_classes.soft.alpha: found 0, allowed is more"),
+        ("image_classes.soft.alpha", None, "image_classes.soft: 'alpha' is a required property"),
+        ("architectures.chain.layers", 2, "architectures.chain.layers: found 2, allowed is at"),
+        ("references.wavelets.shifts", 0, "references.wavelets.shifts: found 0, allowed is"),
+    ],
+)
+def test_known_keys_are_not_called_unknown(params: Params, key: str, value: Any, expected: str):
+    """In a section whose keys depend on its kind, one wrong value is one wrong value."""
+    message = refusal(put(params, key, value))
+    assert expected in message
+    assert "known keys" not in message
+    put(params, ".".join([*key.split(".")[:-1], "colour"]), "red")
+    assert "unknown are 'colour'; known keys here are" in refusal(params)
 
 
 def test_an_oracle_may_be_evaluated(params: Params):

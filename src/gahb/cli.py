@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gahb", description=__doc__.split("\n\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="PHASE")
 
-    verb = _verb(verbs, "datasets", _datasets, "synthesise a dataset")
+    verb = _verb(verbs, "datasets", _datasets, "make a dataset: synthesise it, or read photographs")
     verb.add_argument("--output", type=Path, required=True, help="dataset to write, .h5")
     verb.add_argument("--threads", type=int, default=1, help="rendering threads (default 1)")
 
@@ -160,7 +160,7 @@ def _json(text: str) -> Spec:
 
 
 def _datasets(options: argparse.Namespace) -> None:
-    """Synthesise a dataset: images, and the disjoint index sets S1, S2 and test."""
+    """Make a dataset, synthetic or of photographs: images, and the disjoint index sets S1, S2 and test."""
     from gahb.datasets.store import write_dataset
 
     write_dataset(options.spec, options.output, options.threads)
