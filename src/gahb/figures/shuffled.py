@@ -68,8 +68,7 @@ class _Measured:
     def loss(self) -> tuple[np.ndarray, np.ndarray]:
         """PSNR lost by shuffling at each noise level, and its standard error, both in dB.
 
-        The error is that of independent measurements: too large as far as the same images are hard
-        for both networks.
+        The error is that of independent measurements: it leaves out that the images are the same.
         """
         plain, shuffled = self.curves
         return plain.psnr - shuffled.psnr, np.hypot(plain.se, shuffled.se)
@@ -245,9 +244,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "noisy image. Below: that image and eigenvectors, in the order of pixels that each network "
         f"sees. {EIGENVECTOR_SCALE}",
         "The standard error of the loss is that of independent measurements. The noise of the two is "
-        "independent, since noise is not shuffled with the image, but the test images are the same: as "
-        "far as one that is hard for the first network is hard for the second, the stated error is "
-        "an upper bound.",
+        "independent, since noise is not shuffled with the image, but the test images are the same: "
+        "what the errors of the two networks on one image have in common, of either sign, is left out.",
         f"Measured loss by shuffling, {loss.mean():.2f} dB on average over the noise levels, and at "
         "each of them, in dB:",
         captions.grid(
