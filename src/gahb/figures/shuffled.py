@@ -201,7 +201,13 @@ def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]], lower
     axes.set_ylim(*limits([plain.psnr, shuffled.psnr, oracle.psnr, classical], 1.5))
     axes.set_xlabel("input PSNR (dB)")
     axes.set_ylabel("output PSNR (dB)")
-    axes.legend(loc="upper left", title="optimum, equal for both:\nbetween dashed and solid")
+    axes.text(
+        *(0.03, 0.97),
+        "optimum, equal for both:\nbelow dashed, above the rest",
+        transform=axes.transAxes,
+        va="top",
+    )
+    axes.legend(loc="lower right", labelspacing=0.25, borderpad=0.1)
     axes.set_title("on held-out test images")
 
 
@@ -236,7 +242,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         f"the least. Left: output PSNR on {measured.images} test images, with bands of one standard "
         "error, and output = input (dotted). Two curves bound the optimum of the images as they are, "
         f"and with it that of the shuffled: {captions.escape(spec['lower'])} (dashed), a {SURROGATE}, "
-        f"which is known to be beaten by up to {EXCESS} dB, and the best of "
+        f"which may be beaten by about {EXCESS} dB, and the best of "
         f"{captions.escape(', '.join(spec['upper']))} (dash-dotted), which the optimum is not below. "
         "They are drawn at their gaps to the network on the same noisy images, "
         + ", ".join(str(gap.images) for gap in (measured.lower, *measured.upper))
