@@ -249,9 +249,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + " of them. Right: eigenvalues of the symmetric part of the Jacobian at one "
         "noisy image. Below: that image and eigenvectors, in the order of pixels that each network "
         f"sees. {EIGENVECTOR_SCALE}",
-        "The standard error of the loss is that of independent measurements. The noise of the two is "
-        "independent, since noise is not shuffled with the image, but the test images are the same: "
-        "what the errors of the two networks on one image have in common, of either sign, is left out.",
+        "The standard error of the loss is that of independent measurements. Test images are the same, "
+        "and so is the noise, which is not shuffled with them: what the errors of the two networks on "
+        "one image have in common, of either sign, is left out.",
         f"Measured loss by shuffling, {loss.mean():.2f} dB on average over the noise levels, and at "
         "each of them, in dB:",
         captions.grid(
