@@ -19,9 +19,10 @@ surrogate.
 
 On images drawn it may be beaten by about 0.3 dB. 32 images of 32 x 32, each alpha from 2 to 4, input PSNRs
 from 0 to 34 dB (``python benchmarks/classical.py --known-contour``): the filter errs less than the formula
-by at most 0.29 dB (standard error 0.20), more by at most 0.04 (0.05); clipped to [0, 1] less by at most 0.32
-(0.21), of which clipping is 0.14 or less. On average over the noise (:meth:`KnownContourDenoiser.error_on`)
-filter and formula agree within 0.13 dB: 12 images of 40 x 40, each alpha from 1 to 5, from 0 to 40 dB.
+by at most 0.29 dB (standard error 0.20), more by at most 0.04 (0.05); clipped to [0, 1] less by at most
+0.32 (0.21), of which clipping is 0.14 or less. On average over the noise
+(:meth:`KnownContourDenoiser.error_on`) filter and formula agree within 0.13 dB: 12 images of 40 x 40, each
+alpha from 1 to 5, from 0 to 40 dB.
 """
 
 from __future__ import annotations
