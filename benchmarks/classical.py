@@ -2,7 +2,7 @@
 
     python benchmarks/classical.py                         # 16 images of each alpha: 1 minute of one core
     python benchmarks/classical.py --images 64 --shifts 8  # all shifts: 16 minutes
-    python benchmarks/classical.py --known-contour --alphas 2 3 4 --size 32 --images 64  # 2 minutes
+    python benchmarks/classical.py --known-contour --alphas 2 3 4 --size 32 --images 32  # 1 minute
 
 Each row is a denoiser: output PSNR of the mean error, in dB, at each noise level; the slope of output
 against input PSNR, fitted over the window, to be compared with the minimax alpha / (alpha + 1); and the

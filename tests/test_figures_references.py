@@ -25,12 +25,12 @@ from reference_results import (  # noqa: E402
     write_results,
 )
 
-from gahb.artifacts import ArtifactError  # noqa: E402
+from gahb.artifacts import ArtifactError, provenance, write_table  # noqa: E402
 from gahb.figures import FIGURES, make_figure  # noqa: E402
 from gahb.figures.compared import small_noise_gain  # noqa: E402
 from gahb.figures.tables import read_tables  # noqa: E402
 from gahb.params import ParamsError, validate  # noqa: E402
-from gahb.params.figure_inputs import figure_files, needs  # noqa: E402
+from gahb.params.figure_inputs import FIGURE_NAMES, figure_files, needs  # noqa: E402
 
 SIDE = 12
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/params.schema.yaml"
@@ -344,7 +344,7 @@ def test_shuffled_draws_both_networks(
     assert draws(curves, table["input_psnr"], bounds[0])
     assert draws(curves, table["input_psnr"], np.max(bounds[1:], axis=0))
     assert "bound under the Gaussian surrogate" in captions["shuffled"]
-    assert "optimum, equal for both" in curves.get_legend().get_title().get_text()
+    assert any("optimum, equal for both" in text for text in shown_texts(figure))
 
 
 def test_cones_draws_curves_and_states_the_lines(
@@ -452,6 +452,17 @@ def test_images_of_another_kind_are_refused(results: dict[str, list[Path]]) -> N
         FIGURES["wiener"].draw(results["wiener"], SPECS["wiener"] | {"image": 3})
 
 
+def test_gaps_at_other_noise_levels_are_refused(
+    results: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    (path,) = [path for path in results["bounds"] if path.name == "gaps.csv"]
+    table = pd.read_csv(path)
+    write_table(tmp_path / "gaps.csv", table[table["sigma"] != LEVELS[1]], provenance({}))
+    inputs = [*without(results["bounds"], "gaps.csv"), tmp_path / "gaps.csv"]
+    with pytest.raises(ArtifactError, match="the table of gaps has the noise levels"):
+        FIGURES["bounds"].draw(inputs, SPECS["bounds"])
+
+
 def test_other_noisy_images_are_refused(results: dict[str, list[Path]], tmp_path: Path) -> None:
     (path,) = [path for path in results["optimum"] if path.name == "exact.h5"]
     other = tmp_path / "exact.h5"
@@ -534,7 +545,8 @@ def params(params: dict[str, Any]) -> dict[str, Any]:
         "optimum": {"experiment": "disks", "sigma": 0.1, "image": 0, "eigenvectors": 8},
         "bounds": {"experiments": ["soft"], "lower": "contour", "upper": ["wavelets"]},
         "wiener": {"experiment": "fields", "image": 0},
-        "shuffled": {"experiments": ["soft", "mixed"], "image": 0, "sigma": 0.1},
+        "shuffled": {"experiments": ["soft", "mixed"], "image": 0, "sigma": 0.1}
+        | {"lower": "contour", "upper": ["wavelets"]},
         "cones": {"experiments": ["rays"]},
     }
     for name, options in chosen.items():
@@ -555,11 +567,13 @@ def test_figures_ask_for_what_they_need(params: dict[str, Any]) -> None:
         "results/spectra/disks/exact.h5",
     ]
     assert figure_files(params, "shuffled") == [
+        "results/evaluation/gaps.csv",
         *(f"results/evaluation/{name}/N16_S1.csv" for name in ("soft", "mixed")),
+        *(f"results/evaluation/references/soft/{name}.csv" for name in ("contour", "wavelets")),
         *(f"results/spectra/{name}/N16_S1.h5" for name in ("soft", "mixed")),
     ]
     assert needs(params, "bounds").references == (("soft", "contour"), ("soft", "wavelets"))
-    assert set(params["figures"]) == set(FIGURES)
+    assert set(params["figures"]) == set(FIGURES) == set(FIGURE_NAMES)
 
 
 def test_older_figures_ask_for_what_they_did(params: dict[str, Any]) -> None:

@@ -213,8 +213,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         f"one standard error of the gap (images behind the gap: {behind}). Below: those gaps.",
         f"Dashed: {lower}, a {SURROGATE}: the error of the optimal linear filter of an oracle that "
         "knows contour and scales, which is the oracle's least error if the backgrounds are Gaussian "
-        "given those. They are sums of many uniform numbers, of known range; clipping that filter to "
-        f"[0, 1] beats the bound by up to about {EXCESS} dB. "
+        "given those. They are sums of many uniform numbers, of known range; on the images drawn, that "
+        f"filter, clipped to [0, 1], was seen to err less than the bound by up to about {EXCESS} dB. "
         f"{captions.escape(', '.join(spec['upper']))} are upper bounds on the error of the optimal "
         "denoiser, as is the network.",
         "A curve below 0 is a denoiser that the network beats; the optimal denoiser lies between the "

@@ -68,8 +68,7 @@ class _Measured:
     def loss(self) -> tuple[np.ndarray, np.ndarray]:
         """PSNR lost by shuffling at each noise level, and its standard error, both in dB.
 
-        The error is that of independent measurements: too large as far as the same images are hard
-        for both networks.
+        The error is that of independent measurements: it leaves out that the images are the same.
         """
         plain, shuffled = self.curves
         return plain.psnr - shuffled.psnr, np.hypot(plain.se, shuffled.se)
@@ -202,7 +201,13 @@ def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]], lower
     axes.set_ylim(*limits([plain.psnr, shuffled.psnr, oracle.psnr, classical], 1.5))
     axes.set_xlabel("input PSNR (dB)")
     axes.set_ylabel("output PSNR (dB)")
-    axes.legend(loc="upper left", title="optimum, equal for both:\nbetween dashed and solid")
+    axes.text(
+        *(0.03, 0.97),
+        "optimum, equal for both:\nbelow dashed, above the rest",
+        transform=axes.transAxes,
+        va="top",
+    )
+    axes.legend(loc="lower right", labelspacing=0.25, borderpad=0.1)
     axes.set_title("on held-out test images")
 
 
@@ -237,17 +242,16 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         f"the least. Left: output PSNR on {measured.images} test images, with bands of one standard "
         "error, and output = input (dotted). Two curves bound the optimum of the images as they are, "
         f"and with it that of the shuffled: {captions.escape(spec['lower'])} (dashed), a {SURROGATE}, "
-        f"which is known to be beaten by up to {EXCESS} dB, and the best of "
+        f"which may be beaten by about {EXCESS} dB, and the best of "
         f"{captions.escape(', '.join(spec['upper']))} (dash-dotted), which the optimum is not below. "
         "They are drawn at their gaps to the network on the same noisy images, "
         + ", ".join(str(gap.images) for gap in (measured.lower, *measured.upper))
         + " of them. Right: eigenvalues of the symmetric part of the Jacobian at one "
         "noisy image. Below: that image and eigenvectors, in the order of pixels that each network "
         f"sees. {EIGENVECTOR_SCALE}",
-        "The standard error of the loss is that of independent measurements. The noise of the two is "
-        "independent, since noise is not shuffled with the image, but the test images are the same: as "
-        "far as one that is hard for the first network is hard for the second, the stated error is "
-        "an upper bound.",
+        "The standard error of the loss is that of independent measurements. Test images are the same, "
+        "and so is the noise, which is not shuffled with them: what the errors of the two networks on "
+        "one image have in common, of either sign, is left out.",
         f"Measured loss by shuffling, {loss.mean():.2f} dB on average over the noise levels, and at "
         "each of them, in dB:",
         captions.grid(
