@@ -18,7 +18,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from gahb.artifacts import ArtifactError, canonical_json, digest_file, provenance, write_text
-from gahb.params import Params
+from gahb.params.specs import Params
 from gahb.provenance.tree import Result, recorded
 
 MEDIA_TYPES = {
