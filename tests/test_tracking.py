@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
 import yaml
-from tracking_project import clone, commit, contents, fails, planned, project, run, stages
+from tracking_project import ROOT, clone, commit, contents, fails, planned, project, run, stages
 
 pytestmark = pytest.mark.slow
 TRIALS = int(os.environ.get("GAHB_TRIALS", "2"))  # of each kind; 20 are the promise
@@ -21,7 +22,8 @@ ALPHA1 = {  # what a training parameter of the experiment alpha1 decides
     "spectra/alpha1/N2_S1.h5",
     "figures/regularity.png",
 }
-SPECTRA = {"spectra/alpha1/N2_S1.h5", "spectra/alpha2/N2_S1.h5", "figures/regularity.png"}
+SPECTRA = {"spectra/alpha1/N2_S1.h5", "figures/regularity.png"}
+FIGURES_ONLY = ("snakemake", "figures", "--allowed-rules", "figure", "figures")  # as the Makefile
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,7 @@ def test_what_is_planned_is_what_depends_on_a_change(tree: Path, trial: int):
     change(tree, "experiments", "alpha1", {"training": {"seed": draw.randrange(1, 1000)}})
     touch_everything(tree, draw)
     assert planned(tree) == ALPHA1
-    assert stages(tree) == ["denoisers", "evaluation", "spectra", "figures"]
+    assert stages(tree) == ["denoisers", "evaluation", "samples", "spectra", "figures"]
     run(tree, "git", "checkout", "-q", "--", "params.yaml")
 
     change(tree, "figures", "transition", {"title": f"Trial {trial}"})
@@ -206,8 +208,7 @@ KINDS = ("swapped dataset", "foreign weights", "flipped bit", "truncated file")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_foreign_or_damaged_artifact_is_refused_by_name(tree: Path, kind: str):
-    assert planned(tree) == set()
-    records = contents(tree / "results" / "..")
+    records = contents(tree)
     path = plant(tree, kind)
     told = fails(tree, "snakemake")
     assert f"{path} is damaged or foreign: it has SHA-256" in told
@@ -239,6 +240,54 @@ def test_verify_lists_every_disagreement(tree: Path):
         "params.yaml: figures is not what dvc.lock has",
     ):
         assert line in told
+
+
+# 6 -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(finished: Path, tmp_path: Path) -> Path:
+    """What git holds: neither datasets nor weights."""
+    folder = clone(finished, tmp_path / "gahb")
+    assert not (folder / "results/datasets").exists()
+    assert not (folder / "results/denoisers").exists()
+    return folder
+
+
+def test_figures_are_drawn_again_from_what_git_holds(finished: Path, bare: Path):
+    assert " ".join(FIGURES_ONLY) in (ROOT / "Makefile").read_text()
+    old = {path: path.stat().st_ino for path in (bare / "results/figures").iterdir()}
+    assert len(old) == 6
+    run(bare, *FIGURES_ONLY, "--forcerun", "figure")
+    assert all(path.stat().st_ino != inode for path, inode in old.items())
+    assert run(bare, "git", "status", "--short") == ""
+    assert contents(bare).items() <= contents(finished).items()
+
+
+def test_a_figure_that_fails_is_not_lost_and_not_taken_for_new(bare: Path):
+    before = contents(bare)
+    module = bare / "src/gahb/figures/regularity.py"
+    module.write_text(module.read_text() + "\nraise RuntimeError('no figure')\n")
+    assert "no figure" in fails(bare, *FIGURES_ONLY)
+    assert contents(bare) == before
+    output = run(bare, *FIGURES_ONLY, "-n")
+    assert len(re.findall("Shell command: python", output)) == 2
+    run(bare, "git", "checkout", "-q", "--", ".")
+    assert "Nothing to be done" in run(bare, *FIGURES_ONLY, "-n")
+
+
+def test_an_experiment_beside_the_main_results_leaves_them_alone(tree: Path):
+    before = contents(tree)
+    options = ("--temp", "--name", "shorter", "-S", "training.updates=4")
+    run(tree, "dvc", "exp", "run", *options, "denoisers")
+    assert contents(tree) == before
+    assert run(tree, "git", "status", "--short") == ""
+    assert planned(tree) == set()
+    assert "shorter" in run(tree, "dvc", "exp", "show", "--csv")
+    told = run(tree, "dvc", "params", "diff", "HEAD", "shorter")
+    assert re.search(r"training.updates\W+6\W+4", told)
+    weights = run(tree, "git", "show", "shorter:dvc.lock")
+    assert weights != (tree / "dvc.lock").read_text()
 
 
 # 7 -------------------------------------------------------------------------------------------
