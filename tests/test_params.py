@@ -227,7 +227,7 @@ def test_missing_key(params: Params, key: str):
         ("experiments.soft.splits.0", "S3", "one of S1, S2"),
         ("spectra.method", "power", "one of full, leading"),
         ("figures.transition.aggregation", "median", "one of psnr_of_mean_mse, mean_psnr"),
-        ("references.wavelets.denoiser", "median", "one of exact, known_contour, wavelet, bandlet"),
+        ("references.wavelets.denoiser", "median", "one of exact, known_contour, memorising"),
         # out of range
         ("references.wavelets.images", 1, "at least 2"),
         ("evaluation.sigmas.2", 0, "more than 0"),
@@ -578,6 +578,21 @@ def test_known_keys_are_not_called_unknown(params: Params, key: str, value: Any,
     assert "known keys" not in message
     put(params, ".".join([*key.split(".")[:-1], "colour"]), "red")
     assert "unknown are 'colour'; known keys here are" in refusal(params)
+
+
+def test_a_memorising_reference_fits_its_class(params: Params):
+    entry = {"denoiser": "memorising", "set_size": 16, "split": "S2", "images": 8}
+    params["references"]["memorising-16"] = entry
+    params["evaluation"]["references"] |= {"soft": ["known-contour", "wavelets", "memorising-16"]}
+    params["spectra"]["networks"]["soft"]["references"] = ["memorising-16"]
+    validate(params, SCHEMA)
+    put(params, "references.memorising-16.set_size", 17)
+    assert (
+        "references.memorising-16.set_size: found 17, allowed is at most 16: half of the 72 images of "
+        "soft less its 40 test images"
+    ) in refusal(params)
+    put(params, "references.memorising-16.set_size", None)
+    assert "references.memorising-16: 'set_size' is a required property" in refusal(params)
 
 
 def test_an_oracle_may_be_evaluated(params: Params):

@@ -22,6 +22,7 @@ from gahb.datasets.classes import image_class
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
 from gahb.denoisers.classical.bandlets import BandletDenoiser
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
+from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.exact.base import ExactDenoiser
 from gahb.denoisers.exact.calpha import known_contour_mse
 from gahb.denoisers.exact.gaussian import WienerDenoiser
@@ -187,7 +188,7 @@ def test_classical_denoisers_get_their_options(
     [
         ("exact", SOFT, "no exact denoiser is known for images of class 'calpha'"),
         ("known_contour", FIELD, r"only C\^alpha images have a known contour, not 'gaussian'"),
-        ("median", SOFT, "no denoiser 'median'; there are exact, known_contour, wavelet, bandlet"),
+        ("median", SOFT, "no denoiser 'median'; there are exact, known_contour, memorising"),
     ],
 )
 def test_references_that_do_not_exist(kind: str, images: Params, told: str):
@@ -223,6 +224,19 @@ ROUGH = SOFT | {"alpha": 1.5, "background_alpha": 4}
 def test_theoretical_slope(reference: Params, images: Params, slope: float | None):
     found = theoretical_slope(reference, images)
     assert math.isnan(found) if slope is None else found == pytest.approx(slope)
+
+
+def test_the_memorising_one_is_the_optimum_for_its_training_set(params: Params, dataset: Dataset):
+    entry = {"name": "any", "denoiser": "memorising", "set_size": 4, "split": "S2", "images": 2}
+    with pytest.raises(ValueError, match="made from a training set: it needs the dataset"):
+        build_reference(entry, SOFT)
+    built = build_reference(entry, SOFT, dataset)
+    own = torch.from_numpy(dataset.images(dataset.indices["S2"][:4]))
+    noisy = own + 0.05 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(built(noisy, 0.05), EmpiricalDenoiser(own)(noisy, 0.05))
+    assert (built(noisy, 0.05) - own).abs().max() < 1e-3
+    with pytest.raises(ValueError, match="S2 has 16 images, 17 were asked for"):
+        build_reference(entry | {"set_size": 17}, SOFT, dataset)
 
 
 def test_every_kind_of_the_schema_can_be_built(root: Path):
@@ -563,3 +577,24 @@ def test_spectra_without_a_network(params: Params, fields: Dataset, tmp_path: Pa
         gains = wiener.eigenvalues(sigma).ravel().sort(descending=True).values
         np.testing.assert_allclose(spectra["eigenvalues"][0, level], gains, atol=1e-5)
     assert np.abs(spectra["asymmetry"]).max() < 1e-6
+
+
+def test_the_memorising_one_is_measured_like_the_others(
+    params: Params, dataset: Dataset, tmp_path: Path
+):
+    """On test images it is far from clean; its Jacobian is symmetric, of rank N - 1 at most."""
+    entry = {"denoiser": "memorising", "set_size": 4, "split": "S1", "images": 12}
+    params["references"]["memorising-4"] = entry
+    files = ("--dataset", str(dataset.path), "--output")
+    table, spectra = tmp_path / "memorising-4.csv", tmp_path / "memorising-4.h5"
+    spec = reference_spec(params, "soft", "memorising-4")
+    main(["evaluation", "reference", "--spec", json.dumps(spec), *files, str(table)])
+    measured = read_table(table, spec).set_index("sigma").psnr_of_mean_mse
+    assert measured[0.03] < 25  # its input PSNR is 30
+    spec = reference_spectra_spec(params, "soft", "memorising-4")
+    main(["spectra", "--spec", json.dumps(spec), *files, str(spectra)])
+    found, _ = read_spectra(spectra, spec)
+    assert np.abs(found["asymmetry"]).max() < 1e-6
+    assert np.abs(found["eigenvalues"][..., 3:]).max() < 1e-5
+    summarise_references(summary_spec(params), [table], tmp_path / "references.csv")
+    assert read_table(tmp_path / "references.csv").theoretical_slope.isna().all()

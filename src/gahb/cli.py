@@ -269,7 +269,7 @@ def _spectra(options: argparse.Namespace) -> None:
         inputs["network"] = header["tensors_sha256"]
         device = "cuda" if torch.cuda.is_available() else "cpu"
     else:
-        built = build_reference(spec["reference"], spec["dataset"])
+        built = build_reference(spec["reference"], spec["dataset"], dataset)
         if isinstance(built, ErrorBound):
             name = spec["reference"]["name"]
             raise ValueError(f"{name} is a bound on the error, no denoiser with a Jacobian")

@@ -125,6 +125,8 @@ def reference_sources(wildcards):
     kind = PARAMS["references"][wildcards.reference]["denoiser"]
     if kind in ("wavelet", "bandlet"):
         return [*sources("denoisers/classical/*.py"), REFERENCE_REGISTRY]
+    if kind == "memorising":
+        return [*sources("denoisers/empirical.py"), REFERENCE_REGISTRY]
     if "image_class" not in wildcards.keys():
         image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
     else:

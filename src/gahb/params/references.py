@@ -79,6 +79,13 @@ def wrong_references(
                 f"{key}.{index}: found {name}, whose denoiser {kind} is known for image classes "
                 f"{', '.join(sorted(_KNOWN_FOR[kind]))}{shuffled}; {image_class} is {found}"
             )
+        half = (dataset["images"] - dataset["test_images"]) // 2
+        if kind == "memorising" and defined[name]["set_size"] > half:
+            yield (
+                f"references.{name}.set_size: found {defined[name]['set_size']}, allowed is at most "
+                f"{half}: half of the {dataset['images']} images of {image_class} less its "
+                f"{dataset['test_images']} test images"
+            )
         yield from _wrong_levels(name, defined[name], image_class, dataset["size"])
 
 
