@@ -56,7 +56,8 @@ def write_crate(params: Params, citation: Path, output: Path) -> None:
     root["mentions"] = [_parameter(crate, *item) for item in sorted(params.items())]
     jobs: dict[str, list[tuple[str, Result]]] = {}
     for name, record in sorted(recorded(results).items()):
-        if Path(name).is_relative_to(results / "cards"):  # written beside this file, in any order
+        # cards are written beside this file, in any order; the record of this file is of the one before
+        if Path(name).is_relative_to(results / "cards") or Path(name) == output:
             continue
         _add_file(crate, results, Path(name), record.sha256)
         key = canonical_json([record.rule, record.spec, record.inputs])
