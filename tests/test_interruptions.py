@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import pytest
 from tracking_project import ROOT, commit, contents, environment, micro, project, run
 
 from gahb.artifacts import canonical_json, digest_file
-from gahb.params import network_spec
+from gahb.params import dataset_spec, network_spec
 
 pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("GAHB_KILLS", "1"))
@@ -166,3 +168,19 @@ def test_without_room_to_write_the_previous_artifact_stays(
         assert {path.name for path in mounted.iterdir()} <= {output.name, "filler"}
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
+
+
+def test_a_dataset_that_does_not_fit_is_one_message(tmp_path: Path):
+    spec = canonical_json(dataset_spec(micro(ROOT), "alpha1"))
+    done = subprocess.run(
+        [sys.executable, "-m", "gahb", "datasets", "--spec", spec, "--output", "alpha1.h5"],
+        cwd=tmp_path,
+        env=environment() | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
+    )
+    assert done.returncode != 0
+    assert "alpha1.h5 cannot be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -178,10 +179,17 @@ def create_hdf5(path: Path | str, made_from: Mapping[str, Any]) -> Iterator[h5py
     """Open a new HDF5 file for writing, atomically, with its provenance in attributes."""
     import h5py
 
-    with atomic(path) as partial, h5py.File(partial, "w", libver="v110") as file:
-        for key, value in made_from.items():
-            write_attribute(file, key, value)
-        yield file
+    with atomic(path) as partial:
+        try:
+            with h5py.File(partial, "w", libver="v110") as file:
+                for key, value in made_from.items():
+                    write_attribute(file, key, value)
+                yield file
+        except (OSError, RuntimeError) as error:  # HDF5 may meet a full disk as late as it closes
+            if "write failed" not in str(error):
+                raise
+            told = re.search("error message = '([^']*)'", str(error))
+            raise OSError(f"{path} cannot be written: {told[1] if told else error}") from error
 
 
 @contextmanager
@@ -227,13 +235,17 @@ def write_tensors(
     path: Path | str, tensors: Mapping[str, Any], made_from: Mapping[str, Any]
 ) -> None:
     """Write torch tensors and their provenance; digests of both go into the metadata."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = dict(made_from) | {"tensors_sha256": _digest_tensors(tensors)}
     header["record_sha256"] = _digest_record(header)
     with atomic(path) as partial:
-        save_file(tensors, str(partial), metadata={_METADATA_KEY: canonical_json(header)})
+        try:
+            save_file(tensors, str(partial), metadata={_METADATA_KEY: canonical_json(header)})
+        except SafetensorError as error:  # of a full disk too
+            raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def read_tensors(
