@@ -19,6 +19,7 @@ all: setup ## (default) set up, then compute every result: snakemake --cores all
 
 smoke: setup ## set up, then run every rule on a tiny preset (results/smoke)
 	$(in_venv) snakemake --cores all --config preset=smoke
+	$(in_venv) snakemake provenance --cores all --config preset=smoke
 
 figures: setup ## redraw every figure from the tables and spectra that git holds: no datasets, no weights
 	$(in_venv) snakemake figures --allowed-rules figure figures --forcerun figure

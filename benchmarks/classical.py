@@ -2,11 +2,16 @@
 
     python benchmarks/classical.py                         # 16 images of each alpha: 1 minute of one core
     python benchmarks/classical.py --images 64 --shifts 8  # all shifts: 16 minutes
+    python benchmarks/classical.py --known-contour --alphas 2 3 4 --size 32 --images 32  # 1 minute
 
 Each row is a denoiser: output PSNR of the mean error, in dB, at each noise level; the slope of output
 against input PSNR, fitted over the window, to be compared with the minimax alpha / (alpha + 1); and the
 processor time for one image at one noise level. "spun" is with cycle spinning. An oracle's threshold
 looks at the clean image, so that its error bounds nothing.
+
+With --known-contour, the filter that knows each image's contour instead: the error of its formula (the
+bound under the Gaussian surrogate), and on draws of noise as it is and clipped to [0, 1]; by how much
+each is above the formula, on the same images. As far as it is, the formula is no bound on these images.
 """
 
 import argparse
@@ -19,7 +24,8 @@ from torch import nn
 from gahb.datasets.calpha import CAlpha
 from gahb.denoisers.classical.bandlets import BandletDenoiser
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
-from gahb.evaluation.psnr import input_psnr, psnr_of_mean_mse
+from gahb.denoisers.exact.calpha import KnownContourDenoiser
+from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse, standard_error
 from gahb.randomness import image_noise
 
 
@@ -33,6 +39,41 @@ class Identity(nn.Module):
         return y
 
 
+class KnownContours(nn.Module):
+    """To each image of a batch, in their order, the filter that knows its contour."""
+
+    needs_clean = False
+
+    def __init__(self, calpha: CAlpha, images: int) -> None:
+        super().__init__()
+        self.filters = [KnownContourDenoiser(calpha, index) for index in range(images)]
+
+    def forward(self, y: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Each image filtered on its own."""
+        pairs = zip(self.filters, y, strict=True)
+        return torch.cat([known(noisy[None], sigma) for known, noisy in pairs])
+
+    def formula(self, sigmas: list[float]) -> np.ndarray:
+        """What the error of each would be if the backgrounds were Gaussian: (levels, images)."""
+        return np.array(
+            [[known.mean_squared_error(sigma) for known in self.filters] for sigma in sigmas]
+        )
+
+
+class Clipped(nn.Module):
+    """A denoiser whose images are clipped to [0, 1], the range of all clean ones."""
+
+    needs_clean = False
+
+    def __init__(self, denoiser: nn.Module) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, y: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The denoised image, clipped."""
+        return self.denoiser(y, sigma).clamp(0, 1)
+
+
 def denoisers(shifts: int) -> dict[str, nn.Module]:
     """The rows of the table."""
     rows: dict[str, nn.Module] = {"identity": Identity()}
@@ -41,6 +82,17 @@ def denoisers(shifts: int) -> dict[str, nn.Module]:
         rows[f"wavelets, oracle{name}"] = WaveletDenoiser(rule="oracle", shifts=spins)
         rows[f"bandlets{name}"] = BandletDenoiser(shifts=spins)
     return rows
+
+
+def row(name: str, psnr: np.ndarray, inputs: np.ndarray, fitted: list[bool]) -> str:
+    """Output PSNR at each noise level, and the slope of those that are fitted."""
+    slope = np.polyfit(inputs[fitted], psnr[fitted], 1)[0]
+    return f"{cells(name, psnr)}  {slope:12.2f}"
+
+
+def cells(name: str, values: np.ndarray) -> str:
+    """A name and one number for each noise level."""
+    return f"{name:26s}{''.join(f'{value:7.2f}' for value in values)}"
 
 
 def main() -> None:
@@ -55,6 +107,7 @@ def main() -> None:
     parser.add_argument(
         "--sigmas", type=float, nargs="+", default=[1, 0.398, 0.158, 0.1, 0.0631, 0.0251, 0.02]
     )
+    parser.add_argument("--known-contour", action="store_true", help="that filter instead")
     options = parser.parse_args()
     torch.set_num_threads(1)
     inputs = np.array([input_psnr(sigma) for sigma in options.sigmas])
@@ -73,18 +126,30 @@ def main() -> None:
         print(f"\nalpha = {alpha:g}, {options.images} images of {options.size} pixels")
         header = "".join(f"{psnr:7.1f}" for psnr in inputs)
         print(f"{'input PSNR':26s}{header}  slope ({alpha / (alpha + 1):.2f})  s / image")
-        for name, denoiser in denoisers(options.shifts).items():
+        rows, formula = denoisers(options.shifts), None
+        if options.known_contour:
+            filters = KnownContours(rendered, options.images)
+            formula = filters.formula(options.sigmas)
+            psnr = psnr_of_mean_mse(formula)[0]
+            print(row("known contour, formula", psnr, inputs, fitted), flush=True)
+            rows = {"known contour": filters, "known contour, clipped": Clipped(filters)}
+        for name, denoiser in rows.items():
             start = time.process_time()
-            rows = []
+            errors = []
             for level, sigma in enumerate(options.sigmas):
                 given = [clean] if denoiser.needs_clean else []
                 denoised = denoiser(clean + sigma * noise[level], sigma, *given)
-                rows.append((denoised - clean).double().square().mean(dim=(1, 2, 3)).numpy())
+                errors.append((denoised - clean).double().square().mean(dim=(1, 2, 3)).numpy())
             seconds = (time.process_time() - start) / (options.images * len(options.sigmas))
-            psnr = psnr_of_mean_mse(np.stack(rows))[0]
-            slope = np.polyfit(inputs[fitted], psnr[fitted], 1)[0]
-            values = "".join(f"{value:7.2f}" for value in psnr)
-            print(f"{name:26s}{values}  {slope:12.2f}  {seconds:9.4f}", flush=True)
+            psnr = psnr_of_mean_mse(np.stack(errors))[0]
+            print(f"{row(name, psnr, inputs, fitted)}  {seconds:9.4f}", flush=True)
+            if formula is not None:
+                found = np.stack(errors)
+                relative = found / found.mean(1, keepdims=True)
+                relative -= formula / formula.mean(1, keepdims=True)
+                above = psnr - psnr_of_mean_mse(formula)[0]
+                print(cells("  above the formula", above))
+                print(cells("  its standard error", DB * standard_error(relative)), flush=True)
 
 
 if __name__ == "__main__":

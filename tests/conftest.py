@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,12 +79,17 @@ TINY: dict[str, Any] = {
             "training": {"updates": 10},
         },
     },
+    "references": {
+        "known-contour": {"denoiser": "known_contour", "images": 12},
+        "wavelets": {"denoiser": "wavelet", "images": 12},
+    },
     "evaluation": {
         "seed": 1,
         "sigmas": [1.0, 0.3, 0.1, 0.03],
         "images": 32,
         "minimum_draws": 12,
         "slope_window": [0.03, 0.3],
+        "references": {"soft": ["known-contour", "wavelets"]},
         "threads": 1,
     },
     "sampling": {
@@ -107,7 +113,7 @@ TINY: dict[str, Any] = {
     "spectra": {
         "seed": 0,
         "networks": {
-            "soft": {"set_sizes": [4, 16], "splits": ["S1"]},
+            "soft": {"set_sizes": [4, 16], "splits": ["S1"], "references": ["wavelets"]},
             "hard": {"set_sizes": [16], "splits": ["S1"]},
         },
         "test_images": [0, 1],
@@ -142,8 +148,28 @@ TINY: dict[str, Any] = {
             "eigenvectors": [1, 2],
         },
         "gap": {"title": "Gap", "experiment": "soft"},
+        "bounds": {
+            "title": "Bounds",
+            "experiments": ["soft"],
+            "set_size": 16,
+            "split": "S1",
+            "lower": "known-contour",
+            "upper": ["wavelets"],
+        },
     },
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """``--dist loadfile`` gives files out in the order below, not by their number of tests."""
+    if hasattr(config.option, "loadscopereorder"):  # where pytest-xdist is there
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of many slow tests come first: begun last, they would keep one worker busy alone."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -21,11 +21,19 @@ from conftest import TINY
 from gahb import params as gahb_params
 from gahb.artifacts import open_hdf5, read_table, read_tensors
 from gahb.cli import main
-from gahb.params import dataset_spec, evaluation_spec, figure_spec, network_spec, samples_spec
+from gahb.params import (
+    dataset_spec,
+    evaluation_spec,
+    figure_spec,
+    network_spec,
+    reference_spec,
+    reference_spectra_spec,
+    samples_spec,
+)
 from gahb.samples.store import read_samples
 
 PHASES = ["datasets", "denoisers", "evaluation", "samples", "spectra", "figures"]
-KINDS = ["network", "memorising", "agreement", "summary"]
+KINDS = ["network", "memorising", "agreement", "reference", "references", "gaps", "summary"]
 
 # ---------------------------------------------------------------------------------------------
 # Shell lines of the rules, filled in as Snakemake does
@@ -57,8 +65,8 @@ class Project:
         self.lines, self.params = shell_lines(root), params
 
     def run(self, rule: str, spec: Any, *names: Any, **fields: Any) -> None:
-        """Run the shell line of ``rule`` with the spec of ``names``."""
-        resolved = json.dumps(spec(self.params, *names), sort_keys=True)
+        """Run the shell line of ``rule`` with the spec of ``names``, or without one."""
+        resolved = None if spec is None else json.dumps(spec(self.params, *names), sort_keys=True)
         given = fields.pop("params", {})
         fields = {
             key: SimpleNamespace(**value) if isinstance(value, dict) else value
@@ -101,6 +109,7 @@ class Project:
             },
             output={"table": "evaluation/summary.csv"},
         )
+        self.references()
         for name in self.params["sampling"]["experiments"]:
             for size in experiments[name]["set_sizes"]:
                 self.run(
@@ -124,6 +133,14 @@ class Project:
                         "network": f"{name}/N{size}_S1.safetensors",
                     },
                     output=f"spectra/{name}/N{size}_S1.h5",
+                )
+            for reference in chosen.get("references", []):
+                self.run(
+                    "spectrum_reference",
+                    gahb_params.reference_spectra_spec,
+                    *(name, reference),
+                    input={"dataset": f"datasets/{name}.h5"},
+                    output=f"spectra/{name}/{reference}.h5",
                 )
         for name, data in self.figures().items():
             self.run(
@@ -160,6 +177,31 @@ class Project:
             output={"table": f"evaluation/{network}_memorising.csv"},
         )
 
+    def references(self) -> None:
+        """Exact and classical denoisers, and the networks against them."""
+        for name, references in self.params["evaluation"]["references"].items():
+            for reference in references:
+                self.run(
+                    "evaluation_reference",
+                    gahb_params.reference_spec,
+                    *(name, reference),
+                    input={"dataset": f"datasets/{name}.h5"},
+                    output={"table": f"evaluation/references/{name}/{reference}.csv"},
+                )
+        references = self.found("evaluation/references/*/*.csv")
+        self.run(
+            "evaluation_references",
+            gahb_params.summary_spec,
+            input={"tables": references},
+            output={"table": "evaluation/references.csv"},
+        )
+        self.run(
+            "evaluation_gaps",
+            None,
+            input={"tables": self.found("evaluation/soft/N*_S?.csv"), "references": references},
+            output={"table": "evaluation/gaps.csv"},
+        )
+
     def found(self, pattern: str) -> list[str]:
         return sorted(path.as_posix() for path in Path().glob(pattern))
 
@@ -167,13 +209,18 @@ class Project:
         summary = "evaluation/summary.csv"
         return {
             "transition": self.found("evaluation/soft/N*_S1*.csv"),
-            "basis": self.found("spectra/soft/*.h5"),
+            "basis": self.found("spectra/soft/N*.h5"),
             "regularity": [
                 summary,
                 *self.found("evaluation/*/N16_S1.csv"),
                 *self.found("spectra/*/N16_S1.h5"),
             ],
             "gap": [summary, *self.found("evaluation/soft/*_agreement.csv")],
+            "bounds": [
+                *(f"evaluation/{table}.csv" for table in ("summary", "references", "gaps")),
+                "evaluation/soft/N16_S1.csv",
+                *self.found("evaluation/references/soft/*.csv"),
+            ],
         }
 
 
@@ -194,10 +241,18 @@ def test_every_computing_rule_is_known(root: Path):
         "evaluation_network",
         "evaluation_memorising",
         "evaluation_agreement",
+        "evaluation_reference",
+        "evaluation_references",
+        "evaluation_gaps",
         "evaluation_summary",
         "sample_pair",
         "spectrum",
+        "spectrum_reference",
         "figure",
+        "metrics",
+        "data_cards",
+        "model_cards",
+        "crate",
     }
 
 
@@ -212,12 +267,17 @@ def test_shell_lines_make_everything(project: Path):
         for suffix in ("", "_memorising"):
             assert len(read_table(project / f"evaluation/{name}{suffix}.csv")) == 12
     assert len(read_table(project / "evaluation/summary.csv")) == len(networks)
+    for reference in ("known-contour", "wavelets"):
+        path = project / f"evaluation/references/soft/{reference}.csv"
+        assert len(read_table(path, reference_spec(TINY, "soft", reference))) == 4
+    assert len(read_table(project / "evaluation/references.csv")) == 2
+    assert len(read_table(project / "evaluation/gaps.csv")) == 6 * 2 * 4
     for size in (1, 4, 16):
         spec = samples_spec(TINY, "soft", size)
         assert len(read_table(project / f"samples/soft/N{size}.csv", spec)) == 30
         samples, _ = read_samples(project / f"samples/soft/N{size}.h5", spec)
         assert samples["samples"].shape == (2, 5, 1, 8, 8)
-    for name in ("soft/N4_S1", "soft/N16_S1", "hard/N16_S1"):
+    for name in ("soft/N4_S1", "soft/N16_S1", "soft/wavelets", "hard/N16_S1"):
         with open_hdf5(project / f"spectra/{name}.h5") as file:
             assert file["eigenvalues"].shape == (2, 1, 64)
     for figure in TINY["figures"]:
@@ -243,6 +303,9 @@ def test_shell_lines_make_everything(project: Path):
         (["evaluation", "network"], ["--spec", "--dataset", "--network", "--output"]),
         (["evaluation", "memorising"], ["--spec", "--dataset", "--output"]),
         (["evaluation", "agreement"], ["--spec", "--dataset", "--networks", "--output"]),
+        (["evaluation", "reference"], ["--spec", "--dataset", "--output"]),
+        (["evaluation", "references"], ["--spec", "--references", "--output"]),
+        (["evaluation", "gaps"], ["--tables", "--references", "--output"]),
         (["evaluation", "summary"], ["--spec", "--tables", "--comparisons", "--output"]),
         (["samples"], ["--spec", "--dataset", "--networks", "--output"]),
         (["spectra"], ["--spec", "--dataset", "--network", "--output"]),
@@ -288,8 +351,8 @@ TRAIN = ["--output", "new.safetensors", "--table", "new.csv", "--checkpoint", "s
 WRONG: dict[str, tuple[list[str], str]] = {
     "spec without a key": (["datasets", "--spec", "{}", "--output", "new.h5"], "'size'"),
     "unknown image class": (
-        ["datasets", "--spec", spec(dataset_spec, "soft", **{"class": "disks"}), "--output", "new"],
-        "no image class 'disks'; there are calpha",
+        ["datasets", "--spec", spec(dataset_spec, "soft", **{"class": "discs"}), "--output", "new"],
+        "no image class 'discs'; there are calpha, disks",
     ),
     "unknown parameter": (
         ["datasets", "--spec", spec(dataset_spec, "soft", colour=1), "--output", "new.h5"],
@@ -374,6 +437,55 @@ WRONG: dict[str, tuple[list[str], str]] = {
             *("--output", "new.h5"),
         ],
         "40",
+    ),
+    "reference of another class": (
+        [
+            *("evaluation", "reference", "--spec"),
+            spec(reference_spec, "soft", "wavelets", reference={"denoiser": "exact", "images": 4}),
+            *("--dataset", "datasets/soft.h5", "--output", "new.csv"),
+        ],
+        "no exact denoiser is known for images of class 'calpha'",
+    ),
+    "reference without a name": (
+        [
+            *("evaluation", "reference", "--spec"),
+            spec(reference_spec, "soft", "wavelets", reference={"denoiser": "cnn", "images": 4}),
+            *("--dataset", "datasets/soft.h5", "--output", "new.csv"),
+        ],
+        "there is no denoiser 'cnn'; there are exact, known_contour, wavelet, bandlet",
+    ),
+    "table of a network among references": (
+        [
+            *("evaluation", "references", "--spec", '{"slope_window": [0.03, 0.3]}'),
+            *("--references", "evaluation/soft/N4_S1.csv", "--output", "new.csv"),
+        ],
+        "evaluation/soft/N4_S1.csv is not the evaluation of a reference",
+    ),
+    "table of a reference among networks": (
+        [
+            *("evaluation", "gaps", "--tables", "evaluation/references/soft/wavelets.csv"),
+            *("--references", "evaluation/references/soft/wavelets.csv", "--output", "new.csv"),
+        ],
+        "evaluation/references/soft/wavelets.csv is not the evaluation of a network",
+    ),
+    "spectra of a bound": (
+        [
+            *("spectra", "--spec", spec(reference_spectra_spec, "soft", "known-contour")),
+            *("--dataset", "datasets/soft.h5", "--output", "new.h5"),
+        ],
+        "known-contour .* bound on the error",
+    ),
+    "spectra of an oracle": (
+        [
+            *("spectra", "--spec"),
+            spec(
+                reference_spectra_spec,
+                *("soft", "wavelets"),
+                reference={"denoiser": "wavelet", "rule": "oracle", "images": 4},
+            ),
+            *("--dataset", "datasets/soft.h5", "--output", "new.h5"),
+        ],
+        "an oracle needs the clean image",
     ),
     "unknown figure": (
         ["figures", "pie", "--spec", "{}", "--inputs", "a.csv", "--output", "new.png"],

@@ -14,6 +14,7 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 
 from figure_results import check_text, lines_of  # noqa: E402
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from reference_results import (  # noqa: E402
     ALPHAS,
     LEVELS,
@@ -24,11 +25,12 @@ from reference_results import (  # noqa: E402
     write_results,
 )
 
-from gahb.artifacts import ArtifactError  # noqa: E402
+from gahb.artifacts import ArtifactError, provenance, write_table  # noqa: E402
 from gahb.figures import FIGURES, make_figure  # noqa: E402
+from gahb.figures.compared import small_noise_gain  # noqa: E402
 from gahb.figures.tables import read_tables  # noqa: E402
 from gahb.params import ParamsError, validate  # noqa: E402
-from gahb.params.figure_inputs import figure_files, needs  # noqa: E402
+from gahb.params.figure_inputs import FIGURE_NAMES, figure_files, needs  # noqa: E402
 
 SIDE = 12
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/params.schema.yaml"
@@ -64,6 +66,8 @@ SPECS: dict[str, dict[str, Any]] = {
         "image": 5,
         "sigma": 0.1,
         "eigenvectors": [1, 4, 12, 24],
+        "lower": LOWER,
+        "upper": UPPER,
     }
     | NETWORK,
     "cones": {
@@ -130,7 +134,9 @@ def test_text_is_readable_and_inside_the_page(name: str, figures: dict[str, Any]
 
 def test_one_experiment_makes_a_page_too(results: dict[str, list[Path]]) -> None:
     for name, one in (("bounds", ["alpha3"]), ("cones", ["sines"])):
-        check_text(FIGURES[name].draw(results[name], SPECS[name] | {"experiments": one}))
+        figure = FIGURES[name].draw(results[name], SPECS[name] | {"experiments": one})
+        check_text(figure)
+        assert figure.get_figwidth() < 4.5
 
 
 def test_one_noise_level_makes_a_page_too(tmp_path: Path) -> None:
@@ -158,16 +164,56 @@ def test_optimum_draws_curves_and_gaps(
     left = titled(figures["optimum"], "on held-out test images")
     right = titled(figures["optimum"], "exact minus network")
     gaps = table_of(results, "optimum", "gaps.csv").query("experiment == 'disks'")
-    for ending in ("N10_S1.csv", "N100_S1.csv", "N1000_S1.csv", "exact.csv"):
-        table = table_of(results, "optimum", f"disks/{ending}")
-        assert draws(left, table["input_psnr"], table["psnr_of_mean_mse"]), ending
+    exact = table_of(results, "optimum", "disks/exact.csv")
+    assert draws(left, exact["input_psnr"], exact["psnr_of_mean_mse"])
     for size in (10, 100, 1000):
         found = gaps.query("set_size == @size")
         assert draws(right, found["input_psnr"], found["reference_gap"]), size
+        same_images = exact["psnr_of_mean_mse"].to_numpy() - found["reference_gap"].to_numpy()
+        assert draws(left, exact["input_psnr"], same_images), size
     offsets = {
         line.get_xy1()[1] for line in left.lines if isinstance(line, matplotlib.lines.AxLine)
     }
     assert sorted(offsets) == pytest.approx([0, 10 * np.log10(SIDE**2 / 5)])
+
+
+@pytest.mark.parametrize(
+    ("changed", "dimension"),
+    [
+        ({"rendering": "antialiased", "parameters": "continuous"}, 5),
+        ({"rendering": "hard_edged", "parameters": "continuous"}, 2),
+        ({"rendering": "antialiased", "parameters": "integer"}, 2),
+    ],
+)
+def test_only_what_is_continuous_is_free(changed: dict[str, str], dimension: int) -> None:
+    spec = {"dataset": {"class": "disks", "size": 10} | changed}
+    assert small_noise_gain(spec) == (dimension, pytest.approx(10 * np.log10(100 / dimension)))
+
+
+def test_legend_of_eigenvalues_is_where_they_are_not(
+    results: dict[str, list[Path]], figures: dict[str, Any], tmp_path: Path
+) -> None:
+    def legend_is_clear(figure: Any) -> bool:
+        axes = titled(figure, "eigenvalues, σ = 0.04")
+        FigureCanvasAgg(figure).draw()
+        box = axes.get_legend().get_window_extent()
+        return not any(
+            box.contains(*point)
+            for line in axes.get_lines()[2:]
+            for point in axes.transData.transform(line.get_xydata())
+        )
+
+    assert legend_is_clear(figures["optimum"])
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    inputs = [path for path in results["optimum"] if path.suffix == ".csv"]
+    for path in results["optimum"]:
+        if path.suffix == ".h5":
+            inputs.append(flat / path.name)
+            inputs[-1].write_bytes(path.read_bytes())
+            with h5py.File(inputs[-1], "a") as file:
+                file["eigenvalues"][...] = np.linspace(1.02, 0.9, SIDE**2)
+    assert legend_is_clear(FIGURES["optimum"].draw(inputs, SPECS["optimum"]))
 
 
 def test_optimum_draws_eigenvalues_and_counts(
@@ -210,19 +256,20 @@ def test_optimum_measures_shares_of_the_tangent_space(
 
 
 def test_bounds_draws_gains_gaps_and_slopes(
-    results: dict[str, list[Path]], figures: dict[str, Any]
+    results: dict[str, list[Path]], figures: dict[str, Any], captions: dict[str, str]
 ) -> None:
     figure = figures["bounds"]
     gains, below = figure.axes[0::2], figure.axes[1::2]
     gaps = table_of(results, "bounds", "gaps.csv")
     for (experiment, alpha), upper, lower in zip(ALPHAS.items(), gains, below, strict=True):
         assert upper.get_title() == f"α = {alpha:g}"
-        for name in ("N1000_S1", LOWER, *UPPER):
-            table = table_of(results, "bounds", f"{experiment}/{name}.csv")
-            gain = table["psnr_of_mean_mse"] - table["input_psnr"]
-            assert draws(upper, table["input_psnr"], gain), (experiment, name)
+        table = table_of(results, "bounds", f"{experiment}/N1000_S1.csv")
+        gain = (table["psnr_of_mean_mse"] - table["input_psnr"]).to_numpy()
+        assert draws(upper, table["input_psnr"], gain), experiment
         for name in (LOWER, *UPPER):
             found = gaps.query("experiment == @experiment and reference == @name")
+            same_images = gain + found["reference_gap"].to_numpy()
+            assert draws(upper, found["input_psnr"], same_images), (experiment, name)
             assert draws(lower, found["input_psnr"], found["reference_gap"]), (experiment, name)
         bands = [band.get_paths()[0].vertices[:, 1] for band in lower.collections]
         found = gaps.query("experiment == @experiment and reference == @LOWER")
@@ -232,9 +279,16 @@ def test_bounds_draws_gains_gaps_and_slopes(
     (path,) = [path for path in results["bounds"] if path.name == "references.csv"]
     slopes = pd.read_csv(path).query("reference in @UPPER or reference == @LOWER")
     assert len(slopes) == 5 * len(ALPHAS)
-    for slope in slopes["slope"]:
+    for slope, theory in zip(slopes["slope"], slopes["theoretical_slope"], strict=True):
         assert f"{slope:.3f} ± 0.004" in texts
-    assert "0.667" in texts
+        assert f"{theory:.3f}" in texts
+        assert f"{slope:.3f} +/- 0.004 ({theory:.3f})" in captions["bounds"]
+    for alpha in ALPHAS.values():
+        assert f"{alpha / (alpha + 1):.3f}" in texts  # of the network
+    for stated in (*texts, captions["bounds"]):
+        assert "lower bound" not in stated
+    assert f"{LOWER}: bound under the Gaussian surrogate" in texts
+    assert "bound under the Gaussian surrogate" in captions["bounds"]
 
 
 def test_wiener_draws_learned_against_true(
@@ -282,6 +336,14 @@ def test_shuffled_draws_both_networks(
     assert f"shuffling, {loss.mean():.2f} dB on average" in captions["shuffled"]
     assert re.search(rf"^ *0\.1 .* {loss[LEVELS.index(0.1)]:.2f} ", captions["shuffled"], re.M)
     assert "hold the same intensities" in captions["shuffled"]
+    gaps = table_of(results, "shuffled", "gaps.csv").query("experiment == 'alpha2'")
+    bounds = [
+        psnr[0] + gaps.query("reference == @name")["reference_gap"].to_numpy()
+        for name in (LOWER, *UPPER)
+    ]
+    assert draws(curves, table["input_psnr"], bounds[0])
+    assert draws(curves, table["input_psnr"], np.max(bounds[1:], axis=0))
+    assert "bound under the Gaussian surrogate" in captions["shuffled"]
     assert any("optimum, equal for both" in text for text in shown_texts(figure))
 
 
@@ -295,16 +357,19 @@ def test_cones_draws_curves_and_states_the_lines(
         limit = 10 * np.log10(SIDE**2 / dimension)
         assert upper.get_title() == f"{kind}, d = {SIDE**2}"
         assert draws(lower, [0, 1], [limit, limit])
-        for name, ending in (("network", "N1000_S1"), ("exact", "exact")):
-            table = table_of(results, "cones", f"{kind}/{ending}.csv")
-            assert draws(upper, table["input_psnr"], table["psnr_of_mean_mse"])
-            gain = table["psnr_of_mean_mse"] - table["input_psnr"]
-            assert draws(lower, table["input_psnr"], gain)
-            inside = table[table["sigma"].between(*WINDOW)]
-            slope, intercept = np.polyfit(inside["input_psnr"], inside["psnr_of_mean_mse"], 1)
+        table = table_of(results, "cones", f"{kind}/N1000_S1.csv")
+        gaps = table_of(results, "cones", "gaps.csv").query("experiment == @kind")
+        above = {"network": 0.0, "exact": gaps["reference_gap"].to_numpy()}
+        for name, gap in above.items():
+            psnr = table["psnr_of_mean_mse"] + gap
+            assert draws(upper, table["input_psnr"], psnr)
+            assert draws(lower, table["input_psnr"], psnr - table["input_psnr"])
+            inside = table["sigma"].between(*WINDOW)
+            slope, intercept = np.polyfit(table["input_psnr"][inside], psnr[inside], 1)
             stated = f"{slope:.3f} ± 0.004,  {intercept:.2f} dB"
             assert stated in shown_texts(figures["cones"]), (kind, name)
-            line = rf"{kind} +{name}  {slope:.3f} +0\.004 +{intercept:.2f} +{limit:.2f}"
+            theory = {"network": "-", "exact": r"1\.000"}[name]
+            line = rf"{kind} +{name}  {slope:.3f} +0\.004 +{theory} +{intercept:.2f} +{limit:.2f}"
             assert re.search(line, captions["cones"])
 
 
@@ -385,6 +450,17 @@ def test_images_of_another_kind_are_refused(results: dict[str, list[Path]]) -> N
         FIGURES["shuffled"].draw([], SPECS["shuffled"] | {"experiments": ["alpha2"]})
     with pytest.raises(ArtifactError, match=r"has the test images 0, 5 .* asks for 3"):
         FIGURES["wiener"].draw(results["wiener"], SPECS["wiener"] | {"image": 3})
+
+
+def test_gaps_at_other_noise_levels_are_refused(
+    results: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    (path,) = [path for path in results["bounds"] if path.name == "gaps.csv"]
+    table = pd.read_csv(path)
+    write_table(tmp_path / "gaps.csv", table[table["sigma"] != LEVELS[1]], provenance({}))
+    inputs = [*without(results["bounds"], "gaps.csv"), tmp_path / "gaps.csv"]
+    with pytest.raises(ArtifactError, match="the table of gaps has the noise levels"):
+        FIGURES["bounds"].draw(inputs, SPECS["bounds"])
 
 
 def test_other_noisy_images_are_refused(results: dict[str, list[Path]], tmp_path: Path) -> None:
@@ -469,7 +545,8 @@ def params(params: dict[str, Any]) -> dict[str, Any]:
         "optimum": {"experiment": "disks", "sigma": 0.1, "image": 0, "eigenvectors": 8},
         "bounds": {"experiments": ["soft"], "lower": "contour", "upper": ["wavelets"]},
         "wiener": {"experiment": "fields", "image": 0},
-        "shuffled": {"experiments": ["soft", "mixed"], "image": 0, "sigma": 0.1},
+        "shuffled": {"experiments": ["soft", "mixed"], "image": 0, "sigma": 0.1}
+        | {"lower": "contour", "upper": ["wavelets"]},
         "cones": {"experiments": ["rays"]},
     }
     for name, options in chosen.items():
@@ -490,11 +567,13 @@ def test_figures_ask_for_what_they_need(params: dict[str, Any]) -> None:
         "results/spectra/disks/exact.h5",
     ]
     assert figure_files(params, "shuffled") == [
+        "results/evaluation/gaps.csv",
         *(f"results/evaluation/{name}/N16_S1.csv" for name in ("soft", "mixed")),
+        *(f"results/evaluation/references/soft/{name}.csv" for name in ("contour", "wavelets")),
         *(f"results/spectra/{name}/N16_S1.h5" for name in ("soft", "mixed")),
     ]
     assert needs(params, "bounds").references == (("soft", "contour"), ("soft", "wavelets"))
-    assert set(params["figures"]) == set(FIGURES)
+    assert set(params["figures"]) == set(FIGURES) == set(FIGURE_NAMES)
 
 
 def test_older_figures_ask_for_what_they_did(params: dict[str, Any]) -> None:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pywt
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gahb.artifacts import canonical_json
+from gahb.datasets.classes import image_class
 from gahb.params import (
+    Only,
     ParamsError,
     agreement_spec,
     dataset_spec,
@@ -25,6 +28,9 @@ from gahb.params import (
     memorising_spec,
     network_spec,
     overlay,
+    reference_spec,
+    reference_spectra_spec,
+    spectra_settings,
     spectra_spec,
     summary_spec,
     validate,
@@ -151,6 +157,9 @@ def test_tiny_project_is_valid(params: Params):
         ("evaluation.colour", "slope_window"),
         ("spectra.colour", "method"),
         ("spectra.networks.soft.colour", "splits"),
+        ("references.wavelets.colour", "shifts"),
+        ("references.wavelets.moments", "levels"),  # of bandlets
+        ("references.known-contour.rule", "images"),
         ("figures.colour", "transition"),
         ("figures.basis.colour", "eigenvectors"),
     ],
@@ -175,6 +184,8 @@ MISSING = [
     "experiments.soft.splits",
     "evaluation.sigmas",
     "spectra.method",
+    "references.wavelets.denoiser",
+    "references.wavelets.images",
     "figures.gap.title",
 ]
 
@@ -216,7 +227,9 @@ def test_missing_key(params: Params, key: str):
         ("experiments.soft.splits.0", "S3", "one of S1, S2"),
         ("spectra.method", "power", "one of full, leading"),
         ("figures.transition.aggregation", "median", "one of psnr_of_mean_mse, mean_psnr"),
+        ("references.wavelets.denoiser", "median", "one of exact, known_contour, memorising"),
         # out of range
+        ("references.wavelets.images", 1, "at least 2"),
         ("evaluation.sigmas.2", 0, "more than 0"),
         ("evaluation.sigmas.2", -0.1, "more than 0"),
         ("evaluation.sigmas.0", 25, "at most 10"),
@@ -353,6 +366,101 @@ def test_names_become_file_names(params: Params, section: str):
         ),
         ("figures.basis.split", "S2", "figures.basis: needs the spectra of soft"),
         ("spectra.networks.hard", None, "figures.regularity: needs the spectra of hard"),
+        # what an experiment says of its spectra for itself
+        (
+            "spectra.networks.soft.eigenvectors",
+            65,
+            "spectra.networks.soft.eigenvectors: found 65, allowed is at most 64",
+        ),
+        (
+            "spectra.networks.hard.test_images",
+            [0, 8],
+            "spectra.networks.hard.test_images.1: found 8, allowed is at most 7, the last test image",
+        ),
+        (
+            "spectra.networks.soft.sigmas",
+            [0.2, 0.3],
+            "figures.basis.sigma: found 0.1, allowed is one of 0.2, 0.3",
+        ),
+        (
+            "spectra.networks.soft.eigenvectors",
+            3,
+            "figures.basis.eigenvectors.2: found 4, allowed is at most 3",
+        ),
+        # exact and classical denoisers
+        (
+            "evaluation.references.soft.1",
+            "curvelets",
+            'evaluation.references.soft.1: found "curvelets", allowed is one of known-contour, wave',
+        ),
+        (
+            "evaluation.references.other",
+            ["wavelets"],
+            'evaluation.references.other: found "other", allowed is one of soft, hard',
+        ),
+        (
+            "references.wavelets",
+            {"denoiser": "exact", "images": 12},
+            "evaluation.references.soft.1: found wavelets, whose denoiser exact is known for image "
+            "classes disks, gaussian, rays, sines, and these shuffled; soft is calpha",
+        ),
+        (
+            "spectra.networks.soft.references.0",
+            "curvelets",
+            'spectra.networks.soft.references.0: found "curvelets", allowed is one of known-contour',
+        ),
+        (
+            "spectra.networks.soft.references.0",
+            "known-contour",
+            "spectra.networks.soft.references.0: found known-contour, which is a bound on the error",
+        ),
+        (
+            "references.wavelets.rule",
+            "oracle",
+            "spectra.networks.soft.references.0: found wavelets, which looks at the clean image",
+        ),
+        (
+            "references",
+            None,
+            'evaluation.references.soft.0: found "known-contour", allowed is one of',
+        ),
+        (
+            "references.wavelets.images",
+            41,
+            "references.wavelets.images: found 41, allowed is at most 40, the test images of soft",
+        ),
+        (
+            "references.wavelets.wavelet",
+            "harr",
+            'references.wavelets.wavelet: found "harr", allowed is an orthogonal one',
+        ),
+        (
+            "references.wavelets.wavelet",
+            "bior2.2",
+            'references.wavelets.wavelet: found "bior2.2", allowed is an orthogonal one',
+        ),
+        (
+            "references.wavelets.shifts",
+            3,
+            "references.wavelets.shifts: found 3, allowed is at most 2 for the 1 levels on soft",
+        ),
+        (
+            "references.wavelets.levels",
+            4,
+            "references.wavelets.levels: found 4, allowed is at most 3: the 8 pixels of soft",
+        ),
+        ("sampling.shown", 6, "sampling.shown: found 6, allowed is at most 5, the number of"),
+        (
+            "figures.bounds.upper",
+            ["wavelets", "bandlets"],
+            "figures.bounds: needs the evaluation of bandlets on soft, which "
+            "evaluation.references.soft does not list",
+        ),
+        (
+            "evaluation.references",
+            None,
+            "figures.bounds: needs the evaluation of known-contour on soft",
+        ),
     ],
 )
 def test_inconsistency(params: Params, key: str, value: Any, expected: str):
@@ -363,6 +471,142 @@ def test_full_jacobian_has_a_limit(params: Params):
     put(params, "image_classes.hard.size", 82)
     assert "spectra.method: found full, allowed is leading: hard has 6724" in refusal(params)
     validate(put(params, "spectra.method", "leading"), SCHEMA)
+
+
+def test_a_contour_is_known_for_calpha_images_alone(params: Params):
+    field = {"class": "gaussian", "exponent": 3, "mean": 0.5, "standard_deviation": 0.15}
+    params["image_classes"]["field"] = field | {
+        "size": 8,
+        "images": 40,
+        "test_images": 12,
+        "seed": 0,
+    }
+    params["evaluation"]["references"]["field"] = ["wavelets", "known-contour"]
+    (message,) = refusal(params).splitlines()
+    assert message == (
+        "params.yaml: evaluation.references.field.1: found known-contour, whose denoiser "
+        "known_contour is known for image classes calpha; field is gaussian"
+    )
+    params["references"]["exact"] = {"denoiser": "exact", "images": 8}
+    params["evaluation"]["references"]["field"] = ["wavelets", "exact"]
+    validate(params, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"radius": [4, 4]}, "radius: found [4, 4], allowed is 0 < lowest < highest"),
+        ({"radius": [0, 4]}, "radius: found [0, 4], allowed is 0 < lowest < highest"),
+        ({"radius": [2, 8]}, "radius: found [2, 8], allowed is a highest value below 8, half the"),
+        ({"centre": [9, 5]}, "centre: found [9, 5], allowed is a lower value first"),
+        (
+            {"radius": [2.1, 2.9], "parameters": "integer"},
+            "radius: found [2.1, 2.9], allowed is a range that holds a whole number",
+        ),
+        (
+            {"centre": [7.2, 7.8], "parameters": "integer"},
+            "centre: found [7.2, 7.8], allowed is a range that holds a whole number",
+        ),
+        ({"radius": [2, 7.9]}, None),
+        ({"radius": [2, 9], "centre": [7, 8]}, None),
+        ({"radius": [2.1, 2.9]}, None),
+        ({"centre": [7.2, 7.8]}, None),
+        ({"parameters": "integer"}, None),
+    ],
+)
+def test_disks_exist(params: Params, changes: Params, expected: str | None):
+    """As the class itself finds: what is refused here, it refuses too, and nothing else."""
+    disks = {"class": "disks", "rendering": "antialiased", "parameters": "continuous"}
+    disks |= {"size": 16, "images": 40, "test_images": 8, "seed": 0}
+    params["image_classes"]["disks"] = disks | changes
+    if expected is None:
+        validate(params, SCHEMA)
+        image_class(dataset_spec(params, "disks"))
+        return
+    assert f"params.yaml: image_classes.disks.{expected}" in refusal(params)
+    with pytest.raises(ValueError, match=r"radius|centre"):
+        image_class(dataset_spec(params, "disks"))
+
+
+def test_shuffled_images_are_known_where_those_underneath_are(params: Params):
+    disks = {"class": "disks", "rendering": "antialiased", "parameters": "continuous"}
+    params["image_classes"] |= {
+        "disks": disks | {"size": 8, "images": 40, "test_images": 8, "seed": 0},
+        "mixed-soft": {"class": "shuffled", "of": "soft", "permutation_seed": 0},
+        "mixed-disks": {"class": "shuffled", "of": "disks", "permutation_seed": 0},
+    }
+    params["references"]["exact"] = {"denoiser": "exact", "images": 8}
+    params["evaluation"]["references"] |= {"mixed-disks": ["exact"], "mixed-soft": ["exact"]}
+    (message,) = refusal(params).splitlines()
+    assert message == (
+        "params.yaml: evaluation.references.mixed-soft.0: found exact, whose denoiser exact is known "
+        "for image classes disks, gaussian, rays, sines, and these shuffled; mixed-soft is shuffled, "
+        "of soft, which is calpha"
+    )
+    del params["evaluation"]["references"]["mixed-soft"]
+    validate(params, SCHEMA)
+
+
+def test_wavelets_are_known_by_the_names_that_denoisers_know(params: Params):
+    from gahb.denoisers.classical.transform import step_matrix  # and torch with it
+
+    for wavelet in pywt.wavelist(kind="discrete"):
+        put(params, "references.wavelets.wavelet", wavelet)
+        try:
+            step_matrix(wavelet, 8)
+        except ValueError:
+            assert "allowed is an orthogonal one" in refusal(params)
+        else:
+            validate(params, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("sampling.sampler.steps", 1, "sampling.sampler.steps: found 1, allowed is at least 2"),
+        ("sampling.sampler.order", 4, "sampling.sampler.order: found 4, allowed is at most 3"),
+        ("image_classes.soft.alpha", 0, "image_classes.soft.alpha: found 0, allowed is more"),
+        ("image_classes.soft.alpha", None, "image_classes.soft: 'alpha' is a required property"),
+        ("architectures.chain.layers", 2, "architectures.chain.layers: found 2, allowed is at"),
+        ("references.wavelets.shifts", 0, "references.wavelets.shifts: found 0, allowed is"),
+    ],
+)
+def test_known_keys_are_not_called_unknown(params: Params, key: str, value: Any, expected: str):
+    """In a section whose keys depend on its kind, one wrong value is one wrong value."""
+    message = refusal(put(params, key, value))
+    assert expected in message
+    assert "known keys" not in message
+    put(params, ".".join([*key.split(".")[:-1], "colour"]), "red")
+    assert "unknown are 'colour'; known keys here are" in refusal(params)
+
+
+def test_a_memorising_reference_fits_its_class(params: Params):
+    entry = {"denoiser": "memorising", "set_size": 16, "split": "S2", "images": 8}
+    params["references"]["memorising-16"] = entry
+    params["evaluation"]["references"] |= {"soft": ["known-contour", "wavelets", "memorising-16"]}
+    params["spectra"]["networks"]["soft"]["references"] = ["memorising-16"]
+    validate(params, SCHEMA)
+    put(params, "references.memorising-16.set_size", 17)
+    assert (
+        "references.memorising-16.set_size: found 17, allowed is at most 16: half of the 72 images of "
+        "soft less its 40 test images"
+    ) in refusal(params)
+    put(params, "references.memorising-16.set_size", None)
+    assert "references.memorising-16: 'set_size' is a required property" in refusal(params)
+
+
+def test_an_oracle_may_be_evaluated(params: Params):
+    params["references"]["oracle"] = {"denoiser": "wavelet", "rule": "oracle", "images": 8}
+    params["evaluation"]["references"]["soft"].append("oracle")
+    validate(params, SCHEMA)
+
+
+def test_references_may_be_left_out(params: Params):
+    del params["references"]
+    del params["evaluation"]["references"]
+    del params["spectra"]["networks"]["soft"]["references"]
+    del params["figures"]["bounds"]
+    validate(params, SCHEMA)
 
 
 def test_log_uniform_from_above_zero_is_allowed(params: Params):
@@ -462,6 +706,53 @@ def test_overlay_semantics():
     assert base == before
 
 
+def test_only_what_is_named_is_kept():
+    base = {"a": {"x": {"deep": 1, "other": 2}, "y": 2}, "b": {"z": 3}}
+    before = copy.deepcopy(base)
+    assert overlay(base, {"a": Only({"x": {"deep": 4}})}) == {
+        "a": {"x": {"deep": 4, "other": 2}},  # of what is kept, the rest stays
+        "b": {"z": 3},
+    }
+    assert overlay(base, {"a": Only({"x": {}, "new": {"v": 5}})}) == {
+        "a": {"x": {"deep": 1, "other": 2}, "new": {"v": 5}},
+        "b": {"z": 3},
+    }
+    assert overlay(base, {"a": Only({"x": None})})["a"] == {}
+    assert overlay(base, {"a": Only({"x": Only({"other": 6})})})["a"] == {"x": {"other": 6}}
+    assert overlay(base, Only({"b": {"z": 7}})) == {"b": {"z": 7}}
+    assert base == before
+
+
+def test_only_in_a_preset(project: Callable[..., Path], params: Params):
+    root = project(
+        yaml.safe_dump(params),
+        few="experiments: !only\n  soft: {set_sizes: [4, 16]}\n"
+        "spectra: {networks: !only {soft: {}}}\n"
+        "figures: !only {basis: {title: Few}, bounds: {}}\n",
+        flat="experiments: !only soft\n",
+        listed="experiments: !only [soft]\n",
+    )
+    found = load_params(root, "few")
+    assert found["experiments"] == {"soft": params["experiments"]["soft"] | {"set_sizes": [4, 16]}}
+    assert found["spectra"]["networks"] == {"soft": params["spectra"]["networks"]["soft"]}
+    assert found["figures"] == {
+        "basis": params["figures"]["basis"] | {"title": "Few"},
+        "bounds": params["figures"]["bounds"],
+    }
+    assert found["image_classes"] == params["image_classes"]
+    canonical_json(found)
+    for preset in ("flat", "listed"):
+        message = rf"(?s){preset}\.yaml is not YAML: found !only before what is no mapping.*line 1"
+        with pytest.raises(ParamsError, match=message):
+            load_params(root, preset)
+
+
+def test_only_refuses_a_key_given_twice(project: Callable[..., Path], params: Params):
+    root = project(yaml.safe_dump(params), double="figures: !only {gap: {}, gap: {}}")
+    with pytest.raises(ParamsError, match=r"(?s)double\.yaml is not YAML.*'gap' twice"):
+        load_params(root, "double")
+
+
 TREES = st.recursive(
     st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2),
     lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
@@ -519,17 +810,33 @@ def all_specs(params: Params) -> dict[str, str]:
     for name, chosen in params["spectra"]["networks"].items():
         for size in chosen["set_sizes"]:
             specs[f"spectra {name} {size}"] = spectra_spec(params, name, size, "S1")
+        for reference in chosen.get("references", []):
+            found = reference_spectra_spec(params, name, reference)
+            specs[f"reference spectra {name} {reference}"] = found
+    for name, references in params["evaluation"]["references"].items():
+        for reference in references:
+            specs[f"reference {name} {reference}"] = reference_spec(params, name, reference)
     specs["summary"] = summary_spec(params)
     specs |= {f"figure {name}": figure_spec(params, name) for name in params["figures"]}
     return {name: canonical_json(spec) for name, spec in specs.items()}
+
+
+MEASURED = r"reference soft .*"  # evaluations of references
 
 
 @pytest.mark.parametrize(
     ("key", "value", "changed"),
     [
         ("evaluation.slope_window", [0.03, 1.0], r"summary"),
-        ("evaluation.seed", 5, r"(evaluation|memorising|agreement) .*"),
-        ("evaluation.sigmas", [1.0, 0.3, 0.1, 0.04], r"(evaluation|memorising|agreement) .*"),
+        ("evaluation.seed", 5, rf"(evaluation|memorising|agreement) .*|{MEASURED}"),
+        (
+            "evaluation.sigmas",
+            [1.0, 0.3, 0.1, 0.04],
+            rf"(evaluation|memorising|agreement) .*|{MEASURED}",
+        ),
+        ("references.wavelets.images", 11, r"reference (spectra )?soft wavelets"),
+        ("references.wavelets.shifts", 2, r"reference (spectra )?soft wavelets"),
+        ("references.known-contour.images", 11, r"reference soft known-contour"),
         (
             "experiments.hard.training.updates",
             11,
@@ -543,8 +850,10 @@ def all_specs(params: Params) -> dict[str, str]:
             9,
             r"dataset hard|(network|evaluation|memorising|spectra) hard .*",
         ),
-        ("spectra.eigenvectors", 10, r"spectra .*"),
-        ("spectra.test_images", [0, 1, 2], r"spectra .*"),
+        ("spectra.eigenvectors", 10, r"(reference )?spectra .*"),
+        ("spectra.test_images", [0, 1, 2], r"(reference )?spectra .*"),
+        ("spectra.networks.soft.eigenvectors", 10, r"(reference )?spectra soft .*"),
+        ("spectra.networks.hard.sigmas", [0.1, 0.2], r"spectra hard .*"),
         ("figures.gap.title", "Another", r"figure gap"),
         ("results", "elsewhere", r"(?!)"),
     ],
@@ -580,6 +889,26 @@ def test_defaults_are_filled_in(params: Params):
     assert spec["architecture"] == params["architectures"]["chain"]
     assert spec["dataset"] == dataset_spec(params, "hard")
     assert network_spec(params, "soft", "16", "S1")["set_size"] == 16  # a wildcard is text
+
+
+def test_spectra_of_an_experiment_have_their_own_settings(params: Params):
+    own = {"sigmas": [0.1, 0.5], "eigenvectors": 9, "method": "leading", "test_images": [3]}
+    params["spectra"]["networks"]["soft"] |= own
+    common = {name: value for name, value in params["spectra"].items() if name != "networks"}
+    assert spectra_settings(params, "soft") == common | own
+    assert spectra_settings(params, "hard") == common
+    assert spectra_spec(params, "soft", 4, "S1")["spectra"] == common | own
+    reference = reference_spectra_spec(params, "soft", "wavelets")
+    assert reference["spectra"] == common | own  # at the same noisy images as the networks
+    assert reference["reference"] == {"name": "wavelets"} | params["references"]["wavelets"]
+    assert reference["dataset"] == dataset_spec(params, "soft")
+
+
+def test_references_are_measured_as_networks_are(params: Params):
+    found = reference_spec(params, "soft", "known-contour")
+    assert found["evaluation"] == evaluation_spec(params, "soft", 4, "S1")["evaluation"]
+    assert not {"references", "slope_window"} & set(found["evaluation"])
+    assert found["image_class"] == "soft"
 
 
 def test_specs_survive_the_command_line(params: Params):

@@ -703,25 +703,23 @@ def test_presets_hold_the_recipes(root: Path, preset: str, recipe: dict[str, Any
 @pytest.mark.slow
 def test_snakemake_notices_the_folder(root: Path, tmp_path: Path):
     project = copy_of_the_project(root, tmp_path)
-    preset = project / "workflow/presets/photographs.yaml"
-    changed = yaml.safe_load(preset.read_text())
+    changed = load_params(root, "photographs")
     changed["image_classes"]["photographs"] |= {"folder": "photos", "size": 8, "patches": 4}
     changed["image_classes"]["photographs"] |= {"images": 60, "test_images": 16}
     changed["experiments"]["photographs"]["set_sizes"] = [1, 20]
     changed["spectra"]["networks"]["photographs"]["set_sizes"] = [1, 20]
     changed["spectra"]["eigenvectors"] = 64
     changed["figures"]["basis"] |= {"set_sizes": [1, 20], "eigenvectors": [1]}
-    preset.write_text(yaml.safe_dump(changed))
-    asked = ("datasets", "--config", "preset=photographs")
-    run = snakemake(project, *asked)
+    (project / "params.yaml").write_text(yaml.safe_dump(changed))
+    run = snakemake(project, "datasets")
     assert run.returncode != 0
     assert "params.yaml: image_classes.photographs.folder: found 'photos'" in run.stdout
     assert "Building DAG" not in run.stdout
     fill(project / "photos")
-    run = snakemake(project, *asked)
+    run = snakemake(project, "datasets")
     assert run.returncode == 0, run.stdout
     log = project / "results/photographs/logs/datasets/photographs.log"
     assert "of 20 files 20 were read" in log.read_text()
-    assert "Nothing to be done" in snakemake(project, *asked, "-n").stdout
+    assert "Nothing to be done" in snakemake(project, "datasets", "-n").stdout
     shutil.copy(project / "photos/p000.png", project / "photos/q.png")
-    assert planned(snakemake(project, *asked, "-n")) == {"dataset": 1, "datasets": 1}
+    assert planned(snakemake(project, "datasets", "-n")) == {"dataset": 1, "datasets": 1}

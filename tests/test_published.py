@@ -388,8 +388,9 @@ def test_an_imported_network_is_evaluated_and_analysed(project: Path):
     weights = project / "results/denoisers/soft/N4_S1.safetensors"
     _, header = load_denoiser(weights, network_spec(TINY, "soft", 4, "S1"))
     assert header["computation"] == {"imported": True}
-    assert list(read_table(weights.with_suffix(".csv")).columns)[2:] == list(LOG_COLUMNS)
-    assert set(read_sidecar(weights.with_suffix(".csv"))["inputs"]) == {"dataset", "published"}
+    log = project / "results/training/soft/N4_S1.csv"  # where the rule of a training leaves it
+    assert list(read_table(log).columns)[2:] == list(LOG_COLUMNS)
+    assert set(read_sidecar(log)["inputs"]) == {"dataset", "published"}
     files = ["--dataset", "results/datasets/soft.h5", "--network", str(weights)]
     asked = json.dumps(evaluation_spec(TINY, "soft", 4, "S1"))
     main(["evaluation", "network", "--spec", asked, *files, "--output", "psnr.csv"])

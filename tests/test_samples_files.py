@@ -368,8 +368,8 @@ def test_impossible_sampling_is_named(root, changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"order": 1}, "sampling.sampler.order: found 1, allowed is at least 2"),
-        ({"preset": "paper"}, "sampling.sampler: Unevaluated properties"),
+        ({"order": 0}, "sampling.sampler.order: found 0, allowed is at least 1"),
+        ({"preset": "paper"}, "sampling.sampler: unknown are 'preset'; known"),
         (
             {"sigma_range": [1, 0.1]},
             "sampling.sampler.sigma_range: found [1, 0.1], allowed is a low",

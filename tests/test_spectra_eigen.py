@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.spectra import LinearisedDenoiser, Spectrum, full_spectrum, leading_spectrum
 from gahb.spectra.analysis import eigenbasis
-from gahb.spectra.local import comb_approximation, local_span
+from gahb.spectra.local import LocalPairs, comb_approximation, local_pairs
 
 
 @pytest.fixture(autouse=True)
@@ -262,12 +262,32 @@ def test_combs_give_a_map_of_small_reach_exactly():
     np.testing.assert_allclose(approximation.toarray(), matrix, atol=1e-6)
 
 
-def test_no_local_span_of_small_images_and_of_maps_without_locality():
+def test_no_local_pairs_of_small_images_and_of_maps_without_locality():
     random = np.random.default_rng(0)
-    assert local_span(linear(np.eye(256)), 10, random) == (None, 0)
-    span, products = local_span(linear(with_eigenvalues(decaying(1600))), 10, random)
-    assert span is None
+    assert local_pairs(linear(np.eye(256)), 10, random) == (None, 0)
+    pairs, products = local_pairs(linear(with_eigenvalues(decaying(1600))), 10, random)
+    assert pairs is None
     assert 0 < products < 1600 / 8
+
+
+def test_corrections_solve_what_the_pairs_know_and_always_raise_the_value():
+    """Beyond the pairs a mean eigenvalue stands for the rest; no gap is taken for negative."""
+    random = np.random.default_rng(0)
+    basis, alpha = orthogonal(64), np.linspace(0.9, -0.1, 20)
+    pairs = LocalPairs(alpha, basis[:, :20].astype(np.float32), rest=0.1)
+    matrix = (basis * np.r_[alpha, np.full(44, 0.1)]) @ basis.T
+    theta, remainders = np.array([1.2, 1.0]), random.standard_normal((64, 2))
+    exact = [
+        np.linalg.solve(value * np.eye(64) - matrix, remainder)
+        for value, remainder in zip(theta, remainders.T, strict=True)
+    ]
+    corrections = pairs.corrections(theta, remainders)
+    np.testing.assert_allclose(corrections, np.transpose(exact), rtol=1e-4, atol=1e-5)
+
+    below = np.array([0.9, 0.42, 0.05, -0.5])  # among the pairs, and below them all
+    remainders = random.standard_normal((64, 4))
+    products = np.sum(pairs.corrections(below, remainders) * remainders, axis=0)
+    assert (products > 0).all()
 
 
 @pytest.mark.parametrize("asymmetry", [0.0, 0.3])

@@ -19,19 +19,39 @@ if TYPE_CHECKING:
     from gahb.artifacts import read_table as read_table
     from gahb.datasets.calpha import CAlpha as CAlpha
     from gahb.datasets.disks import Disks as Disks
+    from gahb.datasets.gaussian import Gaussian as Gaussian
+    from gahb.datasets.photographs import Photographs as Photographs
+    from gahb.datasets.rays import Rays as Rays
+    from gahb.datasets.shuffled import Shuffled as Shuffled
+    from gahb.datasets.sines import Sines as Sines
     from gahb.datasets.store import open_dataset as open_dataset
     from gahb.datasets.store import write_dataset as write_dataset
     from gahb.denoisers.classical.bandlets import BandletDenoiser as BandletDenoiser
     from gahb.denoisers.classical.wavelets import WaveletDenoiser as WaveletDenoiser
     from gahb.denoisers.empirical import EmpiricalDenoiser as EmpiricalDenoiser
+    from gahb.denoisers.exact.calpha import KnownContourDenoiser as KnownContourDenoiser
     from gahb.denoisers.exact.disks import DiskPosterior as DiskPosterior
+    from gahb.denoisers.exact.gaussian import WienerDenoiser as WienerDenoiser
+    from gahb.denoisers.exact.rays import RayPosterior as RayPosterior
+    from gahb.denoisers.exact.registry import exact_denoiser as exact_denoiser
+    from gahb.denoisers.exact.sines import SinePosterior as SinePosterior
     from gahb.denoisers.networks import BFCNN as BFCNN
     from gahb.denoisers.networks import NetworkDenoiser as NetworkDenoiser
     from gahb.denoisers.networks import UNet as UNet
     from gahb.denoisers.published import import_published as import_published
+    from gahb.denoisers.references import build_reference as build_reference
     from gahb.denoisers.weights import load_denoiser as load_denoiser
     from gahb.params import ParamsError as ParamsError
+    from gahb.params import dataset_spec as dataset_spec
     from gahb.params import load_params as load_params
+    from gahb.samples.process import noise_levels as noise_levels
+    from gahb.samples.samplers import SCORE_ASCENT as SCORE_ASCENT
+    from gahb.samples.samplers import Ancestral as Ancestral
+    from gahb.samples.samplers import Deterministic as Deterministic
+    from gahb.samples.samplers import FlowODE as FlowODE
+    from gahb.samples.samplers import ScoreAscent as ScoreAscent
+    from gahb.samples.sampling import draw_samples as draw_samples
+    from gahb.samples.store import read_samples as read_samples
     from gahb.spectra.analysis import Analysis as Analysis
     from gahb.spectra.analysis import analyse as analyse
     from gahb.spectra.analysis import eigenbasis as eigenbasis
@@ -40,24 +60,44 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Analysis": "gahb.spectra.analysis",
+    "Ancestral": "gahb.samples.samplers",
     "ArtifactError": "gahb.artifacts",
     "BFCNN": "gahb.denoisers.networks",
     "BandletDenoiser": "gahb.denoisers.classical.bandlets",
     "CAlpha": "gahb.datasets.calpha",
+    "Deterministic": "gahb.samples.samplers",
     "DiskPosterior": "gahb.denoisers.exact.disks",
     "Disks": "gahb.datasets.disks",
     "EmpiricalDenoiser": "gahb.denoisers.empirical",
+    "FlowODE": "gahb.samples.samplers",
+    "Gaussian": "gahb.datasets.gaussian",
+    "KnownContourDenoiser": "gahb.denoisers.exact.calpha",
     "LinearisedDenoiser": "gahb.spectra.jacobian",
     "NetworkDenoiser": "gahb.denoisers.networks",
     "ParamsError": "gahb.params",
+    "Photographs": "gahb.datasets.photographs",
+    "RayPosterior": "gahb.denoisers.exact.rays",
+    "Rays": "gahb.datasets.rays",
+    "SCORE_ASCENT": "gahb.samples.samplers",
+    "ScoreAscent": "gahb.samples.samplers",
+    "Shuffled": "gahb.datasets.shuffled",
+    "SinePosterior": "gahb.denoisers.exact.sines",
+    "Sines": "gahb.datasets.sines",
     "UNet": "gahb.denoisers.networks",
     "WaveletDenoiser": "gahb.denoisers.classical.wavelets",
+    "WienerDenoiser": "gahb.denoisers.exact.gaussian",
     "analyse": "gahb.spectra.analysis",
+    "build_reference": "gahb.denoisers.references",
+    "dataset_spec": "gahb.params",
+    "draw_samples": "gahb.samples.sampling",
     "eigenbasis": "gahb.spectra.analysis",
+    "exact_denoiser": "gahb.denoisers.exact.registry",
     "import_published": "gahb.denoisers.published",
     "load_denoiser": "gahb.denoisers.weights",
     "load_params": "gahb.params",
+    "noise_levels": "gahb.samples.process",
     "open_dataset": "gahb.datasets.store",
+    "read_samples": "gahb.samples.store",
     "read_spectra": "gahb.spectra.store",
     "read_table": "gahb.artifacts",
     "write_dataset": "gahb.datasets.store",

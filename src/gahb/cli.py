@@ -15,6 +15,7 @@ from typing import Any
 
 from gahb.artifacts import ArtifactError, Spec, check_input
 from gahb.params import ParamsError
+from gahb.params.figure_inputs import FIGURE_NAMES
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gahb", description=__doc__.split("\n\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="PHASE")
 
-    verb = _verb(verbs, "datasets", _datasets, "synthesise a dataset")
+    verb = _verb(verbs, "datasets", _datasets, "make a dataset: synthesise it, or read photographs")
     verb.add_argument("--output", type=Path, required=True, help="dataset to write, .h5")
     verb.add_argument("--threads", type=int, default=1, help="rendering threads (default 1)")
 
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
 
     verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
-    verb.add_argument("name", help="transition, basis, regularity or gap")
+    verb.add_argument("name", help=", ".join(FIGURE_NAMES))
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
 
@@ -159,7 +160,7 @@ def _json(text: str) -> Spec:
 
 
 def _datasets(options: argparse.Namespace) -> None:
-    """Synthesise a dataset: images, and the disjoint index sets S1, S2 and test."""
+    """Make a dataset, synthetic or of photographs: images, and the disjoint index sets S1, S2 and test."""
     from gahb.datasets.store import write_dataset
 
     write_dataset(options.spec, options.output, options.threads)
@@ -251,7 +252,7 @@ def _spectra(options: argparse.Namespace) -> None:
     import torch
 
     from gahb.datasets.store import open_dataset
-    from gahb.denoisers.references import build_reference
+    from gahb.denoisers.references import ErrorBound, build_reference
     from gahb.denoisers.weights import load_denoiser
     from gahb.spectra.run import compute_spectra
 
@@ -261,13 +262,18 @@ def _spectra(options: argparse.Namespace) -> None:
     dataset = open_dataset(options.dataset, (spec["network"] if learned else spec)["dataset"])
     inputs = {"dataset": dataset.images_sha256}
     device = "cpu"
+    denoiser: torch.nn.Module
     if learned:
         denoiser, header = load_denoiser(options.network, spec["network"])
         check_input(options.network, header["inputs"], "dataset", dataset.images_sha256)
         inputs["network"] = header["tensors_sha256"]
         device = "cuda" if torch.cuda.is_available() else "cpu"
     else:
-        denoiser = build_reference(spec["reference"], spec["dataset"])
+        built = build_reference(spec["reference"], spec["dataset"], dataset)
+        if isinstance(built, ErrorBound):
+            name = spec["reference"]["name"]
+            raise ValueError(f"{name} is a bound on the error, no denoiser with a Jacobian")
+        denoiser = built
     indices = dataset.indices["test"][spec["spectra"]["test_images"]]
     images = dataset.images(indices)
     compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)

@@ -56,6 +56,9 @@ def sources(pattern, exclude=()):
     return sorted(os.path.relpath(path) for path in [*found, ROOT / "src/gahb/randomness.py"])
 
 
+# What a trained network answers depends on these too: beside its weights, how they are read and applied.
+NETWORK_SOURCES = sources("denoisers/networks.py") + sources("denoisers/weights.py")
+REFERENCE_REGISTRY = os.path.relpath(ROOT / "src/gahb/denoisers/references.py")
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
 
 # Read before anything runs: a folder that is missing stops here, one that has changed redoes its dataset.
@@ -68,14 +71,19 @@ except gahb_params.ParamsError as error:
     raise WorkflowError(str(error))
 
 
-def dataset_sources(wildcards):
+def class_sources(image_class):
     """Modules that decide the images of a class: of the other classes, only the one underneath."""
-    dataset = gahb_params.dataset_spec(PARAMS, wildcards.image_class)
+    dataset = gahb_params.dataset_spec(PARAMS, image_class)
     kinds = {dataset["class"], dataset.get("of", dataset)["class"]}
     others = [f"{kind}.py" for kind in IMAGE_CLASSES if kind not in kinds]
     if "photographs" not in kinds:
         others += [f"{module}.py" for module in OF_PHOTOGRAPHS]
     return sources("datasets/*.py", exclude=others)
+
+
+def dataset_sources(wildcards):
+    """Modules that decide the images of a dataset."""
+    return class_sources(wildcards.image_class)
 
 
 def dataset_of(wildcards):
@@ -113,10 +121,24 @@ def compared_networks(pattern):
 
 
 def reference_sources(wildcards):
-    """Modules whose content decides what a reference denoiser answers."""
+    """Modules whose content decides what a reference denoiser answers, its image class among them."""
     kind = PARAMS["references"][wildcards.reference]["denoiser"]
-    folder = "exact" if kind in ("exact", "known_contour") else "classical"
-    return [*sources(f"denoisers/{folder}/*.py"), "src/gahb/denoisers/references.py"]
+    if kind in ("wavelet", "bandlet"):
+        return [*sources("denoisers/classical/*.py"), REFERENCE_REGISTRY]
+    if kind == "memorising":
+        return [*sources("denoisers/empirical.py"), REFERENCE_REGISTRY]
+    if "image_class" not in wildcards.keys():
+        image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
+    else:
+        image_class = wildcards.image_class
+    return sorted(
+        {
+            *sources("denoisers/exact/*.py"),
+            *class_sources(image_class),
+            os.path.relpath(ROOT / "src/gahb/denoisers/empirical.py"),
+            REFERENCE_REGISTRY,
+        }
+    )
 
 
 def pairs(pattern, chosen=None):

@@ -19,7 +19,7 @@ rule evaluation_network:
     input:
         dataset=dataset_of,
         network=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
-        source=EVALUATION_SOURCES,
+        source=EVALUATION_SOURCES + NETWORK_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv",
         sidecar=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.json",
@@ -78,7 +78,7 @@ rule evaluation_agreement:
             f"{RESULTS}/denoisers/{{{{experiment}}}}/N{{{{set_size}}}}_{{split}}.safetensors",
             split=["S1", "S2"],
         ),
-        source=EVALUATION_SOURCES,
+        source=EVALUATION_SOURCES + NETWORK_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv",
         sidecar=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.json",

@@ -13,7 +13,7 @@ rule sample_pair:
             f"{RESULTS}/denoisers/{{{{experiment}}}}/N{{{{set_size}}}}_{{split}}.safetensors",
             split=["S1", "S2"],
         ),
-        source=sources("samples/*.py"),
+        source=sources("samples/*.py") + NETWORK_SOURCES + sources("denoisers/optimisation.py"),
     output:
         table=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.csv",
         sidecar=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.json",

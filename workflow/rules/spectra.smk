@@ -15,7 +15,7 @@ rule spectrum:
     input:
         dataset=dataset_of,
         network=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
-        source=sources("spectra/*.py"),
+        source=sources("spectra/*.py") + NETWORK_SOURCES,
     output:
         f"{RESULTS}/spectra/{{experiment}}/N{{set_size}}_{{split}}.h5",
     log:

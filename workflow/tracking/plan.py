@@ -1,4 +1,7 @@
-"""Print every result that the workflow knows how to make, with its spec: ``plan.py [preset]``."""
+"""Print what Snakemake would make for some targets, with specs: ``plan.py TARGETS [PRESET]``.
+
+TARGETS are separated by commas.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ from snakemake.settings.types import (
 )
 
 
-def plan(preset: str | None) -> dict[str, dict | None]:
-    """Result -> spec that params.yaml asks for, of all jobs of the default target."""
+def plan(targets: str, preset: str | None = None) -> dict[str, dict | None]:
+    """Result -> spec that params.yaml asks for, of all jobs of the targets."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=1),
@@ -27,7 +30,8 @@ def plan(preset: str | None) -> dict[str, dict | None]:
             snakefile=Path("Snakefile"),
         )
         with contextlib.redirect_stdout(io.StringIO()):
-            workflow.dag(DAGSettings(force_incomplete=True)).summary()
+            settings = DAGSettings(targets=set(targets.split(",")), force_incomplete=True)
+            workflow.dag(settings).summary()
         jobs = workflow._workflow.dag.jobs
         return {
             str(output): json.loads(job.params.spec) if hasattr(job.params, "spec") else None
@@ -37,4 +41,4 @@ def plan(preset: str | None) -> dict[str, dict | None]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(plan(*sys.argv[1:] or [None]), sort_keys=True))
+    print(json.dumps(plan(*sys.argv[1:]), sort_keys=True))

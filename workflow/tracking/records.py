@@ -9,7 +9,8 @@ Whenever Snakemake starts, before it plans anything:
 - a result whose bytes have the recorded SHA-256 gets its record back;
 - a result that has no record, or one of whose inputs has changed unseen by Snakemake (its time is not
   later), is marked incomplete, and is therefore made again;
-- a result that has other bytes than the recorded ones is refused when a run would read or replace it.
+- a result that has other bytes than the recorded ones is refused when a run would read or replace it;
+- imported weights, which no job made, get a record of their own (:mod:`tracking.imports`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
 from gahb.provenance.tree import on_disk
+from tracking import imports
 
 KEPT = ("rule", "code", "params", "input", "input_checksums", "record_format_version")
 Record = dict[str, Any]
@@ -67,6 +69,7 @@ class Records:
     persistence: FilePersistence = field(init=False)
     vouched: dict[str, tuple[float, str]] = field(default_factory=dict)  # start of the job, SHA-256
     refused: dict[str, str] = field(default_factory=dict)  # result -> what is wrong with it
+    imported: dict[str, Made] = field(default_factory=dict)  # what no job made
 
     def __post_init__(self) -> None:
         self.persistence = FilePersistence(path=self.folder)
@@ -88,7 +91,7 @@ class Records:
         travelling = self.read()
         last = json.loads(self.ledger.read_text()) if self.ledger.exists() else {}
         ledger, refused = last.get("vouched", {}), last.get("refused", [])
-        unseen = False
+        unseen = self._find_imported(travelling)
         for path in self.files():
             local = self.persistence._read_record(path)
             started = bool(self.persistence._filter_incomplete_keys([path]))
@@ -102,7 +105,9 @@ class Records:
             tracked = travelling.get(path)
             if tracked is not None and tracked.sha256 == sha256(path):
                 candidates.append(tracked)
-            if candidates:
+            if path in self.imported:
+                self._install(path, local, [_with_sources(self.imported[path])], started)
+            elif candidates:
                 self._install(path, local, candidates, started)
             else:
                 expected = tracked.sha256 if tracked else ledger.get(path, (None, None))[1]
@@ -117,6 +122,25 @@ class Records:
         self._write_ledger()
         if unseen:  # a run was killed before it could write the records that travel
             self.write()
+
+    def _find_imported(self, travelling: dict[str, Made]) -> bool:
+        """Collect what was imported; whether any of it has no record that travels yet."""
+        known = {
+            path: (made.record.get("rule", ""), made.sha256) for path, made in travelling.items()
+        }
+        new = {
+            path: Made(record | {"record_format_version": RECORD_FORMAT_VERSION}, sha256(path))
+            for path, record in imports.imported(self.results, known).items()
+        }
+        self.imported = new | {
+            path: made
+            for path, made in travelling.items()
+            if made.record.get("rule") == imports.RULE
+            and path not in new
+            and os.path.isfile(path)
+            and sha256(path) == made.sha256
+        }
+        return bool(new)
 
     def _install(
         self, path: str, local: MetadataRecord | None, candidates: list[Made], started: bool
@@ -190,7 +214,10 @@ class Records:
                 if not _is_of(local, path):
                     continue
                 self.vouched[path] = (local.starttime, sha256(path))
-            made[path] = Made(_kept(local), self.vouched[path][1])
+            if local.rule != imports.RULE:
+                made[path] = Made(_kept(local), self.vouched[path][1])
+            elif path in self.imported:
+                made[path] = self.imported[path]
         self._write_ledger()
         by_phase: dict[str, list[Record]] = {phase: [] for phase in phases}
         for job in _jobs(made):
@@ -223,6 +250,13 @@ def _kept(record: MetadataRecord) -> Record:
 def _is_of(record: MetadataRecord, path: str) -> bool:
     """Whether a record is of this very file: Snakemake also writes one for a job that failed."""
     return bool(record.endtime == os.stat(path).st_mtime)
+
+
+def _with_sources(made: Made) -> Made:
+    """What Snakemake is told of an import: that the modules which train are as they were."""
+    sources = {str(path): f"sha256:{sha256(str(path))}" for path in Path("src/gahb").rglob("*.py")}
+    checksums = sources | made.record["input_checksums"]
+    return Made(made.record | {"input_checksums": checksums}, made.sha256)
 
 
 def _is_newer(name: str, path: str) -> bool:

@@ -2,7 +2,8 @@
 
 "Near-optimal" is measured here: on the same noisy images, the PSNR of a reference less that of the
 network. Against the conditional mean the gap is the price of the network's bias and of its training;
-against a lower bound on the error it is at most what remains to be gained; against an upper bound a
+against a known contour, a bound under the Gaussian surrogate, it is at most what remains to be gained, up
+to the size of that surrogate's error (:mod:`gahb.denoisers.exact.calpha`); against an upper bound a
 negative gap says by how much the network does better. Gap and standard error come from paired draws.
 """
 
@@ -25,6 +26,7 @@ from gahb.artifacts import (
     read_table,
     write_table,
 )
+from gahb.denoisers.references import theoretical_slope
 from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse, standard_error
 from gahb.evaluation.summary import linear_statistic, slope_weights
 from gahb.evaluation.tables import read_draws
@@ -60,7 +62,9 @@ def summarise_references(spec: Spec, references: list[Path], output: Path | str)
                 "slope_se": slope_se,
                 "sigma_low": low,
                 "sigma_high": high,
-                "theoretical_slope": np.nan if alpha is None else alpha / (alpha + 1),
+                "theoretical_slope": theoretical_slope(
+                    made_from["reference"], made_from["dataset"]
+                ),
             }
         )
     write_table(output, pd.DataFrame(rows), provenance(spec, _digests(references)))
@@ -76,10 +80,11 @@ def measure_gaps(tables: list[Path], references: list[Path], output: Path | str)
     """
     of_class: dict[str, list[Path]] = {}
     for path in references:
-        of_class.setdefault(read_sidecar(path)["spec"]["image_class"], []).append(path)
+        image_class = _made_from(path, "reference")["spec"]["image_class"]
+        of_class.setdefault(image_class, []).append(path)
     rows: list[dict[str, Any]] = []
     for path in tables:
-        network = read_sidecar(path)["spec"]["network"]
+        network = _made_from(path, "network")["spec"]["network"]
         for reference in of_class.get(network["image_class"], []):
             rows += _gaps(path, reference)
     write_table(output, pd.DataFrame(rows), provenance({}, _digests([*tables, *references])))
@@ -91,6 +96,12 @@ def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
     network = of_network["network"]
     if network["dataset"] != of_reference["dataset"]:
         raise ArtifactError(f"{table} and {reference} were measured on different datasets")
+    for key in ("sigmas", "seed"):
+        asked, other = of_network["evaluation"][key], of_reference["evaluation"][key]
+        if asked != other:
+            raise ArtifactError(
+                f"{table} and {reference} were not measured on the same draws: {key} {asked} and {other}"
+            )
     count = min(len(learned_images), len(exact_images))
     if not np.array_equal(learned_images[:count], exact_images[:count]):
         raise ArtifactError(f"{table} and {reference} were not measured on the same images")
@@ -115,11 +126,17 @@ def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def _read(path: Path, kind: str) -> tuple[Spec, Float64, NDArray[np.int64]]:
-    """Spec of a verified table of this kind, and errors (levels, draws) on the test images."""
+def _made_from(path: Path, kind: str) -> dict[str, Any]:
+    """What the evaluation of a ``network`` or a ``reference`` was made from."""
     made_from = read_sidecar(path)
     if kind not in made_from["spec"]:
         raise ArtifactError(f"{path} is not the evaluation of a {kind}")
+    return made_from
+
+
+def _read(path: Path, kind: str) -> tuple[Spec, Float64, NDArray[np.int64]]:
+    """Spec of a verified table of this kind, and errors (levels, draws) on the test images."""
+    made_from = _made_from(path, kind)
     read_table(path)
     errors, images = read_draws(path, made_from)
     return made_from["spec"], errors["test"], images["test"]

@@ -67,7 +67,7 @@ def evaluate_reference(spec: Spec, dataset: Dataset, output: Path | str) -> None
     reference, measured = spec["reference"], spec["evaluation"]
     indices = dataset.indices["test"]
     noisy = noisy_set(dataset, indices, reference["images"], minimum_draws=1)
-    built = build_reference(reference, spec["dataset"])
+    built = build_reference(reference, spec["dataset"], dataset)
     if isinstance(built, ErrorBound):
         errors = built(noisy.indices, measured["sigmas"])
     else:

@@ -1,8 +1,9 @@
 """Figure "bounds": networks between what no denoiser and what known denoisers can do on C^α images.
 
-One column per regularity α. Above, what the denoisers gain over their input: with the contour known,
-which bounds the error from below; the network; classical denoisers, which bound the optimal error
-from above. Below, how far the network is from each of them, in dB, and the fitted slopes.
+One column per regularity α. Above, what the denoisers gain over their input: with the contour known, a
+lower bound on the error under the Gaussian surrogate (:mod:`gahb.denoisers.exact.calpha`); the network;
+classical denoisers, which bound the optimal error from above. Below, how far the network is from each of
+them, in dB, and the fitted slopes beside those of theory. All curves are of the network's images.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from matplotlib.figure import Figure
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
 from gahb.figures.compared import (
+    EXCESS,
+    SURROGATE,
     Gap,
     Slope,
     count_of_test_images,
@@ -42,8 +45,9 @@ _PATTERNS = (("s", (0, (5, 1))), ("^", (0, (3, 1, 1, 1))), ("D", (0, (1, 1))), (
 # inches
 _LEFT, _RIGHT, _BETWEEN = 1.24, 0.1, 0.1
 _WIDEST = 2.2  # column
+_NARROWEST = 3.6  # page
 _TOP, _GAINS, _SPACE, _GAPS = 0.62, 2.0, 0.12, 1.7  # title, heights of the two rows of panels
-_BELOW, _PITCH = 0.46, 0.19  # labels of the lower axis; rows of slopes
+_BELOW, _PITCH, _NAMES = 0.46, 0.165, 0.06  # labels of the lower axis; rows of slopes, their left
 
 
 @dataclass(frozen=True)
@@ -72,18 +76,20 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
                 "figure is for C^alpha images"
             )
         image_class = table.value("image_class")
-        others = {name: reference_table(tables, image_class, name) for name in references}
+        others = [reference_table(tables, image_class, name) for name in references]
+        gaps = {name: gap_to(tables, *network, name) for name in references}
+        learned = curve_on_test(table)
         columns.append(
             _Column(
                 experiment=experiment,
                 alpha=float(dataset["alpha"]),
-                curves={NETWORK: curve_on_test(table)}
-                | {name: curve_on_test(other) for name, other in others.items()},
+                curves={NETWORK: learned}
+                | {name: gap.reference(learned) for name, gap in gaps.items()},
                 slopes={NETWORK: network_slope(tables, *network)}
                 | {name: reference_slope(tables, image_class, name) for name in references},
-                gaps={name: gap_to(tables, *network, name) for name in references},
+                gaps=gaps,
                 images=count_of_test_images(table),
-                specs=[table.spec, *(other.spec for other in others.values())],
+                specs=[table.spec, *(other.spec for other in others)],
             )
         )
     return sorted(columns, key=lambda column: column.alpha)
@@ -114,8 +120,9 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     Args:
         inputs: psnr tables of the networks and of the references of their image classes, the
             table of gaps, the summary and the table of references.
-        spec: ``title``, ``experiments``, ``set_size``, ``split``, ``lower`` (the reference that
-            bounds the error from below), ``upper`` (those that bound the optimal error from above).
+        spec: ``title``, ``experiments``, ``set_size``, ``split``, ``lower`` (the reference
+            whose error is a lower bound under the Gaussian surrogate), ``upper`` (those that bound
+            the optimal error from above).
     """
     columns = _measure(inputs, spec)
     styles = _styles(spec)
@@ -123,8 +130,10 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     width = min((room - (len(columns) - 1) * _BETWEEN) / len(columns), _WIDEST)
     lower_top = _TOP + _GAINS + _SPACE
     table_top = lower_top + _GAPS + _BELOW
-    height = table_top + (len(styles) + 2) * _PITCH + 0.06
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    height = table_top + (2 * len(styles) + 2.4) * _PITCH + 0.04
+    content = _LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT
+    page = min(max(content, _NARROWEST), PAGE_WIDTH)
+    figure = Figure(figsize=(page, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     lefts = [_LEFT + number * (width + _BETWEEN) for number in range(len(columns))]
     gains, gaps = [], []
@@ -156,88 +165,85 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
                 axes.tick_params(labelleft=False)
     gains[0].set_ylabel("output − input PSNR (dB)")
     gaps[0].set_ylabel("PSNR above\nthe network (dB)")
-    middle = (lefts[0] + lefts[-1] + width) / 2 / PAGE_WIDTH
+    middle = (lefts[0] + lefts[-1] + width) / 2 / page
     below = lower_top + _GAPS + 0.22
     figure.text(middle, 1 - below / height, "input PSNR (dB)", ha="center", va="top")
-    _slope_rows(figure, columns, styles, [left + width / 2 for left in lefts], table_top)
+    _slope_rows(
+        figure, columns, spec["lower"], styles, [left + width / 2 for left in lefts], table_top
+    )
     return figure
 
 
 def _slope_rows(
     figure: Figure,
     columns: list[_Column],
+    lower: str,
     styles: dict[str, dict[str, Any]],
     centres: list[float],
     top: float,
 ) -> None:
-    """The fitted slope of every denoiser in every column, which is the legend as well."""
-    text_rows(
-        figure,
-        [
-            ("slope of output against input PSNR:", None, [""] * len(columns)),
-            *(
-                (name, style, [_with_error(column.slopes[name]) for column in columns])
-                for name, style in styles.items()
-            ),
-            ("α/(α+1)", None, [f"{column.alpha / (column.alpha + 1):.3f}" for column in columns]),
-        ],
-        centres,
-        0.06,
-        top,
-        _PITCH,
-    )
-
-
-def _with_error(slope: Slope) -> str:
-    return f"{slope.slope:.3f} ± {slope.se:.3f}"
+    """Slopes, fitted and of theory, of every denoiser in every column; the legend as well."""
+    lines: list[tuple[str, dict[str, Any] | None, list[str]]] = [
+        ("slope of output against input PSNR:", None, [""] * len(columns))
+    ]
+    for name, style in styles.items():
+        slopes = [column.slopes[name] for column in columns]
+        lines.append((name, style, [slope.fitted() for slope in slopes]))
+        theory = "   minimax" if name == NETWORK else "   in theory"
+        lines.append((theory, None, [slope.of_theory() for slope in slopes]))
+    text_rows(figure, lines, centres, _NAMES, top, _PITCH)
+    note = f"{lower}: {SURROGATE}"
+    y = top + (len(lines) + 0.7) * _PITCH
+    figure.text(_NAMES / figure.get_figwidth(), 1 - y / figure.get_figheight(), note, va="center")
 
 
 def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
     columns = _measure(inputs, spec)
     names = list(_styles(spec))
+    lower = captions.escape(spec["lower"])
     low, high = columns[0].slopes[NETWORK].window
+    behind = ", ".join(f"{captions.escape(n)} {g.images}" for n, g in columns[0].gaps.items())
+    header = ("denoiser", *(f"alpha = {column.alpha:g}" for column in columns))
     return captions.caption(
         spec["title"],
-        "Above: output minus input PSNR on test images, one column per regularity alpha, with "
-        "bands of one standard error. Dashed: "
-        f"{captions.escape(spec['lower'])}, a lower bound on the error of every denoiser as far as "
-        "the backgrounds are Gaussian fields; "
+        f"Above: output minus input PSNR, one column per regularity alpha. The network is measured on "
+        f"{columns[0].images} test images, with a band of one standard error; every other denoiser is "
+        "drawn above or below it by its gap to the network on the same noisy images, with a band of "
+        f"one standard error of the gap (images behind the gap: {behind}). Below: those gaps.",
+        f"Dashed: {lower}, a {SURROGATE}: the error of the optimal linear filter of an oracle that "
+        "knows contour and scales, which is the oracle's least error if the backgrounds are Gaussian "
+        "given those. They are sums of many uniform numbers, of known range; on the images drawn, that "
+        f"filter, clipped to [0, 1], was seen to err less than the bound by up to about {EXCESS} dB. "
         f"{captions.escape(', '.join(spec['upper']))} are upper bounds on the error of the optimal "
-        "one, as is the network. Below: PSNR of each of them minus that of the network, on the same "
-        "noisy images.",
+        "denoiser, as is the network.",
         "A curve below 0 is a denoiser that the network beats; the optimal denoiser lies between the "
-        "dashed curve and the best of the others.",
+        f"best of the others and, within the {EXCESS} dB of the surrogate, the dashed curve.",
         "PSNR above the network in dB, averaged over the noise levels; in brackets the smallest and "
         "the largest, and the largest standard error of one:",
         captions.grid(
-            ("denoiser", *(f"alpha = {column.alpha:g}" for column in columns)),
+            header,
             [
                 [name, *(column.gaps[name].text() for column in columns)]
                 for name in names
                 if name != NETWORK
             ],
         ),
-        f"Slopes fitted by least squares for sigma from {low:g} to {high:g}, with standard error:",
+        f"Slopes fitted by least squares for sigma from {low:g} to {high:g}, with standard error, "
+        "each on all images that its denoiser was measured on; in brackets that of theory:",
         captions.grid(
-            ("denoiser", *(f"alpha = {column.alpha:g}" for column in columns)),
-            [
-                *(
-                    [name, *(_with_error(c.slopes[name]).replace("±", "+/-") for c in columns)]
-                    for name in names
-                ),
-                ["alpha/(alpha+1)", *(f"{c.alpha / (c.alpha + 1):.3f}" for c in columns)],
-            ],
+            header,
+            [[name, *(captions.plain(c.slopes[name].text()) for c in columns)] for name in names],
         ),
-        "The slope alpha/(alpha+1) is the minimax rate over the class of images; it is not the "
-        "optimal slope for the images drawn from it.",
+        "In theory, for small noise and up to logarithms: for the network alpha/(alpha+1), the minimax "
+        "rate over the class of images, which is not the optimal slope for the images drawn from it; "
+        f"for {lower} (beta-1)/beta, beta being the regularity of the backgrounds; 1/2 for wavelets; "
+        "a/(a+1) for bandlets, a being alpha, but at most their number of vanishing moments.",
         "Made with:",
         captions.bullets(
             [
                 f"N = {spec['set_size']}, split {spec['split']}, experiments "
                 + captions.escape(", ".join(column.experiment for column in columns)),
-                f"test images: network {columns[0].images}, and behind each gap "
-                + ", ".join(f"{captions.escape(n)} {g.images}" for n, g in columns[0].gaps.items()),
             ]
         )
         + "\n"

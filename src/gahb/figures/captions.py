@@ -26,6 +26,11 @@ def caption(title: str, *parts: str) -> str:
     return "\n\n".join([f"**{escape(title)}**", *(part for part in parts if part)]) + "\n"
 
 
+def plain(text: str) -> str:
+    """A number as a figure prints it, in characters of a table in plain text."""
+    return text.replace("±", "+/-").replace("–", "-")
+
+
 def bullets(items: Iterable[str]) -> str:
     """A bullet list of lines that are already reStructuredText."""
     return "\n".join(f"- {item}" for item in items)

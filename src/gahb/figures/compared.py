@@ -26,6 +26,9 @@ from gahb.figures.tables import Curve, Table, choose, curve, one, rows, summary_
 
 AGGREGATION = "psnr_of_mean_mse"  # theory speaks of the expected squared error
 DIMENSIONS = {"disks": 5, "rays": 1, "sines": 2}  # free parameters n: MSE -> n sigma^2 / d
+GREYS = 2  # of them, of disks
+SURROGATE = "bound under the Gaussian surrogate"  # what the error of a known contour is
+EXCESS = 0.3  # dB by which it may be beaten, about: see gahb.denoisers.exact.calpha
 
 Inputs = Sequence[Path | str]
 
@@ -76,6 +79,9 @@ def dataset_of(spec: Spec) -> Spec:
 def small_noise_gain(spec: Spec) -> tuple[int, float]:
     """Free parameters n of an image class, and the gain 10 log10(d/n) in dB that its optimum tends to.
 
+    Only what moves an image continuously is free: of disks with hard edges or integer centres and
+    radii, the two greys.
+
     Raises:
         ArtifactError: the image class is no manifold of known dimension.
     """
@@ -86,13 +92,22 @@ def small_noise_gain(spec: Spec) -> tuple[int, float]:
             f"{', '.join(DIMENSIONS)} are"
         )
     dimension = DIMENSIONS[dataset["class"]]
+    jumps = dataset.get("rendering") == "hard_edged" or dataset.get("parameters") == "integer"
+    if dataset["class"] == "disks" and jumps:
+        dimension = GREYS
     return dimension, float(10 * np.log10(dataset["size"] ** 2 / dimension))
 
 
 @dataclass(frozen=True)
 class Gap:
-    """PSNR of a reference less that of a network, from paired draws; arrays over growing sigma."""
+    """PSNR of a reference less that of a network, from paired draws; arrays over growing sigma.
 
+    What is measured on different numbers of images does not belong in one panel: images differ by
+    more than denoisers do. One curve is therefore drawn as it was measured, and the others beside it
+    at their paired gap, with the standard error of the gap.
+    """
+
+    set_size: int  # of the network
     sigma: np.ndarray
     input_psnr: np.ndarray
     gap: np.ndarray  # dB
@@ -104,6 +119,24 @@ class Gap:
         low, high, se = self.gap.min(), self.gap.max(), self.se.max()
         return f"{self.gap.mean():.2f} ({low:.2f} to {high:.2f}; {se:.2f})"
 
+    def reference(self, learned: Curve) -> Curve:
+        """The reference's curve on the network's images: that of the network plus the paired gap."""
+        return self._beside(learned, 1)
+
+    def network(self, reference: Curve) -> Curve:
+        """The network's curve on the reference's images: that of the reference less the paired gap."""
+        return self._beside(reference, -1)
+
+    def _beside(self, anchor: Curve, sign: int) -> Curve:
+        if not np.array_equal(anchor.sigma, self.sigma):
+            raise ArtifactError(
+                f"the table of gaps has the noise levels {self.sigma.tolist()}; the curve beside which "
+                f"they are drawn has {anchor.sigma.tolist()}"
+            )
+        return Curve(
+            self.set_size, self.sigma, self.input_psnr, anchor.psnr + sign * self.gap, self.se
+        )
+
 
 def gap_to(
     tables: Sequence[Table], experiment: str, set_size: int, split: str, reference: str
@@ -112,6 +145,7 @@ def gap_to(
     table = the_only(tables, "gaps", "gaps (one row per network, reference and noise level)")
     found = rows(table, experiment=experiment, set_size=set_size, split=split, reference=reference)
     return Gap(
+        set_size=set_size,
         sigma=found["sigma"].to_numpy(dtype=float),
         input_psnr=found["input_psnr"].to_numpy(dtype=float),
         gap=found["reference_gap"].to_numpy(dtype=float),
@@ -127,6 +161,21 @@ class Slope:
     slope: float
     se: float
     window: tuple[float, float]
+    theory: (
+        float  # the slope for small noise that theory gives this denoiser; nan where it gives none
+    )
+
+    def fitted(self) -> str:
+        """The slope with its standard error."""
+        return f"{self.slope:.3f} ± {self.se:.3f}"
+
+    def of_theory(self) -> str:
+        """The slope of theory, or a dash."""
+        return f"{self.theory:.3f}" if np.isfinite(self.theory) else "–"
+
+    def text(self) -> str:
+        """The fitted slope, and in brackets that of theory."""
+        return f"{self.fitted()} ({self.of_theory()})"
 
     def inside(self, fitted: Curve) -> tuple[np.ndarray, np.ndarray]:
         """Input and output PSNR of a curve over the window.
@@ -153,7 +202,8 @@ def _slope(table: Table, row: pd.Series[Any], what: str) -> Slope:
     numbers = [float(row[name]) for name in ("slope", "slope_se", "sigma_low", "sigma_high")]
     if not np.isfinite(numbers).all():
         raise ArtifactError(f"{table.path}: no slope of {what}")
-    return Slope(numbers[0], numbers[1], (numbers[2], numbers[3]))
+    theory = float(row["theoretical_slope"])
+    return Slope(numbers[0], numbers[1], (numbers[2], numbers[3]), theory)
 
 
 def network_slope(tables: Sequence[Table], experiment: str, set_size: int, split: str) -> Slope:

@@ -58,7 +58,7 @@ class _Column:
     exact: Curve
     fits: dict[str, Slope]  # network, exact
     gap: Gap
-    images: tuple[int, int]  # of the network, of the exact denoiser
+    images: int  # test images of the network
     specs: list[Spec]
 
     def intercepts(self) -> dict[str, float]:
@@ -77,6 +77,8 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
         image_class = table.value("image_class")
         reference = reference_table(tables, image_class, asked["reference"])
         dimension, gain = small_noise_gain(table.spec)
+        learned = curve_on_test(table)
+        gap = gap_to(tables, *network, asked["reference"])
         dataset = dataset_of(table.spec)
         columns.append(
             _Column(
@@ -85,14 +87,14 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
                 dimension=dimension,
                 pixels=dataset["size"] ** 2,
                 gain=gain,
-                learned=curve_on_test(table),
-                exact=curve_on_test(reference),
+                learned=learned,
+                exact=gap.reference(learned),
                 fits={
                     "network": network_slope(tables, *network),
                     "exact": reference_slope(tables, image_class, asked["reference"]),
                 },
-                gap=gap_to(tables, *network, asked["reference"]),
-                images=(count_of_test_images(table), count_of_test_images(reference)),
+                gap=gap,
+                images=count_of_test_images(table),
                 specs=[table.spec, reference.spec],
             )
         )
@@ -114,7 +116,8 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     lower_top = _TOP + _CURVES + _SPACE
     table_top = lower_top + _GAINS + _BELOW
     height = table_top + 5 * _PITCH + 0.06
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    page = min(_LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT, PAGE_WIDTH)
+    figure = Figure(figsize=(page, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     network = {"color": two_colours()[1], "marker": "o", "markersize": 3.5}
     lefts = [_LEFT + number * (width + _BETWEEN) for number in range(len(columns))]
@@ -146,7 +149,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
             axes.tick_params(labelleft=axes is row[0])
     outputs[0].set_ylabel("output PSNR (dB)")
     gains[0].set_ylabel("output − input (dB)")
-    middle = (lefts[0] + lefts[-1] + width) / 2 / PAGE_WIDTH
+    middle = (lefts[0] + lefts[-1] + width) / 2 / page
     below = lower_top + _GAINS + 0.22
     figure.text(middle, 1 - below / height, "input PSNR (dB)", ha="center", va="top")
     _fits(figure, columns, network, [left + width / 2 for left in lefts], table_top)
@@ -198,22 +201,30 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                     name,
                     f"{fit.slope:.3f}",
                     f"{fit.se:.3f}",
+                    captions.plain(fit.of_theory()),
                     f"{column.intercepts()[name]:.2f}",
                     f"{column.gain:.2f}",
                 ]
             )
     return captions.caption(
         spec["title"],
-        "Above: output PSNR on test images of the network and of the exact denoiser (dashed), with "
-        "bands of one standard error. Below: the same minus the input PSNR. Dash-dotted: slope 1 and "
-        "intercept 10 log10(d/n), to which the optimum tends for small noise, for images that are a "
-        "cone of n dimensions in d pixels: "
+        "Above: output PSNR of the network on test images ("
+        + ", ".join(f"{c.images} for {captions.escape(c.name)}" for c in columns)
+        + "), with a band of one standard error, and of the exact denoiser (dashed), drawn above it "
+        "by its gap on the same noisy images ("
+        + ", ".join(f"{c.gap.images}" for c in columns)
+        + "), with the standard error of that. Below: the same minus the input PSNR. Dash-dotted: "
+        "slope 1 and intercept 10 log10(d/n), to which the optimum tends for small noise, for images "
+        "that are a cone of n dimensions in d pixels: "
         + ", ".join(f"n = {c.dimension} for {captions.escape(c.name)}" for c in columns)
         + ". Dotted: output = input.",
         f"Lines fitted by least squares for sigma from {low:g} to {high:g}; intercepts, at an input "
         "PSNR of 0 dB, in dB:",
         captions.grid(
-            ("experiment", "denoiser", "slope", "standard error", "intercept", "10 log10(d/n)"),
+            (
+                *("experiment", "denoiser", "slope", "standard error", "in theory", "intercept"),
+                "10 log10(d/n)",
+            ),
             lines,
         ),
         "PSNR of the exact denoiser minus that of the network on the same noisy images, in dB, "
@@ -225,8 +236,6 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
             [
                 f"N = {spec['set_size']}, split {spec['split']}, experiments "
                 + captions.escape(", ".join(column.experiment for column in columns)),
-                "test images (network / exact denoiser): "
-                + ", ".join(f"{c.images[0]} / {c.images[1]}" for c in columns),
             ]
         )
         + "\n"

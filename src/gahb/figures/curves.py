@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from gahb.figures.style import PAGE_WIDTH, markers, ordered_colours
+from gahb.figures.style import markers, ordered_colours
 
 EXACT_COLOUR = "#e06c00"
 EXACT: dict[str, Any] = {"color": EXACT_COLOUR, "linewidth": 1.2, "linestyle": "--"}
@@ -86,23 +86,23 @@ def text_rows(
     """A table under the columns of a figure that is also the legend of its lines.
 
     Args:
-        figure: 7 inches wide.
+        figure: to draw on.
         rows: a name, the style of the line it stands for (None for no line), one cell per column.
         centres: of the columns, in inches from the left edge.
         left: of the names, in inches from the left edge.
         top: of the first row, in inches from the upper edge.
         pitch: from row to row, in inches.
     """
-    height = figure.get_figheight()
+    width, height = figure.get_size_inches()
     for number, (name, style, cells) in enumerate(rows):
         y = 1 - (top + (number + 0.5) * pitch) / height
         if style is not None:
-            ends = np.array([left, left + 0.15, left + 0.3]) / PAGE_WIDTH
+            ends = np.array([left, left + 0.15, left + 0.3]) / width
             line = Line2D(ends, [y, y, y], transform=figure.transFigure, markevery=[1], **style)
             figure.add_artist(line)
-        figure.text((left + 0.35) / PAGE_WIDTH, y, name, va="center")
+        figure.text((left + 0.35) / width, y, name, va="center")
         for centre, cell in zip(centres, cells, strict=True):
-            figure.text(centre / PAGE_WIDTH, y, cell, ha="center", va="center")
+            figure.text(centre / width, y, cell, ha="center", va="center")
 
 
 def limits(values: Sequence[np.ndarray], margin: float) -> tuple[float, float]:

@@ -37,7 +37,7 @@ OPTIONS = (
 class Measured:
     """All numbers of the figure."""
 
-    networks: list[Curve]  # by growing N
+    networks: list[Curve]  # by growing N, on the images of the exact denoiser
     exact: Curve
     gaps: list[Gap]  # of each network
     dimension: int  # of the manifold
@@ -48,8 +48,7 @@ class Measured:
     counts: dict[str, np.ndarray]  # mean number of eigenvalues above the threshold at each sigma
     images: int  # behind each count
     shares: np.ndarray  # of each leading eigenvector of the network in the span of the exact ones
-    network_images: int  # test images behind the curves
-    exact_images: int
+    exact_images: int  # test images behind the exact curve
     specs: list[Spec]
 
 
@@ -75,10 +74,12 @@ def measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Measured:
     tangent = np.stack([optimal.eigenvector(k + 1) for k in range(dimension)])
     leading = np.stack([learned.eigenvector(k + 1) for k in range(asked["eigenvectors"])])
     overlaps = leading.reshape(len(leading), -1) @ tangent.reshape(dimension, -1).T
+    gaps = [gap_to(tables, experiment, size, split, reference) for size in sizes]
+    optimum = curve_on_test(exact)
     return Measured(
-        networks=[curve_on_test(table) for table in networks],
-        exact=curve_on_test(exact),
-        gaps=[gap_to(tables, experiment, size, split, reference) for size in sizes],
+        networks=[gap.network(optimum) for gap in gaps],
+        exact=optimum,
+        gaps=gaps,
         dimension=dimension,
         gain=gain,
         learned=learned,
@@ -90,7 +91,6 @@ def measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Measured:
         },
         images=len(every[0].image_index),
         shares=(overlaps**2).sum(1),
-        network_images=max(count_of_test_images(table) for table in networks),
         exact_images=count_of_test_images(exact),
         specs=[*(t.spec for t in networks), exact.spec, learned.spec, optimal.spec],
     )

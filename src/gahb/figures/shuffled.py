@@ -2,7 +2,8 @@
 
 One fixed permutation leaves the optimal error as it was: it is an isometry, and white noise stays
 white. The network, which expects neighbours to be alike, cannot follow (Kadkhodaie et al., ICLR 2024,
-figure 21). Test PSNR and eigenvalues with and without shuffling; images and eigenvectors of both.
+figure 21). What bounds the optimum of the images as they are bounds it for both. Test PSNR and
+eigenvalues with and without shuffling; images and eigenvectors of both.
 """
 
 from __future__ import annotations
@@ -18,16 +19,31 @@ from matplotlib.figure import Figure
 
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
-from gahb.figures.compared import curve_on_test, dataset_of, network_spectra, network_table
-from gahb.figures.curves import IDENTITY, draw_curve, limits, rank_axis
+from gahb.figures.compared import (
+    EXCESS,
+    SURROGATE,
+    Gap,
+    count_of_test_images,
+    curve_on_test,
+    dataset_of,
+    gap_to,
+    network_spectra,
+    network_table,
+    reference_table,
+)
+from gahb.figures.curves import EXACT, IDENTITY, draw_curve, limits, rank_axis
 from gahb.figures.eigenbases import Eigenbasis, psnr, read_eigenbasis
 from gahb.figures.options import check_options
 from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
 from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
 from gahb.figures.tables import Curve, read_tables
 
-OPTIONS = ("title", "experiments", "set_size", "split", "image", "sigma", "eigenvectors")
+OPTIONS = (
+    *("title", "experiments", "set_size", "split", "image", "sigma", "eigenvectors"),
+    *("lower", "upper"),
+)
 _NAMES = ("as they are", "shuffled")
+_BEST: dict[str, Any] = {"color": "0.1", "linewidth": 1.0, "linestyle": "-."}
 
 # inches
 _LEFT, _RIGHT, _BETWEEN = 0.62, 0.1, 0.62
@@ -40,10 +56,20 @@ _TITLE, _GAP = 0.36, 0.06
 class _Measured:
     curves: tuple[Curve, Curve]  # as they are, shuffled
     bases: tuple[Eigenbasis, Eigenbasis]
+    lower: Gap  # of the images as they are, like the next
+    upper: list[Gap]
+    images: int  # test images of each curve
     specs: list[Spec]
 
+    def best_classical(self) -> np.ndarray:
+        """PSNR of the best upper bound at each noise level, on the images of the network."""
+        return np.max([gap.reference(self.curves[0]).psnr for gap in self.upper], axis=0)
+
     def loss(self) -> tuple[np.ndarray, np.ndarray]:
-        """PSNR lost by shuffling at each noise level, and its standard error, both in dB."""
+        """PSNR lost by shuffling at each noise level, and its standard error, both in dB.
+
+        The error is that of independent measurements: it leaves out that the images are the same.
+        """
         plain, shuffled = self.curves
         return plain.psnr - shuffled.psnr, np.hypot(plain.se, shuffled.se)
 
@@ -70,6 +96,15 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured
             f"{shuffled.path} is not of the shuffled images of {plain.path}: the 'of' in the "
             "dataset of its spec is another image class"
         )
+    if "alpha" not in dataset_of(plain.spec):
+        raise ArtifactError(
+            f"{plain.path}: images of class {dataset_of(plain.spec)['class']} have no contour of "
+            "regularity alpha; the figure is for C^alpha images"
+        )
+    network = (asked["experiments"][0], asked["set_size"], asked["split"])
+    bounds = [asked["lower"], *asked["upper"]]
+    references = [reference_table(tables, plain.value("image_class"), name) for name in bounds]
+    lower, *upper = (gap_to(tables, *network, name) for name in bounds)
     first, second = (
         read_eigenbasis(
             network_spectra(inputs, experiment, asked["set_size"], asked["split"]),
@@ -81,7 +116,17 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured
     curves = (curve_on_test(plain), curve_on_test(shuffled))
     if not np.array_equal(curves[0].sigma, curves[1].sigma):
         raise ArtifactError(f"{plain.path} and {shuffled.path} hold different noise levels")
-    return _Measured(curves, (first, second), [plain.spec, shuffled.spec, first.spec, second.spec])
+    return _Measured(
+        curves=curves,
+        bases=(first, second),
+        lower=lower,
+        upper=upper,
+        images=count_of_test_images(plain),
+        specs=[
+            *(plain.spec, shuffled.spec, first.spec, second.spec),
+            *(table.spec for table in references),
+        ],
+    )
 
 
 @figure_style()
@@ -89,10 +134,11 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     """Draw the figure.
 
     Args:
-        inputs: psnr tables and spectra of the two networks.
+        inputs: psnr tables and spectra of the two networks, psnr tables of the bounds on the images
+            as they are, and the table of gaps.
         spec: ``title``, ``experiments`` (as they are, shuffled), ``set_size``, ``split``; for the
             spectra ``image`` (position in the test set, from 0), ``sigma``, ``eigenvectors`` (k,
-            from 1).
+            from 1); ``lower`` and ``upper``, the references that bound the optimum.
     """
     measured = _measure(inputs, spec)
     ks: list[int] = spec["eigenvectors"]
@@ -108,7 +154,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         {"color": darker, "marker": "o", "linestyle": "-"},
         {"color": lighter, "marker": "s", "linestyle": (0, (5, 1.5))},
     ]
-    _curves(place(figure, _LEFT, _TOP, width, _PLOT), measured, styles)
+    _curves(place(figure, _LEFT, _TOP, width, _PLOT), measured, styles, spec["lower"])
     axes = place(figure, _LEFT + width + _BETWEEN, _TOP, width, _PLOT)
     for basis, style, name in zip(measured.bases, styles, _NAMES, strict=True):
         k = np.arange(1, basis.eigenvalues.size + 1)
@@ -135,8 +181,9 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]]) -> None:
+def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]], lower: str) -> None:
     plain, shuffled = measured.curves
+    oracle, classical = measured.lower.reference(plain), measured.best_classical()
     axes.axline((0, 0), slope=1, **IDENTITY)
     axes.fill_between(
         plain.input_psnr,
@@ -148,21 +195,19 @@ def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]]) -> No
     )
     for curve, style, name in zip(measured.curves, styles, _NAMES, strict=True):
         draw_curve(axes, curve.input_psnr, curve.psnr, curve.se, label=name, **style)
-    at = plain.sigma.size // 2
-    axes.annotate(
-        "the optimum, equal for both,\nis on or above this curve",
-        (plain.input_psnr[at], plain.psnr[at]),
-        xytext=(0.03, 0.97),
-        textcoords="axes fraction",
-        va="top",
-        arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.7, "shrinkB": 3},
-    )
+    draw_curve(axes, oracle.input_psnr, oracle.psnr, oracle.se, label=lower, **EXACT)
+    axes.plot(plain.input_psnr, classical, label="best classical", **_BEST)
     axes.set_xlim(*limits([plain.input_psnr], 1.0))
-    low, high = limits([plain.psnr, shuffled.psnr], 1.5)
-    axes.set_ylim(low, high + 0.12 * (high - low))
+    axes.set_ylim(*limits([plain.psnr, shuffled.psnr, oracle.psnr, classical], 1.5))
     axes.set_xlabel("input PSNR (dB)")
     axes.set_ylabel("output PSNR (dB)")
-    axes.legend(loc="lower right")
+    axes.text(
+        *(0.03, 0.97),
+        "optimum, equal for both:\nbelow dashed, above the rest",
+        transform=axes.transAxes,
+        va="top",
+    )
+    axes.legend(loc="lower right", labelspacing=0.25, borderpad=0.1)
     axes.set_title("on held-out test images")
 
 
@@ -194,10 +239,19 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "Two networks trained alike, on images as they are and on the same images with their pixels "
         "in one fixed random order. The optimal error is equal for both, since a permutation is an "
         "isometry and leaves white noise white; the gray area is therefore lost by the network, at "
-        "the least. Left: output PSNR on test images, with bands of one standard error, and "
-        "output = input (dotted). Right: eigenvalues of the symmetric part of the Jacobian at one "
+        f"the least. Left: output PSNR on {measured.images} test images, with bands of one standard "
+        "error, and output = input (dotted). Two curves bound the optimum of the images as they are, "
+        f"and with it that of the shuffled: {captions.escape(spec['lower'])} (dashed), a {SURROGATE}, "
+        f"which may be beaten by about {EXCESS} dB, and the best of "
+        f"{captions.escape(', '.join(spec['upper']))} (dash-dotted), which the optimum is not below. "
+        "They are drawn at their gaps to the network on the same noisy images, "
+        + ", ".join(str(gap.images) for gap in (measured.lower, *measured.upper))
+        + " of them. Right: eigenvalues of the symmetric part of the Jacobian at one "
         "noisy image. Below: that image and eigenvectors, in the order of pixels that each network "
         f"sees. {EIGENVECTOR_SCALE}",
+        "The standard error of the loss is that of independent measurements. Test images are the same, "
+        "and so is the noise, which is not shuffled with them: what the errors of the two networks on "
+        "one image have in common, of either sign, is left out.",
         f"Measured loss by shuffling, {loss.mean():.2f} dB on average over the noise levels, and at "
         "each of them, in dB:",
         captions.grid(

@@ -42,6 +42,7 @@ _COLUMNS = {
     ],
     "references": [
         *("image_class", "reference", "images", "slope", "slope_se", "sigma_low", "sigma_high"),
+        "theoretical_slope",
     ],
 }
 

@@ -5,20 +5,21 @@ Each problem is one sentence that names the key, what was found and what is allo
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gahb.params.figure_inputs import figure_experiments, needs
+from gahb.params.references import (
+    too_few_test_images,
+    unknown,
+    without_spectra,
+    wrong_references,
+    wrong_wavelets,
+)
 from gahb.params.specs import dataset_spec, spectra_settings
 
 Params = dict[str, Any]
-
-# Image classes for which a reference denoiser exists, where it does not exist for all.
-_KNOWN_FOR = {
-    "exact": {"disks", "gaussian", "rays", "sines", "shuffled"},
-    "known_contour": {"calpha"},
-}
 
 # Image classes that a figure of params.yaml is about, where it is not about all.
 _DRAWN_FOR = {
@@ -48,6 +49,7 @@ def inconsistencies(params: Params) -> Iterator[str]:
             )
     for name in params["experiments"]:
         yield from _experiment_inconsistencies(params, name)
+    yield from wrong_wavelets(params)
     yield from _evaluation_inconsistencies(params)
     yield from _spectra_inconsistencies(params)
     yield from _sampling_inconsistencies(params)
@@ -61,7 +63,9 @@ def _image_class_inconsistencies(params: Params, name: str) -> Iterator[str]:
         others = [other for other in classes if classes[other]["class"] != "shuffled"]
         if given["of"] not in others:
             shuffled = ", which is shuffled itself" if given["of"] in classes else ""
-            yield _unknown(f"image_classes.{name}.of", given["of"], others, shuffled)
+            yield unknown(f"image_classes.{name}.of", given["of"], others, shuffled)
+    if given["class"] == "disks":
+        yield from _disk_inconsistencies(f"image_classes.{name}", given)
     if given["class"] == "sines":
         size, frequency = given["size"], given["frequency"]
         if not any(2 * cycles % size for cycles in frequency):
@@ -69,6 +73,31 @@ def _image_class_inconsistencies(params: Params, name: str) -> Iterator[str]:
                 f"image_classes.{name}.frequency: found {frequency}, allowed are two numbers of "
                 f"cycles that are not both multiples of {size / 2:g}, half the size in pixels"
             )
+
+
+def _disk_inconsistencies(key: str, given: Params) -> Iterator[str]:
+    """Ranges of radii and centres that hold none."""
+    size = given["size"]
+    radius = given.get("radius", [size / 10, size / 4])
+    if not 0 < radius[0] < radius[1]:
+        yield f"{key}.radius: found {radius}, allowed is 0 < lowest < highest"
+        return
+    if "centre" not in given and radius[1] >= size / 2:
+        yield (
+            f"{key}.radius: found {radius}, allowed is a highest value below {size / 2:g}, half the "
+            "size in pixels, unless centre is given: no place keeps the largest disk inside the image"
+        )
+        return
+    centre = given.get("centre", [radius[1] - 0.5, size - radius[1] - 0.5])
+    if "centre" in given:
+        yield from _ordered(f"{key}.centre", centre)
+    if given["parameters"] == "integer":
+        for option, (low, high) in (("radius", radius), ("centre", centre)):
+            if math.ceil(low) > math.floor(high):
+                yield (
+                    f"{key}.{option}: found {[low, high]}, allowed is a range that holds a whole "
+                    "number when parameters is integer"
+                )
 
 
 def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
@@ -79,7 +108,7 @@ def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
         section = {"image_class": "image_classes", "architecture": "architectures"}[field]
         if experiment[field] not in params[section]:
             known = False
-            yield _unknown(f"{key}.{field}", experiment[field], params[section])
+            yield unknown(f"{key}.{field}", experiment[field], params[section])
     if not known:
         return
     dataset = dataset_spec(params, experiment["image_class"])
@@ -134,26 +163,9 @@ def _spectra_inconsistencies(params: Params) -> Iterator[str]:
                     f"{where['test_images']}.test_images.{index}: found {position}, allowed is at "
                     f"most {dataset['test_images'] - 1}, the last test image of {experiment}"
                 )
-        yield from _unknown_references(
-            params, f"{key}.references", chosen.get("references", []), image_class
-        )
-
-
-def _unknown_references(
-    params: Params, key: str, names: Iterable[str], image_class: str
-) -> Iterator[str]:
-    """References that params.yaml does not define, or that do not exist for an image class."""
-    defined = params.get("references", {})
-    kind = params["image_classes"][image_class]["class"]
-    for index, name in enumerate(names):
-        if name not in defined:
-            yield _unknown(f"{key}.{index}", name, defined)
-        elif kind not in _KNOWN_FOR.get(defined[name]["denoiser"], {kind}):
-            allowed = ", ".join(sorted(_KNOWN_FOR[defined[name]["denoiser"]]))
-            yield (
-                f"{key}.{index}: found {name}, whose denoiser {defined[name]['denoiser']} is known "
-                f"for image classes {allowed}; {image_class} is {kind}"
-            )
+        names = chosen.get("references", [])
+        yield from wrong_references(params, f"{key}.references", names, image_class)
+        yield from without_spectra(params, f"{key}.references", names)
 
 
 def _evaluation_inconsistencies(params: Params) -> Iterator[str]:
@@ -169,9 +181,10 @@ def _evaluation_inconsistencies(params: Params) -> Iterator[str]:
     for image_class, names in evaluation.get("references", {}).items():
         key = f"evaluation.references.{image_class}"
         if image_class not in params["image_classes"]:
-            yield _unknown(key, image_class, params["image_classes"])
+            yield unknown(key, image_class, params["image_classes"])
         else:
-            yield from _unknown_references(params, key, names, image_class)
+            yield from wrong_references(params, key, names, image_class)
+            yield from too_few_test_images(params, names, image_class)
 
 
 def _sampling_inconsistencies(params: Params) -> Iterator[str]:
@@ -179,6 +192,11 @@ def _sampling_inconsistencies(params: Params) -> Iterator[str]:
     for experiment in sampling["experiments"]:
         key = "sampling.experiments"
         yield from missing_networks(params, key, experiment, [], ["S1", "S2"])
+    if sampling["shown"] > sampling["samples"]:
+        yield (
+            f"sampling.shown: found {sampling['shown']}, allowed is at most {sampling['samples']}, "
+            "the number of samples"
+        )
     if "sigma_range" in sampling["sampler"]:
         yield from _ordered("sampling.sampler.sigma_range", sampling["sampler"]["sigma_range"])
 
@@ -253,7 +271,7 @@ def _missing_spectra(
     spectra = spectra_settings(params, experiment)
     for field, listed in (("image", "test_images"), ("sigma", "sigmas")):
         if field in figure and figure[field] not in spectra[listed]:
-            yield _unknown(f"figures.{name}.{field}", figure[field], spectra[listed])
+            yield unknown(f"figures.{name}.{field}", figure[field], spectra[listed])
     asked = figure.get("eigenvectors", [])
     numbered = {"": asked} if isinstance(asked, int) else {f".{i}": k for i, k in enumerate(asked)}
     for index, number in numbered.items():
@@ -269,19 +287,15 @@ def missing_networks(
 ) -> Iterator[str]:
     """What of these networks the experiments of ``params`` do not have."""
     if experiment not in params["experiments"]:
-        yield _unknown(f"{key}: experiment", experiment, params["experiments"])
+        yield unknown(f"{key}: experiment", experiment, params["experiments"])
         return
     asked = params["experiments"][experiment]
     for set_size in set_sizes:
         if set_size not in asked["set_sizes"]:
-            yield _unknown(f"{key}: set size of {experiment}", set_size, asked["set_sizes"])
+            yield unknown(f"{key}: set size of {experiment}", set_size, asked["set_sizes"])
     for split in splits:
         if split not in asked["splits"]:
-            yield _unknown(f"{key}: split of {experiment}", split, asked["splits"])
-
-
-def _unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
-    return f"{key}: found {json.dumps(found)}{why}, allowed is one of {', '.join(map(str, known))}"
+            yield unknown(f"{key}: split of {experiment}", split, asked["splits"])
 
 
 def _ordered(key: str, pair: list[float]) -> Iterator[str]:

@@ -102,7 +102,14 @@ def _wiener(params: Params, figure: Params) -> Needs:
 
 
 def _shuffled(params: Params, figure: Params) -> Needs:
-    return Needs(networks=_one_size(figure), spectra=_one_size(figure))
+    plain = figure["experiments"][0]
+    bounds = [figure["lower"], *figure["upper"]]
+    return Needs(
+        tables=("gaps",),
+        networks=_one_size(figure),
+        references=tuple((plain, bound) for bound in bounds),
+        spectra=_one_size(figure),
+    )
 
 
 def _cones(params: Params, figure: Params) -> Needs:
@@ -124,6 +131,9 @@ _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "shuffled": _shuffled,
     "cones": _cones,
 }
+
+
+FIGURE_NAMES = tuple(_NEEDS)
 
 
 def figure_experiments(params: Params, name: str) -> list[str]:

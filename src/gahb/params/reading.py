@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +132,17 @@ _Validator = validators.extend(
 )
 
 
+@cache
+def _validator(schema: Path) -> Any:
+    """The validator of a schema file, which is read once."""
+    return _Validator(_read_yaml(schema))
+
+
 def validate(params: Params, schema: Path | str) -> Params:
     """Check ``params`` against the schema file and for consistency; return it unchanged."""
-    validator = _Validator(_read_yaml(Path(schema)))
-    problems = [
-        _explain(leaf) for error in validator.iter_errors(params) for leaf in _leaves(error)
-    ]
+    errors = _validator(Path(schema)).iter_errors(params)
+    leaves = [leaf for error in errors for leaf in _leaves(error)]
+    problems = [_explain(leaf) for leaf in leaves if not _only_follows(leaf, leaves)]
     if not problems:
         problems = list(inconsistencies(params))
     if problems:
@@ -152,12 +158,29 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
         yield error
 
 
+def _only_follows(error: ValidationError, others: list[ValidationError]) -> bool:
+    """Whether keys seem unknown only since a section that knows them has another error.
+
+    A conditional section in which anything is wrong counts as not having looked at its keys.
+    """
+    if error.validator != "unevaluatedProperties":
+        return False
+    path = list(error.absolute_path)
+    inside = any(
+        other.validator != "unevaluatedProperties"
+        and list(other.absolute_path)[: len(path)] == path
+        for other in others
+    )
+    return inside and not _unknown_keys(error)
+
+
 def _explain(error: ValidationError) -> str:
     key = ".".join(map(str, error.absolute_path)) or "(top level)"
     found, allowed = error.instance, error.validator_value
     if error.validator in ("additionalProperties", "unevaluatedProperties"):
         known = sorted(_known_keys(error.schema, found))
-        return f"{key}: {error.message.rstrip('.')}; known keys here are {', '.join(known)}"
+        names = ", ".join(map(repr, _unknown_keys(error)))
+        return f"{key}: unknown are {names}; known keys here are {', '.join(known)}"
     if error.validator == "required":
         return f"{key}: {error.message}"
     rule = {
@@ -177,12 +200,18 @@ def _explain(error: ValidationError) -> str:
     return f"{key}: found {json.dumps(found, default=str)}, allowed is {rule.format(shown)}"
 
 
+def _unknown_keys(error: ValidationError) -> list[str]:
+    """Keys of a mapping that no section of the schema knows."""
+    known = set(_known_keys(error.schema, error.instance))
+    return [key for key in error.instance if key not in known]
+
+
 def _known_keys(schema: Params, found: Params) -> Iterator[str]:
     """Keys of a mapping, with those that depend on the kind of image class or network it is."""
     yield from schema.get("properties", {})
     for part in schema.get("allOf", ()):
         if _Validator(part["if"]).is_valid(found):
-            yield from part["then"]["properties"]
+            yield from part["then"].get("properties", {})
 
 
 def require_network(params: Params, experiment: str, set_size: int, split: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +18,33 @@ from gahb.artifacts import (
     write_text,
 )
 
+if TYPE_CHECKING:
+    import h5py
+
+
+_IMAGES = {  # what the images of a class are, in words
+    "calpha": "C^α images",
+    "disks": "disks",
+    "gaussian": "Gaussian fields",
+    "photographs": "photographs",
+    "rays": "rays",
+    "sines": "sine waves",
+}
+_PURPOSE = (
+    "Every network here removes white Gaussian noise from images like those that it was trained on; for "
+    "other images or noise nothing is claimed."
+)
+_SYNTHETIC = "The images of {} are synthetic: none is of a person or a thing."
+_PHOTOGRAPHS = (
+    "The images of {} are cut from photographs. Whom and what they show, how they came about and what they "
+    "may be used for is known to who collected them; the data cards name their folders."
+)
+_IMPORTED = (
+    "The weights of {} were imported: what they were trained on, and how, is known to who published them. "
+    "Rows on training say what params.yaml says of it; the training set named is the one that they are "
+    "evaluated on."
+)
+
 
 def write_data_cards(datasets: list[Path], output: Path) -> None:
     """One card per dataset: what its images are, how they are split, and how to know the file."""
@@ -26,12 +53,14 @@ def write_data_cards(datasets: list[Path], output: Path) -> None:
         with open_hdf5(path) as file:
             spec = read_attribute(file, "spec")
             rows = {
-                "images": " × ".join(map(str, file["images"].shape)) + ", float32 in [0, 1]",
+                "stored images": " × ".join(map(str, file["images"].shape)) + ", float32",
+                "intensities": _intensities(spec),
                 **{f"indices of {name}": f"{len(file[name])}" for name in ("S1", "S2", "test")},
+                **(_photographs(file) if "photographs" in file.attrs else {}),
                 "SHA-256 of the images": read_attribute(file, "images_sha256"),
                 "made with": _versions(read_attribute(file, "versions")),
             }
-        cards += [f"## {path.stem}", _table(_file(path) | _flat(spec) | rows)]
+        cards += [f"## {path.stem}: {_in_words(spec)}", _table(_file(path) | _flat(spec) | rows)]
     write_text(output, "\n\n".join(cards) + "\n")
 
 
@@ -39,26 +68,63 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
     """One card per network: architecture, training, training set, and how well it denoises."""
     measured = read_table(summary)
     cards = ["# Networks", "Written by `gahb provenance model-cards` from weights and tables."]
+    drawn: dict[bool, set[str]] = {
+        False: set(),
+        True: set(),
+    }  # image classes, of photographs or not
+    imported = []
     for path in networks:
         tensors, header = read_tensors(path)
         spec = header["spec"]
+        name = f"{spec['experiment']}, N = {spec['set_size']}, {spec['split']}"
+        drawn[_is_of_photographs(spec["dataset"])].add(spec["image_class"])
+        if header["computation"].get("imported"):
+            imported.append(name)
         rows = {
             "parameters": f"{sum(tensor.numel() for tensor in tensors.values())}",
             "SHA-256 of the weights": header["tensors_sha256"],
-            "trained on": f"{spec['set_size']} images of {spec['split']} of {spec['image_class']}",
+            "training set": f"{spec['set_size']} images of {spec['split']} of {spec['image_class']}",
             **_flat(spec["architecture"], "architecture"),
             **_flat(spec["training"], "training"),
             **_flat(header["computation"], "computation"),
             **_measured(measured, spec),
             "made with": _versions(header["versions"]),
         }
-        name = f"{spec['experiment']}, N = {spec['set_size']}, {spec['split']}"
-        cards += [f"## {name}", _table(_file(path) | rows)]
-    cards.append(
-        "These denoise synthetic images of the class that they were trained on, with white Gaussian "
-        "noise; on other images or noise nothing is claimed. No image is of a person or a thing."
-    )
+        cards += [f"## {name}: {_in_words(spec['dataset'])}", _table(_file(path) | rows)]
+    told = ((_SYNTHETIC, sorted(drawn[False])), (_PHOTOGRAPHS, sorted(drawn[True])))
+    cards += ["## What they are for", _PURPOSE]
+    cards += [
+        text.format("; ".join(names)) for text, names in (*told, (_IMPORTED, imported)) if names
+    ]
     write_text(output, "\n\n".join(cards) + "\n")
+
+
+def _in_words(dataset: Mapping[str, Any]) -> str:
+    """What the images of a dataset spec are."""
+    if "of" in dataset:
+        return f"{_in_words(dataset['of'])}, their pixels shuffled"
+    words = _IMAGES[dataset["class"]]
+    if dataset["class"] != "calpha":
+        return words
+    contour, backgrounds = dataset["alpha"], dataset["background_alpha"]
+    if contour == backgrounds:
+        return f"{words}, α = {contour:g}"
+    return f"{words}, α = {contour:g} for the contour, {backgrounds:g} for the backgrounds"
+
+
+def _intensities(dataset: Mapping[str, Any]) -> str:
+    drawn = dataset.get("of", dataset)["class"]
+    return "around [0, 1], not clipped" if drawn == "gaussian" else "in [0, 1]"
+
+
+def _is_of_photographs(dataset: Mapping[str, Any]) -> bool:
+    return bool(dataset.get("of", dataset)["class"] == "photographs")
+
+
+def _photographs(file: h5py.File) -> dict[str, str]:
+    """What became of the files of a folder, and of the images cut from them."""
+    counts = _flat(read_attribute(file, "photographs"))
+    return {name.replace("_", " ").replace(".", ": "): number for name, number in counts.items()}
 
 
 def _measured(summary: pd.DataFrame, spec: Mapping[str, Any]) -> dict[str, str]:

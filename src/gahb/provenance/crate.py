@@ -18,7 +18,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from gahb.artifacts import ArtifactError, canonical_json, digest_file, provenance, write_text
-from gahb.params import Params
+from gahb.params.specs import Params
 from gahb.provenance.tree import Result, recorded
 
 MEDIA_TYPES = {
@@ -56,7 +56,8 @@ def write_crate(params: Params, citation: Path, output: Path) -> None:
     root["mentions"] = [_parameter(crate, *item) for item in sorted(params.items())]
     jobs: dict[str, list[tuple[str, Result]]] = {}
     for name, record in sorted(recorded(results).items()):
-        if Path(name).is_relative_to(results / "cards"):  # written beside this file, in any order
+        # cards are written beside this file, in any order; the record of this file is of the one before
+        if Path(name).is_relative_to(results / "cards") or Path(name) == output:
             continue
         _add_file(crate, results, Path(name), record.sha256)
         key = canonical_json([record.rule, record.spec, record.inputs])
@@ -110,8 +111,8 @@ def _add_job(
             continue
         identifier = f"#source-{path}"
         if crate.get(identifier) is None:
-            properties = {"@type": "SoftwareSourceCode", "name": path, "sha256": sha256}
-            crate.add(ContextEntity(crate, identifier, properties=properties))
+            source = {"@type": "SoftwareSourceCode", "name": path, "sha256": sha256}
+            crate.add(ContextEntity(crate, identifier, properties=source))
         inputs.append({"@id": identifier})
     properties = {
         "@type": "CreateAction",

@@ -7,7 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,13 +63,16 @@ def _json_objects(params: list[str]) -> Iterator[Spec]:
             yield json.loads(value)
 
 
-def planned(root: Path, preset: str | None = None) -> dict[str, Spec | None]:
-    """Path -> spec that params.yaml asks for, of everything that Snakemake knows how to make here.
+def planned(
+    root: Path, targets: Sequence[str], preset: str | None = None
+) -> dict[str, Spec | None]:
+    """Path -> spec that params.yaml asks for, of everything that Snakemake makes for some targets.
 
     Raises:
         ArtifactError: Snakemake has no plan; the message is its own.
     """
-    command = [sys.executable, "workflow/tracking/plan.py", *([preset] if preset else [])]
+    command = [sys.executable, "workflow/tracking/plan.py", ",".join(targets)]
+    command += [preset] if preset else []
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if run.returncode:
         raise ArtifactError(f"snakemake has no plan:\n{run.stderr.strip()}")
@@ -97,7 +100,8 @@ def locked(root: Path) -> tuple[dict[str, str], dict[str, Any]]:
     file = root / "dvc.lock"
     if not file.exists():
         return {}, {}
-    outputs, params = {}, {}
+    outputs: dict[str, str] = {}
+    params: dict[str, Any] = {}
     for stage in yaml.safe_load(file.read_text())["stages"].values():
         outputs |= {entry["path"]: entry["md5"] for entry in stage.get("outs", [])}
         params |= stage.get("params", {}).get("params.yaml", {})

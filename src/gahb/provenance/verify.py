@@ -22,12 +22,15 @@ from gahb.artifacts import (
 from gahb.params import load_params
 from gahb.provenance.tree import Result, locked, md5, on_disk, planned, recorded
 
+PROVENANCE = ("cards", "ro-crate-metadata.json")  # what the target of that name makes
+
 
 def disagreements(root: Path, preset: str | None = None) -> list[str]:
     """Everything that is not as it should be: one line or more per file, in the order of names.
 
     Checked are: that every file which params.yaml asks for is there, has the recorded SHA-256, was
-    made from the spec and the inputs that it should be, and that dvc.lock holds the same.
+    made from the spec and the inputs that it should be, and that dvc.lock holds the same. Cards and
+    crate, which nothing needs, are checked once any of them is there.
 
     Raises:
         ParamsError: params.yaml is wrong.
@@ -36,7 +39,8 @@ def disagreements(root: Path, preset: str | None = None) -> list[str]:
     params = load_params(root, preset)
     results = Path(params["results"])
     records = recorded(root / results)  # before Snakemake, which may add to them
-    asked = planned(root, preset)
+    described = any((root / results / name).exists() for name in PROVENANCE)
+    asked = planned(root, ("all", "provenance") if described else ("all",), preset)
     found = {Path(name).relative_to(root).as_posix() for name in on_disk(root / results)}
     digests: dict[str, str] = {}
     problems: dict[str, list[str]] = {}
@@ -100,6 +104,8 @@ def _check_contents(root: Path, path: str, spec: Spec | None, record: Result | N
         return
     known = {digest for name in record.inputs for digest in _identities(root / name)}
     for name, digest in sorted(made_from["inputs"].items()):
+        if name == "published":  # the file that weights were imported from, which may be anywhere
+            continue
         if digest not in known and all((root / name).is_file() for name in record.inputs):
             raise ArtifactError(
                 f"{path} was made from another {name}: it records SHA-256 {digest}, "

@@ -35,11 +35,6 @@ class Ritz:
         """||S v - theta v||, (k,)."""
         return np.linalg.norm(self.remainders, axis=0)
 
-    def missing(self, block: int) -> Array:
-        """The directions (d, b), b = min(block, k), in which the remainders are largest."""
-        ascending = np.linalg.eigh(self.remainders.T @ self.remainders)[1]
-        return self.remainders @ ascending[:, ::-1][:, :block]
-
     def errors(self, before: Ritz | None) -> Array:
         """Estimated errors of the values, (k,), from what growing the basis has changed.
 

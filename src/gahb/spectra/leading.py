@@ -9,8 +9,8 @@ it has missed; they also give unbiased estimates of the trace (Hutch++: Meyer, M
 Woodruff, arXiv 2010.09649) and of the squared norms of J, of S and of the antisymmetric part.
 
 Where J is nearly local, the basis starts from the leading span of a cheap approximation
-(:mod:`gahb.spectra.local`) instead of from random vectors, and then grows by the remainders of its
-Ritz pairs; the probes and all that is reported are the same.
+(:mod:`gahb.spectra.local`) instead of from random vectors, and then grows by what the approximation
+expects to be missing from its Ritz vectors; the probes and all that is reported are the same.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from gahb.randomness import generator
 from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.krylov import KrylovBasis, Ritz
-from gahb.spectra.local import local_span
+from gahb.spectra.local import LocalPairs, local_pairs
 
 _CHECK_EVERY = 32  # columns between two looks at the residuals
-_LOCAL_BLOCK = 16  # remainders that a basis with a local start takes in, at least
+_LOCAL_BLOCK = 16  # corrections that a basis with a local start takes in, at least
 _LOCAL_PART = 4  # or so many-th part of the eigenvectors asked for
 _GUARD = 1.25  # columns of a local start, per eigenvector asked for
 _MOVED = 0.1  # of the tolerance: how far the probes may move the values
@@ -117,7 +117,7 @@ def leading_spectrum(
 
 
 class _Growth:
-    """How the basis grows: by Krylov blocks, or by remainders once it starts from a local span.
+    """How the basis grows: by Krylov blocks, or by corrections where the Jacobian is nearly local.
 
     Args:
         basis: still empty.
@@ -132,14 +132,14 @@ class _Growth:
     def __init__(self, basis: KrylovBasis, count: int, block: int, largest: int) -> None:
         self.basis, self.count, self.block, self.largest = basis, count, block, largest
         guarded = int(_GUARD * count) + _LOCAL_BLOCK
-        span, products = None, 0
+        self.local: LocalPairs | None = None
+        products = 0
         if guarded < largest:
-            span, products = local_span(basis.linearised, guarded, basis.random)
-        self.local = span is not None
+            self.local, products = local_pairs(basis.linearised, guarded, basis.random)
         basis.products += products
         d = basis.linearised.pixels
-        if span is not None:
-            basis.append(span)
+        if self.local is not None:
+            basis.append(self.local.span(guarded))
         self.frontier = basis.continuation(np.zeros((d, min(block, d))))
 
     def extend(self, target: int) -> None:
@@ -155,7 +155,7 @@ class _Growth:
         """
         basis = self.basis
         before = None
-        if not self.local:
+        if self.local is None:
             self.extend(min(self.largest, self.count))
         while True:
             ritz = basis.ritz(self.count)
@@ -163,11 +163,11 @@ class _Growth:
             if basis.size >= self.largest or errors.max() <= tolerance * np.abs(ritz.values).max():
                 return ritz, errors
             before = ritz
-            if self.local:
-                self.frontier = basis.continuation(
-                    ritz.missing(max(_LOCAL_BLOCK, self.count // _LOCAL_PART))
-                )
-                basis.append(self.frontier)
+            if self.local is not None:
+                missing = self.local.corrections(ritz.values, ritz.remainders)
+                block = max(_LOCAL_BLOCK, self.count // _LOCAL_PART)
+                applied = basis.append(basis.continuation(missing)[:, :block])
+                self.frontier = basis.continuation(applied)
             else:
                 self.extend(min(self.largest, basis.size + _CHECK_EVERY))
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from gahb.denoisers.classical.alpert import bandlet_bases
 from gahb.denoisers.classical.projection import ProjectionDenoiser
 
+DEFAULT_MOMENTS = 2  # vanishing moments along the flow
 LEAST_SQUARE = 4  # side, in coefficients
 LARGEST_SQUARE = 10
 
@@ -49,7 +50,7 @@ class BandletDenoiser(ProjectionDenoiser):
         self,
         wavelet: str = "haar",
         rule: str | float = 3.4,
-        moments: int = 2,
+        moments: int = DEFAULT_MOMENTS,
         flow_cost: float = 1.5,
         split_cost: float = 0.25,
         levels: int | None = None,

@@ -1,0 +1,116 @@
+"""Imported weights, cards and the crate, in a project of two networks: planned, made, and verified."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tracking_project import fails, micro, planned, project, run
+
+from gahb.artifacts import read_tensors
+from gahb.denoisers.networks import build_network
+from gahb.denoisers.published import published_name
+
+pytestmark = pytest.mark.slow
+
+PRESET = ("--config", "preset=micro")
+SOURCE = {"PYTHONPATH": "src"}
+WEIGHTS = "results/micro/denoisers/alpha1/N2_S1.safetensors"
+IMPORT = ("import", "model.pt", "--experiment", "alpha1", "--set-size", "2", "--split", "S1")
+
+
+def gahb(folder: Path, *arguments: str) -> str:
+    return run(folder, "python", "-m", "gahb", *arguments, **SOURCE)
+
+
+def verified(folder: Path) -> bool:
+    return "every result is what" in gahb(folder, "verify", "--preset", "micro")
+
+
+def refused_by_verify(folder: Path) -> str:
+    return fails(folder, "python", "-m", "gahb", "verify", "--preset", "micro", **SOURCE)
+
+
+def published(path: Path, architecture: dict[str, Any], seed: int) -> None:
+    state = build_network(architecture, seed=seed).state_dict()
+    torch.save({published_name(name, architecture): value for name, value in state.items()}, path)
+
+
+@pytest.fixture(scope="module")
+def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with datasets, and weights imported where one of two networks would be trained."""
+    params = micro(root)
+    params["evaluation"].pop("references", None)
+    params["sampling"]["experiments"] = []
+    made = project(tmp_path_factory.mktemp("provenance") / "gahb", params)
+    (made / "workflow/presets/micro.yaml").write_text(yaml.safe_dump({"results": "results/micro"}))
+    told = fails(made, "snakemake", "provenance", *PRESET)
+    assert "provenance describes a finished run" in told
+    assert "results/micro/records/datasets.json" in told
+    run(made, "snakemake", "datasets", *PRESET)
+    published(made / "model.pt", params["architectures"]["unet"], seed=3)
+    gahb(made, *IMPORT, "--preset", "micro")
+    return made
+
+
+def test_imported_weights_are_kept(folder: Path):
+    before = (folder / WEIGHTS).read_bytes()
+    plan = planned(folder, *PRESET)
+    assert "micro/denoisers/alpha2/N2_S1.safetensors" in plan
+    assert "micro/denoisers/alpha1/N2_S1.safetensors" not in plan
+    run(folder, "snakemake", *PRESET)
+    assert (folder / WEIGHTS).read_bytes() == before
+    assert planned(folder, *PRESET) == set()
+    assert verified(folder)
+    # what trains networks has no part in them; the other network is trained again
+    module = folder / "src/gahb/denoisers/optimisation.py"
+    original = module.read_text()
+    module.write_text(original + "\n# an edit\n")
+    plan = planned(folder, "denoisers", *PRESET)
+    module.write_text(original)
+    assert plan == {"micro/denoisers/alpha2/N2_S1.safetensors"}
+    assert planned(folder, *PRESET) == set()
+    records = json.loads((folder / "results/micro/records/denoisers.json").read_text())
+    (record,) = (job for job in records if WEIGHTS in job["outputs"])
+    assert record["rule"] == "import"
+    assert set(record["input_checksums"]) == {"results/micro/datasets/alpha1.h5"}
+    assert len(record["outputs"]) == 3
+
+
+def test_cards_and_crate_are_no_foreign_files(folder: Path):
+    run(folder, "snakemake", "provenance", *PRESET)
+    assert verified(folder)
+    cards = folder / "results/micro/cards/denoisers.md"
+    text = cards.read_text()
+    cards.write_text(text + "edited\n")
+    assert "cards/denoisers.md: damaged or foreign" in refused_by_verify(folder)
+    cards.unlink()
+    assert "cards/denoisers.md: missing" in refused_by_verify(folder)
+    cards.write_text(text)
+    assert verified(folder)
+
+
+def test_damaged_imports_are_refused(folder: Path):
+    path = folder / WEIGHTS
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:])
+    told = fails(folder, "snakemake", *PRESET)
+    assert f"{WEIGHTS} is damaged or foreign" in told
+    path.write_bytes(whole)
+    assert planned(folder, *PRESET) == set()
+
+
+def test_other_weights_may_be_imported_in_their_place(folder: Path):
+    published(folder / "model.pt", micro(folder)["architectures"]["unet"], seed=4)
+    (folder / WEIGHTS).unlink()
+    gahb(folder, *IMPORT, "--preset", "micro")
+    plan = planned(folder, *PRESET)
+    assert "micro/evaluation/alpha1/N2_S1.csv" in plan
+    assert not [name for name in plan if name.startswith("micro/denoisers")]
+    run(folder, "snakemake", *PRESET)
+    assert read_tensors(folder / WEIGHTS)[1]["computation"] == {"imported": True}
+    assert verified(folder)
