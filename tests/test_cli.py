@@ -452,7 +452,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
             spec(reference_spec, "soft", "wavelets", reference={"denoiser": "cnn", "images": 4}),
             *("--dataset", "datasets/soft.h5", "--output", "new.csv"),
         ],
-        "there is no denoiser 'cnn'; there are exact, known_contour, wavelet, bandlet",
+        "there is no denoiser 'cnn'; there are exact, known_contour, memorising, wavelet, bandlet",
     ),
     "table of a network among references": (
         [

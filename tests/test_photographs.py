@@ -668,7 +668,7 @@ def test_defaults_are_filled_in(root: Path):
         ({"downsample": "best"}, "allowed is one of fit"),
         ({"patches": 0}, "image_classes.faces.patches: found 0, allowed is at least 1"),
         ({"duplicates": 1.5}, "image_classes.faces.duplicates: found 1.5, allowed is at most 1"),
-        ({"alpha": 2}, "'alpha' was unexpected"),
+        ({"alpha": 2}, "unknown are 'alpha'"),
     ],
 )
 def test_bad_values_are_told_by_key(root: Path, given: dict[str, Any], told: str):
@@ -707,8 +707,7 @@ def test_snakemake_notices_the_folder(root: Path, tmp_path: Path):
     changed["image_classes"]["photographs"] |= {"folder": "photos", "size": 8, "patches": 4}
     changed["image_classes"]["photographs"] |= {"images": 60, "test_images": 16}
     changed["experiments"]["photographs"]["set_sizes"] = [1, 20]
-    changed["spectra"]["networks"]["photographs"]["set_sizes"] = [1, 20]
-    changed["spectra"]["eigenvectors"] = 64
+    changed["spectra"]["networks"]["photographs"] |= {"set_sizes": [1, 20], "eigenvectors": 64}
     changed["figures"]["basis"] |= {"set_sizes": [1, 20], "eigenvectors": [1]}
     (project / "params.yaml").write_text(yaml.safe_dump(changed))
     run = snakemake(project, "datasets")
