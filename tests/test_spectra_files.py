@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from gahb.artifacts import ArtifactError
-from gahb.denoisers.networks import NetworkDenoiser, build_network
+from gahb.denoisers.networks import BiasFreeNorm, NetworkDenoiser, build_network
 from gahb.randomness import image_noise
 from gahb.spectra import analyse, compute_spectra, read_spectra
 from gahb.spectra.store import SCHEMA, schema_table, write_spectra
@@ -85,12 +85,19 @@ def test_analysis_of_a_projector(method):
 
 
 def test_coefficients_are_complete_and_methods_agree():
+    """On a network with gains of 3: eigenvalues that differ, hence eigenvectors that are defined."""
     clean, noisy = pair()
-    full = analyse(network(), clean, noisy, 0.1, "full")
+    denoiser = network()
+    with torch.no_grad():
+        for module in denoiser.modules():
+            if isinstance(module, BiasFreeNorm):
+                module.gain.fill_(3)
+    full = analyse(denoiser, clean, noisy, 0.1, "full")
+    assert (full.eigenvalues[:5] - full.eigenvalues[1:6]).min() > 1e-2
     assert full.eigenvectors.shape == (64, 8, 8)
     assert np.sum(full.clean_coefficients**2) == pytest.approx(clean.square().sum().item())
     assert np.sum(full.noisy_coefficients**2) == pytest.approx(noisy.square().sum().item())
-    leading = analyse(network(), clean, noisy, 0.1, "leading", eigenvectors=5)
+    leading = analyse(denoiser, clean, noisy, 0.1, "leading", eigenvectors=5)
     np.testing.assert_allclose(leading.eigenvalues, full.eigenvalues[:5], atol=1e-3)
     np.testing.assert_allclose(
         np.abs(leading.clean_coefficients), np.abs(full.clean_coefficients[:5]), atol=1e-2
