@@ -286,8 +286,10 @@ def test_an_experiment_beside_the_main_results_leaves_them_alone(tree: Path):
     assert "shorter" in run(tree, "dvc", "exp", "show", "--csv")
     told = run(tree, "dvc", "params", "diff", "HEAD", "shorter")
     assert re.search(r"training.updates\W+6\W+4", told)
-    weights = run(tree, "git", "show", "shorter:dvc.lock")
-    assert weights != (tree / "dvc.lock").read_text()
+    refs = run(tree, "git", "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+    (experiment,) = [ref for ref in refs if ref.endswith("/shorter")]
+    lock = run(tree, "git", "show", f"{experiment}:dvc.lock")
+    assert lock != (tree / "dvc.lock").read_text()
 
 
 # 7 -------------------------------------------------------------------------------------------
