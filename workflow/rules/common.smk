@@ -167,3 +167,16 @@ def training_set_mb(wildcards):
 def figure_inputs(wildcards):
     """The tables and spectra that a figure is drawn from."""
     return gahb_params.figure_files(PARAMS, wildcards.figure)
+
+
+def records(wildcards):
+    """The records of all phases, which no job makes: a run writes them when it ends."""
+    phases = sorted({Path(path).relative_to(RESULTS).parts[0] for path in rules.all.input})
+    files = [f"{RESULTS}/records/{phase}.json" for phase in phases]
+    missing = [file for file in files if not os.path.isfile(file)]
+    if missing:
+        raise WorkflowError(
+            f"provenance describes a finished run, whose end writes {', '.join(missing)}: "
+            "give the command without provenance first, then again with it alone"
+        )
+    return files

@@ -74,19 +74,6 @@ rule model_cards:
         " --summary {input.summary} --output {output} > {log} 2>&1"
 
 
-def records(wildcards):
-    """The records of all phases, which no job makes: a run writes them when it ends."""
-    phases = sorted({Path(path).relative_to(RESULTS).parts[0] for path in rules.all.input})
-    files = [f"{RESULTS}/records/{phase}.json" for phase in phases]
-    missing = [file for file in files if not os.path.isfile(file)]
-    if missing:
-        raise WorkflowError(
-            f"provenance describes a finished run, whose end writes {', '.join(missing)}: "
-            "give the command without provenance first, then again with it alone"
-        )
-    return files
-
-
 rule crate:
     input:
         results=rules.all.input,
