@@ -104,8 +104,8 @@ def test_damaged_imports_are_refused(folder: Path):
     assert planned(folder, *PRESET) == set()
 
 
-def test_other_weights_may_be_imported_in_their_place(folder: Path):
-    published(folder / "model.pt", micro(folder)["architectures"]["unet"], seed=4)
+def test_other_weights_may_be_imported_in_their_place(root: Path, folder: Path):
+    published(folder / "model.pt", micro(root)["architectures"]["unet"], seed=4)
     (folder / WEIGHTS).unlink()
     gahb(folder, *IMPORT, "--preset", "micro")
     plan = planned(folder, *PRESET)
@@ -113,4 +113,5 @@ def test_other_weights_may_be_imported_in_their_place(folder: Path):
     assert not [name for name in plan if name.startswith("micro/denoisers")]
     run(folder, "snakemake", *PRESET)
     assert read_tensors(folder / WEIGHTS)[1]["computation"] == {"imported": True}
+    run(folder, "snakemake", "provenance", *PRESET)  # the crate of the weights before is stale
     assert verified(folder)
