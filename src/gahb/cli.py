@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint-seconds", type=float, default=30.0, help="time between states (default 30)"
     )
 
+    verb.add_argument("--snapshots", type=Path, help="weights on the way to write, .safetensors")
+    verb.add_argument(
+        "--snapshots-at", type=int, nargs="+", default=[], help="after how many updates"
+    )
+
     phase = verbs.add_parser("evaluation", help="measure denoisers")
     kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
     verb = _verb(kinds, "network", _evaluate_network, "a network: PSNR against noise level")
@@ -80,9 +85,35 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--comparisons", type=Path, nargs="*", default=[], help="agreement, .csv")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
-    verb = _verb(verbs, "samples", _samples, "sample from two networks on the same noise")
+    verb = _verb(kinds, "ensembles", _measure_ensembles, "networks of disjoint training sets")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument(
+        "--networks", type=Path, nargs="+", required=True, help="weights, by set size and split"
+    )
+    verb.add_argument(
+        "--snapshots", type=Path, nargs="*", default=[], help="of the same networks, in their order"
+    )
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = kinds.add_parser("density", help="bounds on the divergence of the learned density")
+    verb.add_argument("--ensembles", type=Path, nargs="+", required=True, help="tables, .csv")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb.set_defaults(run=_bound_densities)
+
+    phase = verbs.add_parser("samples", help="sample from two networks on the same noise")
+    kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
+    verb = _verb(kinds, "pair", _samples, "two trained networks")
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
     verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of S1 and S2")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = _verb(kinds, "updates", _samples_over_training, "pairs of networks while they learn")
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument(
+        "--snapshots",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="weights at several updates, by set size, S1 before S2",
+    )
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
     verb = _verb(verbs, "spectra", _spectra, "Jacobian eigenbases of a denoiser")
@@ -103,9 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     target.add_argument("--output", type=Path, help="weights to write, .safetensors")
     target.add_argument("--experiment", help="of params.yaml: stand for a network trained there")
     verb.add_argument("--set-size", type=int, help="with --experiment: which of its networks")
-    verb.add_argument(
-        "--split", choices=("S1", "S2"), help="with --experiment: which of its networks"
-    )
+    verb.add_argument("--split", help="with --experiment: which of its networks, S1, S2 ...")
     verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
 
     verb = _verb(verbs, "figures", _figures, "draw a figure and its caption")
@@ -178,6 +207,8 @@ def _denoisers(options: argparse.Namespace) -> None:
         options.table,
         options.checkpoint,
         options.checkpoint_seconds,
+        options.snapshots,
+        options.snapshots_at,
     )
 
 
@@ -238,6 +269,21 @@ def _summarise(options: argparse.Namespace) -> None:
     summarise(options.spec, options.tables, options.comparisons, options.output)
 
 
+def _measure_ensembles(options: argparse.Namespace) -> None:
+    """Variance and bias of networks of disjoint training sets, and their distance from optima."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.ensembles import measure_ensembles
+
+    dataset = open_dataset(options.dataset, options.spec["ensemble"]["dataset"])
+    measure_ensembles(options.spec, dataset, options.networks, options.snapshots, options.output)
+
+
+def _bound_densities(options: argparse.Namespace) -> None:
+    from gahb.evaluation.density import bound_densities
+
+    bound_densities(options.ensembles, options.output)
+
+
 def _samples(options: argparse.Namespace) -> None:
     """Samples of the two splits' networks from the same noise, and their closest training images."""
     from gahb.datasets.store import open_dataset
@@ -245,6 +291,15 @@ def _samples(options: argparse.Namespace) -> None:
 
     dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
     sample_pair(options.spec, dataset, tuple(options.networks), options.output)
+
+
+def _samples_over_training(options: argparse.Namespace) -> None:
+    """Samples of two splits' networks from the same noise, after more and more updates."""
+    from gahb.datasets.store import open_dataset
+    from gahb.samples.over_training import sample_over_training
+
+    dataset = open_dataset(options.dataset, options.spec["ensemble"]["dataset"])
+    sample_over_training(options.spec, dataset, options.snapshots, options.output)
 
 
 def _spectra(options: argparse.Namespace) -> None:
@@ -305,6 +360,10 @@ def _import(options: argparse.Namespace) -> None:
     params = load_params(preset=options.preset)
     network = (options.experiment, options.set_size, options.split)
     require_network(params, *network)
+    if "snapshots" in params["experiments"][options.experiment]:
+        raise ValueError(
+            f"{options.experiment} keeps snapshots of the training, which published weights lack"
+        )
     spec = network_spec(params, *network)
     results = Path(params["results"])
     dataset = open_dataset(results / f"datasets/{spec['image_class']}.h5", spec["dataset"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -35,7 +36,7 @@ wildcard_constraints:
     image_class="[A-Za-z0-9-]+",
     experiment="[A-Za-z0-9-]+",
     set_size="[0-9]+",
-    split="S1|S2",
+    split="S[1-9][0-9]*",
     reference="[A-Za-z0-9-]+",
 
 
@@ -59,6 +60,16 @@ def sources(pattern, exclude=()):
 # What a trained network answers depends on these too: beside its weights, how they are read and applied.
 NETWORK_SOURCES = sources("denoisers/networks.py") + sources("denoisers/weights.py")
 REFERENCE_REGISTRY = os.path.relpath(ROOT / "src/gahb/denoisers/references.py")
+
+# Experiments whose networks get tables of PSNR, those that keep the weights of several updates, and
+# those whose networks are compared with each other.
+EVALUATED = {
+    name: experiment
+    for name, experiment in PARAMS["experiments"].items()
+    if experiment.get("evaluation", True)
+}
+FOLLOWED = [name for name, experiment in PARAMS["experiments"].items() if "snapshots" in experiment]
+COMPARED = PARAMS["ensembles"]["experiments"]
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
 
 # Read before anything runs: a folder that is missing stops here, one that has changed redoes its dataset.
@@ -114,7 +125,7 @@ def references(pattern):
 def compared_networks(pattern):
     """``pattern`` filled in with every network whose image class has reference denoisers."""
     compared = PARAMS["evaluation"].get("references", {})
-    experiments = PARAMS["experiments"].items()
+    experiments = EVALUATED.items()
     return networks(
         pattern, {name: value for name, value in experiments if value["image_class"] in compared}
     )
@@ -141,14 +152,19 @@ def reference_sources(wildcards):
     )
 
 
-def pairs(pattern, chosen=None):
-    """``pattern`` filled in with every (experiment, set size) trained on both splits, or the chosen."""
+def pairs(pattern, chosen):
+    """``pattern`` filled in with every (experiment, set size) of those trained on both S1 and S2."""
     return [
         pattern.format(experiment=name, set_size=set_size)
         for name, experiment in PARAMS["experiments"].items()
-        if len(experiment["splits"]) == 2 and (chosen is None or name in chosen)
+        if {"S1", "S2"} <= set(experiment["splits"]) and name in chosen
         for set_size in experiment["set_sizes"]
     ]
+
+
+def one_of(names):
+    """The pattern of a wildcard that is one of these names: none, if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def training_threads(wildcards):
@@ -157,11 +173,43 @@ def training_threads(wildcards):
     return (PARAMS["training"] | experiment.get("training", {}))["threads"]
 
 
+def snapshots(wildcards, output):
+    """The arguments of a training that keeps snapshots."""
+    updates = gahb_params.snapshot_updates(PARAMS, wildcards.experiment)
+    return f" --snapshots {output.snapshots} --snapshots-at {' '.join(map(str, updates))}"
+
+
+def snapshots_of(splits=None):
+    """The input function of an experiment's snapshots, by set size and split; empty if it keeps none."""
+
+    def found(wildcards):
+        chosen = PARAMS["experiments"][wildcards.experiment]
+        return networks(
+            f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}_snapshots.safetensors",
+            (
+                {wildcards.experiment: chosen | {"splits": splits or chosen["splits"]}}
+                if wildcards.experiment in FOLLOWED
+                else {}
+            ),
+        )
+
+    return found
+
+
+def networks_of(wildcards):
+    """All networks of an experiment, by set size and split."""
+    return networks(
+        f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
+        {wildcards.experiment: PARAMS["experiments"][wildcards.experiment]},
+    )
+
+
 def training_set_mb(wildcards):
     """Memory of a job that holds a training set: in float32, and in float64 with room to work."""
-    image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
-    pixels = gahb_params.dataset_spec(PARAMS, image_class)["size"] ** 2
-    return 2000 + int(wildcards.set_size) * pixels * 24 // 10**6
+    experiment = PARAMS["experiments"][wildcards.experiment]
+    pixels = gahb_params.dataset_spec(PARAMS, experiment["image_class"])["size"] ** 2
+    largest = getattr(wildcards, "set_size", max(experiment["set_sizes"]))
+    return 2000 + int(largest) * pixels * 24 // 10**6
 
 
 def figure_inputs(wildcards):

@@ -3,6 +3,7 @@ rule denoisers:
         networks(f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors"),
 
 
+# Of an experiment with `snapshots` a second rule keeps the weights on the way.
 rule denoiser:
     input:
         dataset=dataset_of,
@@ -15,6 +16,8 @@ rule denoiser:
         f"{RESULTS}/logs/denoisers/{{experiment}}/N{{set_size}}_{{split}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/denoisers/{{experiment}}/N{{set_size}}_{{split}}.tsv"
+    wildcard_constraints:
+        experiment=one_of(name for name in PARAMS["experiments"] if name not in FOLLOWED),
     conda:
         ENVIRONMENT
     threads: training_threads
@@ -24,9 +27,24 @@ rule denoiser:
     params:
         spec=spec(gahb_params.network_spec, "experiment", "set_size", "split"),
         checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
+        snapshots="",
     message:
         "training {wildcards.experiment} on {wildcards.set_size} images of {wildcards.split}"
     shell:
         "python -m gahb denoisers --spec {params.spec:q} --dataset {input.dataset}"
         " --output {output.weights} --table {output.table} --checkpoint {params.checkpoint}"
-        " > {log} 2>&1"
+        "{params.snapshots} > {log} 2>&1"
+
+
+use rule denoiser as denoiser_followed with:
+    output:
+        weights=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
+        snapshots=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}_snapshots.safetensors",
+        table=f"{RESULTS}/training/{{experiment}}/N{{set_size}}_{{split}}.csv",
+        sidecar=f"{RESULTS}/training/{{experiment}}/N{{set_size}}_{{split}}.json",
+    wildcard_constraints:
+        experiment=one_of(FOLLOWED),
+    params:
+        spec=spec(gahb_params.network_spec, "experiment", "set_size", "split"),
+        checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
+        snapshots=snapshots,

@@ -1,17 +1,28 @@
-EVALUATION_SOURCES = sources("evaluation/*.py", exclude=["summary.py", "gaps.py"])
-REFERENCES = references(f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.csv")
-COMPARED = expand(
-    f"{RESULTS}/evaluation/{{table}}.csv", table=["references", "gaps"] if REFERENCES else []
+EVALUATION_SOURCES = sources(
+    "evaluation/*.py", exclude=["summary.py", "gaps.py", "ensembles.py", "density.py"]
 )
+SUMMARY_SOURCES = sources("evaluation/*.py", exclude=["ensembles.py", "density.py"])
+REFERENCES = references(f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.csv")
+AGREEMENTS = pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv", EVALUATED)
+ENSEMBLES = expand(f"{RESULTS}/evaluation/{{experiment}}/ensembles.csv", experiment=COMPARED)
+BOUNDED = any(
+    gahb_params.has_exact_denoiser(PARAMS, PARAMS["experiments"][name]["image_class"])
+    for name in COMPARED
+)
+OF_SEVERAL = ["references", "gaps"] * bool(REFERENCES) + ["density"] * BOUNDED
 
 
 rule evaluation:
     input:
-        networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv"),
-        networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv"),
-        pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv"),
+        networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv", EVALUATED),
+        networks(
+            f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv",
+            EVALUATED,
+        ),
+        AGREEMENTS,
+        ENSEMBLES,
         f"{RESULTS}/evaluation/summary.csv",
-        COMPARED,
+        expand(f"{RESULTS}/evaluation/{{table}}.csv", table=OF_SEVERAL),
         f"{RESULTS}/evaluation/metrics.json",
 
 
@@ -129,11 +140,76 @@ rule evaluation_reference:
         " --output {output.table} > {log} 2>&1"
 
 
+rule evaluation_ensembles:
+    input:
+        dataset=dataset_of,
+        networks=networks_of,
+        snapshots=snapshots_of(),
+        source=lambda wildcards: sorted(
+            {
+                *EVALUATION_SOURCES,
+                *NETWORK_SOURCES,
+                *sources("evaluation/ensembles.py"),
+                *sources("samples/similarity.py"),
+                *sources("denoisers/snapshots.py"),
+                *sources("denoisers/empirical.py"),
+                *sources("denoisers/exact/*.py"),
+                *class_sources(PARAMS["experiments"][wildcards.experiment]["image_class"]),
+            }
+        ),
+    output:
+        table=f"{RESULTS}/evaluation/{{experiment}}/ensembles.csv",
+        sidecar=f"{RESULTS}/evaluation/{{experiment}}/ensembles.json",
+        draws=f"{RESULTS}/evaluation/{{experiment}}/ensembles.h5",
+    log:
+        f"{RESULTS}/logs/evaluation/{{experiment}}/ensembles.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{experiment}}/ensembles.tsv"
+    conda:
+        ENVIRONMENT
+    threads: PARAMS["ensembles"]["threads"]
+    resources:
+        mem_mb=training_set_mb,
+        gpu=1,
+    params:
+        spec=spec(gahb_params.ensemble_spec, "experiment"),
+    message:
+        "comparing all networks of {wildcards.experiment} with each other and with optima"
+    shell:
+        "python -m gahb evaluation ensembles --spec {params.spec:q} --dataset {input.dataset}"
+        " --networks {input.networks} --snapshots {input.snapshots} --output {output.table}"
+        " > {log} 2>&1"
+
+
+rule evaluation_density:
+    input:
+        tables=ENSEMBLES,
+        draws=[path.replace(".csv", ".h5") for path in ENSEMBLES],
+        source=sources("evaluation/density.py") + sources("evaluation/psnr.py"),
+    output:
+        table=f"{RESULTS}/evaluation/density.csv",
+        sidecar=f"{RESULTS}/evaluation/density.json",
+    log:
+        f"{RESULTS}/logs/evaluation/density.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/density.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+    message:
+        "bounds on the divergence of the learned densities"
+    shell:
+        "python -m gahb evaluation density --ensembles {input.tables} --output {output.table}"
+        " > {log} 2>&1"
+
+
 rule evaluation_references:
     input:
         tables=REFERENCES,
         draws=[path.replace(".csv", ".h5") for path in REFERENCES],
-        source=sources("evaluation/*.py"),
+        source=SUMMARY_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/references.csv",
         sidecar=f"{RESULTS}/evaluation/references.json",
@@ -161,7 +237,7 @@ rule evaluation_gaps:
         draws=compared_networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5"),
         references=REFERENCES,
         reference_draws=[path.replace(".csv", ".h5") for path in REFERENCES],
-        source=sources("evaluation/*.py"),
+        source=SUMMARY_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/gaps.csv",
         sidecar=f"{RESULTS}/evaluation/gaps.json",
@@ -183,13 +259,17 @@ rule evaluation_gaps:
 
 rule evaluation_summary:
     input:
-        tables=networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv"),
-        comparisons=pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv"),
+        tables=networks(
+            f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv", EVALUATED
+        ),
+        comparisons=AGREEMENTS,
         draws=[
-            *networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5"),
-            *pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.h5"),
+            *networks(
+                f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5", EVALUATED
+            ),
+            *[path.replace(".csv", ".h5") for path in AGREEMENTS],
         ],
-        source=sources("evaluation/*.py"),
+        source=SUMMARY_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/summary.csv",
         sidecar=f"{RESULTS}/evaluation/summary.json",

@@ -1,8 +1,19 @@
+SAMPLES_SOURCES = (
+    sources("samples/*.py", exclude=["over_training.py"])
+    + NETWORK_SOURCES
+    + sources("denoisers/optimisation.py")
+)
+
+
 rule samples:
     input:
         pairs(
             f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.csv",
             PARAMS["sampling"]["experiments"],
+        ),
+        expand(
+            f"{RESULTS}/samples/{{experiment}}/updates.csv",
+            experiment=[name for name in PARAMS["sampling"]["experiments"] if name in FOLLOWED],
         ),
 
 
@@ -13,7 +24,7 @@ rule sample_pair:
             f"{RESULTS}/denoisers/{{{{experiment}}}}/N{{{{set_size}}}}_{{split}}.safetensors",
             split=["S1", "S2"],
         ),
-        source=sources("samples/*.py") + NETWORK_SOURCES + sources("denoisers/optimisation.py"),
+        source=SAMPLES_SOURCES,
     output:
         table=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.csv",
         sidecar=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.json",
@@ -33,5 +44,34 @@ rule sample_pair:
     message:
         "sampling from the two networks of {wildcards.experiment} at N = {wildcards.set_size}"
     shell:
-        "python -m gahb samples --spec {params.spec:q} --dataset {input.dataset}"
+        "python -m gahb samples pair --spec {params.spec:q} --dataset {input.dataset}"
         " --networks {input.networks} --output {output.table} > {log} 2>&1"
+
+
+rule samples_over_training:
+    input:
+        dataset=dataset_of,
+        snapshots=snapshots_of(["S1", "S2"]),
+        source=SAMPLES_SOURCES
+        + sources("samples/over_training.py")
+        + sources("denoisers/snapshots.py"),
+    output:
+        table=f"{RESULTS}/samples/{{experiment}}/updates.csv",
+        sidecar=f"{RESULTS}/samples/{{experiment}}/updates.json",
+    log:
+        f"{RESULTS}/logs/samples/{{experiment}}/updates.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/samples/{{experiment}}/updates.tsv"
+    conda:
+        ENVIRONMENT
+    threads: PARAMS["sampling"]["threads"]
+    resources:
+        mem_mb=training_set_mb,
+        gpu=1,
+    params:
+        spec=spec(gahb_params.samples_over_training_spec, "experiment"),
+    message:
+        "sampling from the two networks of {wildcards.experiment} while they learn"
+    shell:
+        "python -m gahb samples updates --spec {params.spec:q} --dataset {input.dataset}"
+        " --snapshots {input.snapshots} --output {output.table} > {log} 2>&1"

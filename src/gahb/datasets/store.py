@@ -28,7 +28,7 @@ from gahb.artifacts import (
     write_attribute,
 )
 from gahb.datasets.classes import ImageClass, image_class
-from gahb.datasets.splits import Indices, split_indices
+from gahb.datasets.splits import Indices, half_and_turn, split_indices
 
 if TYPE_CHECKING:
     from gahb.datasets.photographs import Gathered
@@ -109,13 +109,20 @@ class Dataset:
     indices: dict[str, Indices]
 
     def training_set(self, split: str, set_size: int) -> Indices:
-        """Indices of the training set of ``set_size`` images: the first ones of its half."""
-        half = self.indices[split]
-        if set_size > len(half):
+        """Indices of the training set of ``set_size`` images (:mod:`gahb.datasets.splits`).
+
+        Args:
+            split: S1 or S2, the first images of either half; S3, S4 ... those that follow.
+            set_size: number of images.
+        """
+        half, turn = half_and_turn(split)
+        available = self.indices[half]
+        if (turn + 1) * set_size > len(available):
             raise ValueError(
-                f"{self.path}: {split} has {len(half)} images, {set_size} were asked for"
+                f"{self.path}: {split} has {len(available) // (turn + 1)} images, {set_size} were "
+                "asked for"
             )
-        return half[:set_size]
+        return available[turn * set_size : (turn + 1) * set_size]
 
     def images(self, indices: Indices) -> NDArray[np.float32]:
         """Read images by index, in the order given, into (n, 1, H, W) float32."""

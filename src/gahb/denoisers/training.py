@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ from gahb.denoisers.optimisation import (
     resolve_computation,
 )
 from gahb.denoisers.progress import Progress
+from gahb.denoisers.snapshots import Snapshots
 from gahb.denoisers.weights import load_state, save_denoiser
 from gahb.randomness import seed_of
 
@@ -70,9 +71,16 @@ class Trainer:
         spec: ``{"architecture", "training", "set_size", "split", ...}``, resolved.
         train_images: (N, 1, H, W) float32, all of them, kept in memory.
         test_images: (M, 1, H, W) float32 held-out images, for the log only.
+        snapshots: numbers of updates after which a copy of the weights is kept.
     """
 
-    def __init__(self, spec: Spec, train_images: Tensor, test_images: Tensor) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        train_images: Tensor,
+        test_images: Tensor,
+        snapshots: Sequence[int] = (),
+    ) -> None:
         self.training: Spec = spec["training"]
         seed, split = self.training["seed"], spec["split"]
         self.computation: Computation = resolve_computation(
@@ -88,6 +96,7 @@ class Trainer:
             (self.training["updates"], len(LOG_COLUMNS)), float("nan"), device=self.device
         )
         self.update = 0
+        self.snapshots = Snapshots(snapshots)
         self._names = (seed, split)
         self._images = train_images.to(self.device)
         self._monitored = [
@@ -129,6 +138,7 @@ class Trainer:
         self.update += 1
         if self.update % training["monitor_every"] == 0 or self.update == training["updates"]:
             row[3], row[4] = map(self._psnr, self._monitored)
+        self.snapshots.look(self.update, self.network)
 
     @torch.no_grad()
     def _psnr(self, images: Tensor) -> float:
@@ -168,23 +178,19 @@ class Trainer:
         for name, parameter in self.network.named_parameters():
             for key, value in self.optimiser.state[parameter].items():
                 tensors[f"optimiser.{name}.{key}"] = torch.as_tensor(value)
+        for name, copy in self.snapshots.tensors().items():
+            tensors[f"snapshots.{name}"] = copy
         tensors["log"] = self.log[: self.update]
         return tensors
 
     def restore(self, path: Path | str, tensors: dict[str, Tensor]) -> None:
         """Continue from :meth:`state`."""
-        network = {
-            name.removeprefix("network."): value
-            for name, value in tensors.items()
-            if name.startswith("network.")
-        }
-        load_state(path, self.network, network)
+        load_state(path, self.network, _under("network.", tensors))
+        self.snapshots.restore(_under("snapshots.", tensors))
         for name, parameter in self.network.named_parameters():
-            prefix = f"optimiser.{name}."
             self.optimiser.state[parameter] = {
-                key.removeprefix(prefix): _laid_out_like(parameter, value)
-                for key, value in tensors.items()
-                if key.startswith(prefix)
+                key: _laid_out_like(parameter, value)
+                for key, value in _under(f"optimiser.{name}.", tensors).items()
             }
         self.update = len(tensors["log"])
         self.log[: self.update] = tensors["log"].to(self.device)
@@ -196,6 +202,15 @@ class Trainer:
         columns.insert(0, "update", updates)
         columns.insert(1, "images_seen", updates * self.training["batch_size"])
         return columns
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with ``prefix``, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
@@ -216,6 +231,8 @@ def train(
     table: Path | str,
     checkpoint: Path | str,
     checkpoint_seconds: float = 30.0,
+    snapshots: Path | str | None = None,
+    snapshots_at: Sequence[int] = (),
 ) -> None:
     """Train one network, or continue training it, and write its weights and its log.
 
@@ -227,6 +244,8 @@ def train(
         checkpoint: where a killed run left its state; removed at the end. One made from other
             settings is started over; a damaged one is an error.
         checkpoint_seconds: time between two checkpoints; does not influence the result.
+        snapshots: where to write the weights at the updates ``snapshots_at``, ``.safetensors``.
+        snapshots_at: numbers of updates, the last at most ``spec["training"]["updates"]``.
 
     Raises:
         ArtifactError: dataset or checkpoint is damaged.
@@ -239,10 +258,11 @@ def train(
     indices = dataset.training_set(spec["split"], spec["set_size"])
     train_images = torch.from_numpy(dataset.images(indices))
     test_images = torch.from_numpy(dataset.images(dataset.indices["test"][:MONITOR_IMAGES]))
-    trainer = Trainer(spec, train_images, test_images)
+    trainer = Trainer(spec, train_images, test_images, snapshots_at)
     label = Path(output).with_suffix("").as_posix()
     computation = dataclasses.asdict(trainer.computation)
     left_by = made_from | {"computation": computation, "code": _code_digest()}
+    left_by["snapshots"] = list(snapshots_at)
     _resume(trainer, checkpoint, left_by)
 
     progress = Progress(label, training["updates"], trainer.update, training["batch_size"])
@@ -260,6 +280,8 @@ def train(
     progress.close()
 
     write_table(table, trainer.table(), made_from | {"computation": computation})
+    if snapshots is not None:
+        write_tensors(snapshots, trainer.snapshots.tensors(), made_from)
     save_denoiser(output, trainer.network, spec, inputs, computation)
     Path(checkpoint).unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gahb.datasets.splits import paired_split
 from gahb.datasets.store import Dataset
 from gahb.randomness import image_noise
 
@@ -126,10 +127,10 @@ def on_fastest_device(denoiser: nn.Module) -> Denoiser:
 def evaluation_sets(dataset: Dataset, spec: dict[str, Any]) -> dict[str, NoisySet]:
     """The three sets a denoiser is measured on, for a spec with ``split`` and ``set_size``.
 
-    ``own`` is its training set, ``other`` the training set of the same size in the other split,
+    ``own`` is its training set, ``other`` the training set of the same size of the paired split,
     ``test`` was held out from both.
     """
-    other = {"S1": "S2", "S2": "S1"}[spec["split"]]
+    other = paired_split(spec["split"])
     indices = {
         "own": dataset.training_set(spec["split"], spec["set_size"]),
         "other": dataset.training_set(other, spec["set_size"]),

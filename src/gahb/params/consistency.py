@@ -11,6 +11,7 @@ from typing import Any
 
 from gahb.params.figure_inputs import figure_experiments, needs
 from gahb.params.references import (
+    has_exact_denoiser,
     too_few_test_images,
     unknown,
     without_spectra,
@@ -52,6 +53,7 @@ def inconsistencies(params: Params) -> Iterator[str]:
     yield from wrong_wavelets(params)
     yield from _evaluation_inconsistencies(params)
     yield from _spectra_inconsistencies(params)
+    yield from _ensemble_inconsistencies(params)
     yield from _sampling_inconsistencies(params)
     yield from _figure_inconsistencies(params)
 
@@ -113,12 +115,15 @@ def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
         return
     dataset = dataset_spec(params, experiment["image_class"])
     half = (dataset["images"] - dataset["test_images"]) // 2
+    last = max(experiment["splits"], key=lambda split: int(split[1:]))
+    turns = (int(last[1:]) + 1) // 2
     for index, set_size in enumerate(experiment["set_sizes"]):
-        if set_size > half:
+        if set_size > half // turns:
+            shared = f", for {turns} training sets each (to {last})"
             yield (
-                f"{key}.set_sizes.{index}: found {set_size}, allowed is at most {half}: half of the "
-                f"{dataset['images']} images of {experiment['image_class']} less its "
-                f"{dataset['test_images']} test images"
+                f"{key}.set_sizes.{index}: found {set_size}, allowed is at most {half // turns}: half "
+                f"of the {dataset['images']} images of {experiment['image_class']} less its "
+                f"{dataset['test_images']} test images{shared if turns > 1 else ''}"
             )
     architecture = params["architectures"][experiment["architecture"]]
     if architecture["network"] == "unet" and dataset["size"] % 2 ** architecture["blocks"]:
@@ -133,6 +138,11 @@ def _experiment_inconsistencies(params: Params, name: str) -> Iterator[str]:
         yield (
             f"{key}.training.sigma_range: found {training['sigma_range']}, allowed is a lowest value "
             "above 0 when noise_law is log_uniform"
+        )
+    if "snapshots" in experiment and experiment["snapshots"]["first"] >= training["updates"]:
+        yield (
+            f"{key}.snapshots.first: found {experiment['snapshots']['first']}, allowed is at most "
+            f"{training['updates'] - 1}: the networks are trained for {training['updates']} updates"
         )
 
 
@@ -187,6 +197,26 @@ def _evaluation_inconsistencies(params: Params) -> Iterator[str]:
             yield from too_few_test_images(params, names, image_class)
 
 
+def _ensemble_inconsistencies(params: Params) -> Iterator[str]:
+    ensembles = params["ensembles"]
+    sigmas = ensembles["sigmas"]
+    if sigmas != sorted(sigmas):
+        yield f"ensembles.sigmas: found {sigmas}, allowed are noise levels in ascending order"
+    for index, experiment in enumerate(ensembles["experiments"]):
+        key = f"ensembles.experiments.{index}"
+        if experiment not in params["experiments"]:
+            yield unknown(key, experiment, params["experiments"])
+            continue
+        chosen = params["experiments"][experiment]
+        low, high = (params["training"] | chosen.get("training", {}))["sigma_range"]
+        inside = [sigma for sigma in sigmas if low <= sigma <= high]
+        if len(inside) < 3 and has_exact_denoiser(params, chosen["image_class"]):
+            yield (
+                f"ensembles.sigmas: found {sigmas}, of which {len(inside)} are in [{low:g}, {high:g}], "
+                f"where {experiment} is trained; allowed are at least 3 there, to integrate over"
+            )
+
+
 def _sampling_inconsistencies(params: Params) -> Iterator[str]:
     sampling = params["sampling"]
     for experiment in sampling["experiments"]:
@@ -214,6 +244,13 @@ def _figure_inconsistencies(params: Params) -> Iterator[str]:
             yield from missing_networks(params, key, experiment, [set_size], [split])
         for experiment in dict.fromkeys(experiment for experiment, _ in needed.agreements):
             yield from missing_networks(params, key, experiment, [], ["S1", "S2"])
+        measured = [pair[0] for pair in needed.agreements] + [one[0] for one in needed.networks]
+        for experiment in dict.fromkeys(measured):
+            if not params["experiments"][experiment].get("evaluation", True):
+                yield (
+                    f"{key}: needs tables of PSNR of {experiment}, which experiments.{experiment}."
+                    "evaluation switches off"
+                )
         for experiment, reference in needed.references:
             image_class = params["experiments"][experiment]["image_class"]
             evaluated = params["evaluation"].get("references", {}).get(image_class, [])

@@ -23,6 +23,12 @@ _ORTHOGONAL = ("haar", "db1 to db38", "sym2 to sym20", "coif1 to coif17")
 _LEAST_SIDE = 4  # pixels of a wavelet approximation, when params.yaml does not choose the levels
 
 
+def has_exact_denoiser(params: Params, image_class: str) -> bool:
+    """Whether the conditional mean of an image class, shuffled or not, is known."""
+    dataset = dataset_spec(params, image_class)
+    return dataset.get("of", dataset)["class"] in _KNOWN_FOR["exact"]
+
+
 def wrong_wavelets(params: Params) -> Iterator[str]:
     """Names of wavelets that are not known, or of wavelets that are not orthogonal."""
     named = {

@@ -121,6 +121,46 @@ def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
     }
 
 
+def snapshot_updates(params: Params, experiment: str) -> list[int]:
+    """Numbers of updates at which an experiment keeps weights, the last included; none if it does not."""
+    chosen = params["experiments"][experiment]
+    if "snapshots" not in chosen:
+        return []
+    first, count = chosen["snapshots"]["first"], chosen["snapshots"]["count"]
+    last = (params["training"] | chosen.get("training", {}))["updates"]
+    steps = [first * (last / first) ** (step / (count - 1)) for step in range(count)]
+    return sorted({round(step) for step in steps})
+
+
+def ensemble_spec(params: Params, experiment: str) -> Spec:
+    """What the comparison of all networks of an experiment is made from."""
+    measured = {key: value for key, value in params["ensembles"].items() if key != "experiments"}
+    return {"ensemble": _ensemble(params, experiment), "measured": measured}
+
+
+def samples_over_training_spec(params: Params, experiment: str) -> Spec:
+    """What the samples of an experiment's networks of S1 and S2 at their snapshots are made from."""
+    ensemble = _ensemble(params, experiment) | {"splits": ["S1", "S2"]}
+    sampling = {key: value for key, value in params["sampling"].items() if key != "experiments"}
+    return {"ensemble": ensemble, "sampling": sampling}
+
+
+def member_spec(ensemble: Spec, set_size: int, split: str) -> Spec:
+    """The spec of one network of an ensemble, as its weights carry it."""
+    several = ("set_sizes", "splits", "snapshots")
+    shared = {key: value for key, value in ensemble.items() if key not in several}
+    return shared | {"set_size": set_size, "split": split}
+
+
+def _ensemble(params: Params, experiment: str) -> Spec:
+    chosen = params["experiments"][experiment]
+    network = network_spec(params, experiment, chosen["set_sizes"][0], chosen["splits"][0])
+    several = {"set_sizes": chosen["set_sizes"], "splits": chosen["splits"]}
+    updates = snapshot_updates(params, experiment)
+    kept = {key: value for key, value in network.items() if key not in ("set_size", "split")}
+    return kept | several | ({"snapshots": updates} if updates else {})
+
+
 def figure_spec(params: Params, name: str) -> Spec:
     """What one figure is drawn from, besides its tables and spectra."""
     spec: Spec = params["figures"][name]

@@ -62,7 +62,7 @@ def sample_pair(
         inputs[role] = header["tensors_sha256"]
         f = prepared(denoiser, computation.precision, computation.device)
         label = f"{network['experiment']} N={network['set_size']} {network['split']}"
-        drawn.append(_draw(f, settings, dataset.spec["size"], computation, label))
+        drawn.append(draw(f, settings, dataset.spec["size"], computation, label))
         index = dataset.training_set(network["split"], network["set_size"])
         indices.append(index)
         images.append(torch.from_numpy(dataset.images(index)))
@@ -72,13 +72,14 @@ def sample_pair(
     write_table(output, summary_table(arrays, settings["duplicate_threshold"]), made_from)
 
 
-def _draw(
+def draw(
     denoiser: Callable[..., Tensor],
     settings: dict[str, Any],
     size: int,
     computation: Computation,
     label: str,
 ) -> Samples:
+    """The samples that ``settings``, the section ``sampling`` of params.yaml, ask for."""
     sampler = build_sampler(settings["sampler"])
     low, high = sampler.sigma_range
     return draw_samples(

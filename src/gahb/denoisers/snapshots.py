@@ -1,0 +1,77 @@
+"""The weights of a network on the way to those it ends with, kept at chosen numbers of updates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from gahb.artifacts import ArtifactError, Spec, read_tensors
+from gahb.denoisers.networks import NetworkDenoiser, build_network
+from gahb.denoisers.weights import load_state
+
+
+class Snapshots:
+    """Copies of a network's weights, taken at the updates asked for.
+
+    Args:
+        updates: numbers of updates after which to keep a copy.
+    """
+
+    def __init__(self, updates: Sequence[int]) -> None:
+        self.updates = tuple(updates)
+        self._taken: dict[str, Tensor] = {}
+
+    def look(self, update: int, network: nn.Module) -> None:
+        """Keep a copy if ``update`` updates are one of the numbers asked for."""
+        if update in self.updates:
+            copies = {name: value.detach().clone() for name, value in network.state_dict().items()}
+            self._taken |= {f"{update}.{name}": value for name, value in copies.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The copies taken so far, as ``<update>.<name>``."""
+        return dict(self._taken)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from :meth:`tensors`."""
+        self._taken = dict(tensors)
+
+
+def read_snapshots(
+    path: Path | str, expected: Spec, updates: Sequence[int]
+) -> tuple[Iterator[tuple[int, NetworkDenoiser]], dict[str, str]]:
+    """The networks in a file of snapshots, in evaluation mode.
+
+    Args:
+        path: file written by :func:`gahb.denoisers.training.train`.
+        expected: spec of the network.
+        updates: at which it must hold the weights.
+
+    Returns:
+        (update, denoiser) one by one, and the digests of what the network was trained from with
+        ``snapshots``, that of all copies.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, made from another spec, or holds other updates.
+    """
+    tensors, header = read_tensors(path, expected)
+    found = sorted({int(name.split(".")[0]) for name in tensors})
+    if found != sorted(updates):
+        raise ArtifactError(
+            f"{path} holds snapshots at updates {', '.join(map(str, found)) or 'none'}; expected "
+            f"{', '.join(map(str, sorted(updates)))}"
+        )
+
+    def networks() -> Iterator[tuple[int, NetworkDenoiser]]:
+        for update in found:
+            network = build_network(header["spec"]["architecture"], seed=0)
+            prefix = f"{update}."
+            load_state(
+                path,
+                network,
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)},
+            )
+            yield update, NetworkDenoiser(network).eval().requires_grad_(False)
+
+    return networks(), header["inputs"] | {"snapshots": header["tensors_sha256"]}

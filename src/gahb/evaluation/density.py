@@ -1,0 +1,191 @@
+"""How far the density that a denoiser implies is from that of the images, at most: in nats.
+
+The score of images with noise is (f*(y) - y) / sigma^2, so a denoiser f is a model of densities p_f of
+noisy images, and for the noise levels between s and S
+
+    KL(p_s || p_f,s) <= integral_s^S E||f(y) - f*(y)||^2 sigma^-3 dsigma + KL(p_S || p_f,S),
+
+the errors summed over pixels; E||f - f*||^2 = MSE(f) - MSE(f*). The integral splits into variance and
+bias as the error does (:mod:`gahb.evaluation.ensembles`). A sampler that starts from N(m, S^2 I) has
+KL(p_S || N(m, S^2 I)) <= E||x - m||^2 / (2 S^2). Where E||f - f*||^2 / sigma^2 does not vanish with sigma,
+the integral from 0 is infinite, growing with log(1/s): images on a manifold have no density, so s is the
+noise that they are given.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.integrate import simpson
+
+from gahb.artifacts import (
+    ArtifactError,
+    Spec,
+    check_input,
+    digest_file,
+    open_hdf5,
+    provenance,
+    read_attribute,
+    read_sidecar,
+    read_table,
+    write_table,
+)
+from gahb.evaluation.psnr import standard_error
+
+Float64 = NDArray[np.float64]
+
+
+def bound_densities(ensembles: list[Path], output: Path | str) -> None:
+    """Write one row per experiment and set size, of the image classes with an exact denoiser.
+
+    Args:
+        ensembles: tables of :func:`gahb.evaluation.ensembles.measure_ensembles`, with their draws.
+        output: table to write, ``.csv``. Integrals are in nats, with standard errors ``_se`` over images;
+            ``kl_between`` is that over the networks, ``kl_quadrature`` the error of the quadrature.
+    """
+    rows = [row for path in ensembles for row in _bounds(path)]
+    digests = {path.as_posix(): digest_file(path) for path in ensembles}
+    write_table(output, pd.DataFrame(rows, columns=_COLUMNS), provenance({}, digests))
+
+
+_COLUMNS = [
+    *("experiment", "image_class", "set_size", "networks", "images", "pixels"),
+    *("sigma_low", "sigma_high", "kl", "kl_se", "kl_quadrature", "kl_between", "bits_per_pixel"),
+    *("kl_variance", "kl_variance_se", "kl_bias", "kl_bias_se"),
+    *("kl_outside", "kl_outside_se", "outside_low", "outside_high", "start", "per_efold_low"),
+]
+
+
+def _bounds(path: Path) -> list[dict[str, Any]]:
+    read_table(path)
+    made_from = read_sidecar(path)
+    if "ensemble" not in made_from["spec"]:
+        raise ArtifactError(f"{path} is not a table of ensembles")
+    spec, draws = made_from["spec"], _read_draws(path, made_from)
+    ensemble = spec["ensemble"]
+    if any("excess" not in draws[f"N{set_size}"] for set_size in ensemble["set_sizes"]):
+        return []
+    return [
+        {
+            "experiment": ensemble["experiment"],
+            "image_class": ensemble["image_class"],
+            "set_size": set_size,
+            **bound(
+                np.array(spec["measured"]["sigmas"]),
+                draws[f"N{set_size}"]["excess"],
+                draws[f"N{set_size}"].get("variance"),
+                draws["energy"],
+                ensemble["dataset"]["size"] ** 2,
+                ensemble["training"]["sigma_range"],
+            ),
+        }
+        for set_size in ensemble["set_sizes"]
+    ]
+
+
+def bound(
+    sigmas: Float64,
+    excess: Float64,
+    variance: Float64 | None,
+    energy: Float64,
+    pixels: int,
+    trained: list[float],
+) -> dict[str, Any]:
+    """The bound on the divergence at the lowest noise level, from the error of K networks.
+
+    Args:
+        sigmas: (levels,) in ascending order.
+        excess: (K, levels, images) squared distance per pixel to the conditional mean.
+        variance: (levels, images) between the networks, per pixel; None for a single network.
+        energy: (images,) squared distance from the mean intensity, summed over pixels.
+        pixels: d.
+        trained: lowest and highest noise level of the training.
+
+    Returns:
+        The columns of the table from ``networks`` on.
+    """
+    inside = (sigmas >= trained[0]) & (sigmas <= trained[1])
+    if inside.sum() < 3:
+        raise ArtifactError(
+            f"ensembles.sigmas: {inside.sum()} of {len(sigmas)} noise levels are between "
+            f"{trained[0]:g} and {trained[1]:g}, those trained at; 3 are needed for an integral"
+        )
+    beyond = np.flatnonzero(sigmas >= sigmas[inside][-1])  # from the highest that was trained at
+    per_efold = pixels * excess / sigmas[:, None] ** 2  # with respect to log sigma
+
+    def integral(values: Float64, levels: NDArray[Any]) -> Float64:
+        return np.asarray(quadrature_weights(sigmas[levels]) @ values[..., levels, :])
+
+    whole = integral(per_efold, inside)  # (K, images)
+    shared = whole.mean(0)
+    row: dict[str, Any] = {
+        "networks": len(excess),
+        "images": excess.shape[-1],
+        "pixels": pixels,
+        "sigma_low": sigmas[inside][0],
+        "sigma_high": sigmas[inside][-1],
+        "kl": shared.mean(),
+        "kl_se": float(standard_error(shared)),
+        "kl_quadrature": _quadrature_error(sigmas[inside], per_efold.mean((0, 2))[inside]),
+        "kl_between": math.nan,
+        "bits_per_pixel": shared.mean() / (pixels * math.log(2)),
+        "start": energy.mean() / (2 * sigmas[inside][-1] ** 2),
+        "per_efold_low": per_efold.mean((0, 2))[inside][0],
+    }
+    if variance is not None:
+        spread = integral(pixels * variance / sigmas[:, None] ** 2, inside)
+        row |= {
+            "kl_between": float(standard_error(whole.mean(1))),
+            "kl_variance": spread.mean(),
+            "kl_variance_se": float(standard_error(spread)),
+            "kl_bias": (shared - spread).mean(),
+            "kl_bias_se": float(standard_error(shared - spread)),
+        }
+    if len(beyond) >= 3:
+        outside = integral(per_efold, beyond).mean(0)
+        row |= {
+            "kl_outside": outside.mean(),
+            "kl_outside_se": float(standard_error(outside)),
+            "outside_low": sigmas[beyond[0]],
+            "outside_high": sigmas[beyond[-1]],
+        }
+    return row
+
+
+def quadrature_weights(sigmas: Float64) -> Float64:
+    """Weights of Simpson's rule in log sigma: their product with values integrates dlog(sigma)."""
+    return np.asarray(simpson(np.eye(len(sigmas)), x=np.log(sigmas), axis=1))
+
+
+def _quadrature_error(sigmas: Float64, values: Float64) -> float:
+    """By how much the integral changes when every second noise level is left out, ends kept.
+
+    An estimate from above, since Simpson's rule converges with the fourth power of the spacing. With an
+    even number of levels, or fewer than five, there is none.
+    """
+    if len(sigmas) < 5 or len(sigmas) % 2 == 0:
+        return math.nan
+    finer = quadrature_weights(sigmas) @ values
+    coarser = quadrature_weights(sigmas[::2]) @ values[::2]
+    return float(abs(finer - coarser))
+
+
+def _read_draws(path: Path, made_from: Spec) -> dict[str, Any]:
+    """The numbers of single draws beside a table of ensembles, by set size."""
+    file = path.with_suffix(".h5")
+    with open_hdf5(file, made_from["spec"]) as opened:
+        found = read_attribute(opened, "inputs")
+        for name, digest in made_from["inputs"].items():
+            check_input(file, found, name, digest)
+        draws: dict[str, Any] = {}
+        for name, item in opened.items():
+            if hasattr(item, "keys"):
+                draws[name] = {key: item[key][:].astype(np.float64) for key in item}
+            else:
+                draws[name] = item[:]
+    return draws

@@ -1,0 +1,278 @@
+"""Networks of pairwise disjoint training sets, on the same noisy images: how they differ, and from what.
+
+With K networks f_k trained on K disjoint sets of N images, and the conditional mean f* where it is known,
+
+    E||f - x||^2 = E||f* - x||^2 + E||f - f*||^2,    E||f - f*||^2 = variance + bias^2,
+
+the variance being that between training sets, estimated without bias by the spread of the K outputs around
+their mean, and the bias what is left: the distance to f* of the mean over all training sets. Each
+network is also compared with the denoiser that is optimal for the empirical distribution of its own
+training set, the one that memorises. All errors are per pixel.
+
+Beside the table ``X.csv`` lies ``X.h5`` with the numbers of every single draw, which the bound on the
+density (:mod:`gahb.evaluation.density`) needs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gahb.artifacts import Spec, check_input, create_hdf5, provenance, write_table
+from gahb.datasets.store import Dataset
+from gahb.denoisers.empirical import EmpiricalDenoiser
+from gahb.denoisers.exact.registry import exact_denoiser
+from gahb.denoisers.snapshots import read_snapshots
+from gahb.denoisers.weights import load_denoiser
+from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set, on_fastest_device
+from gahb.evaluation.psnr import input_psnr, standard_error
+from gahb.params.specs import member_spec
+from gahb.samples.similarity import MEASURES, similarity
+
+Float64 = NDArray[np.float64]
+Batches = list[tuple[Tensor, Tensor]]  # (clean, noisy)
+Outputs = list[Tensor]  # at each noise level, (M, 1, H, W)
+
+
+def measure_ensembles(
+    spec: Spec,
+    dataset: Dataset,
+    networks: Sequence[Path | str],
+    snapshots: Sequence[Path | str],
+    output: Path | str,
+) -> None:
+    """Measure the networks of an experiment together, set size by set size, and write the table.
+
+    Args:
+        spec: ``ensemble``, what the networks were trained with, and ``measured``: ``seed``, ``sigmas``,
+            ``images``, ``threads``.
+        dataset: what all were trained on.
+        networks: weights, by set size and split.
+        snapshots: of the same networks, or none.
+        output: table to write, ``.csv``: one row per set size, number of updates and noise level.
+
+    Raises:
+        ArtifactError: weights are missing, damaged, or of other networks.
+    """
+    measured, ensemble = spec["measured"], spec["ensemble"]
+    torch.set_num_threads(measured["threads"])
+    levels: list[float] = measured["sigmas"]
+    members = [
+        member_spec(ensemble, set_size, split)
+        for set_size in ensemble["set_sizes"]
+        for split in ensemble["splits"]
+    ]
+    inputs = {"dataset": dataset.images_sha256}
+    test = noisy_set(dataset, dataset.indices["test"], measured["images"], minimum_draws=1)
+    noisy = _at_levels(test, measured)
+    known = exact_denoiser(ensemble["dataset"])
+    exact = None if known is None else _outputs(known, noisy, levels)
+    rows: list[dict[str, Any]] = []
+    draws: dict[str, dict[str, Any]] = {}
+    for number, set_size in enumerate(ensemble["set_sizes"]):
+        part = slice(number * len(ensemble["splits"]), (number + 1) * len(ensemble["splits"]))
+        comparison = _Comparison(dataset, members[part], measured, test, noisy, exact)
+        trained = []
+        for member, path in zip(members[part], networks[part], strict=True):
+            denoiser, header = load_denoiser(path, member)
+            check_input(path, header["inputs"], "dataset", dataset.images_sha256)
+            inputs[f"N{set_size}_{member['split']}"] = header["tensors_sha256"]
+            trained.append(on_fastest_device(denoiser))
+        if snapshots:
+            for update, early in _early(snapshots[part], members[part], ensemble, inputs):
+                rows += _labelled(set_size, update, comparison.table(comparison.measure(early)))
+        found = comparison.measure(trained)
+        rows += _labelled(set_size, ensemble["training"]["updates"], comparison.table(found))
+        draws[f"N{set_size}"] = found
+    made_from = provenance(spec, inputs)
+    with create_hdf5(Path(output).with_suffix(".h5"), made_from) as file:
+        _store(file, "image", test.indices, "index in the dataset, of each draw")
+        _store(file, "energy", _energies(test), "sum over pixels of (x - mean intensity)^2")
+        for name, values in draws.items():
+            for quantity in ("mse", "variance", "excess"):
+                if quantity in values:
+                    stored = values[quantity].astype(np.float32)
+                    _store(file, f"{name}/{quantity}", stored, "squared intensity per pixel")
+    write_table(output, pd.DataFrame(rows), made_from)
+
+
+class _Comparison:
+    """What the networks of one set size are compared with, at every noise level."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        members: list[Spec],
+        measured: Spec,
+        test: NoisySet,
+        noisy: list[Batches],
+        exact: Outputs | None,
+    ) -> None:
+        self._levels: list[float] = measured["sigmas"]
+        self._test, self._noisy, self._exact = test, noisy, exact
+        self._own: list[NoisySet] = []
+        self._own_noisy: list[list[Batches]] = []
+        self._empirical: list[Outputs] = []
+        self._own_empirical: list[Outputs] = []
+        for member in members:
+            index = dataset.training_set(member["split"], member["set_size"])
+            own = noisy_set(dataset, index, measured["images"], measured["images"])
+            memorising = on_fastest_device(
+                EmpiricalDenoiser(torch.from_numpy(dataset.images(index)))
+            )
+            self._own.append(own)
+            self._own_noisy.append(_at_levels(own, measured))
+            self._empirical.append(_outputs(memorising, noisy, self._levels))
+            self._own_empirical.append(_outputs(memorising, self._own_noisy[-1], self._levels))
+
+    def measure(self, networks: list[Denoiser]) -> dict[str, Any]:
+        """Every quantity, draw by draw: (levels, draws), or with networks first (K, levels, draws)."""
+        answers = [_outputs(network, self._noisy, self._levels) for network in networks]
+        own = [
+            _outputs(network, noisy, self._levels)
+            for network, noisy in zip(networks, self._own_noisy, strict=True)
+        ]
+        clean = self._test.images
+        stacked = [torch.stack([one[level] for one in answers]) for level in self._each()]
+        found: dict[str, Any] = {
+            "mse": _distances(answers, [clean] * len(self._levels)),
+            "empirical_distance": np.stack(
+                [_distances([a], e)[0] for a, e in zip(answers, self._empirical, strict=True)]
+            ),
+            "own_empirical_distance": [
+                _distances([a], e)[0] for a, e in zip(own, self._own_empirical, strict=True)
+            ],
+        }
+        if len(networks) > 1:
+            spread = [
+                each.double().var(dim=0, correction=1).mean(dim=(1, 2, 3)) for each in stacked
+            ]
+            found["variance"] = torch.stack(spread).numpy()
+            for measure in MEASURES:
+                alike = [
+                    torch.stack(
+                        [
+                            similarity(first, second, measure)
+                            for first, second in itertools.combinations(each, 2)
+                        ]
+                    ).mean(0)
+                    for each in stacked
+                ]
+                found[measure] = torch.stack(alike).double().numpy()
+        if self._exact is not None:
+            found["exact_mse"] = _distances([self._exact], [clean] * len(self._levels))[0]
+            found["excess"] = _distances(answers, self._exact)
+            if len(networks) > 1:
+                found["bias"] = found["excess"].mean(0) - found["variance"]
+        return found
+
+    def table(self, found: dict[str, Any]) -> list[dict[str, Any]]:
+        """One row per noise level: means over draws, and over networks, with standard errors."""
+        rows = []
+        for level in self._each():
+            row: dict[str, Any] = {
+                "sigma": self._levels[level],
+                "input_psnr": input_psnr(self._levels[level]),
+                "networks": len(self._own),
+                "images": len(self._test.indices),
+            }
+            for name in _QUANTITIES:
+                mean, error = self._average(name, found, level)
+                row |= {name: mean, f"{name}_se": error}
+            rows.append(row)
+        return rows
+
+    def _average(self, name: str, found: dict[str, Any], level: int) -> tuple[float, float]:
+        if name not in found:
+            return np.nan, np.nan
+        if name == "own_empirical_distance":  # each network on images of its own: independent
+            means = [values[level].mean() for values in found[name]]
+            errors = [
+                standard_error(values[level], own.indices)
+                for values, own in zip(found[name], self._own, strict=True)
+            ]
+            return float(np.mean(means)), float(np.linalg.norm(errors)) / len(errors)
+        values = found[name]
+        shared = (values.mean(0) if values.ndim == 3 else values)[level]
+        return float(shared.mean()), float(standard_error(shared, self._test.indices))
+
+    def _each(self) -> range:
+        return range(len(self._levels))
+
+
+_QUANTITIES = (
+    *("mse", "variance", *MEASURES, "empirical_distance", "own_empirical_distance"),
+    *("exact_mse", "excess", "bias"),
+)
+
+
+def _early(
+    paths: Sequence[Path | str], members: list[Spec], ensemble: Spec, inputs: dict[str, str]
+) -> Iterator[tuple[int, list[Denoiser]]]:
+    """The networks of one set size at each update before the last."""
+    *updates, last = ensemble["snapshots"]
+    opened = []
+    for path, member in zip(paths, members, strict=True):
+        networks, digests = read_snapshots(path, member, [*updates, last])
+        check_input(path, digests, "dataset", inputs["dataset"])
+        inputs[f"N{member['set_size']}_{member['split']}_snapshots"] = digests["snapshots"]
+        opened.append(networks)
+    for same in zip(*opened, strict=True):
+        update = same[0][0]
+        if update != last:
+            yield update, [on_fastest_device(denoiser) for _, denoiser in same]
+
+
+def _labelled(set_size: int, update: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"set_size": set_size, "update": update} | row for row in rows]
+
+
+def _at_levels(noisy: NoisySet, measured: Spec) -> list[Batches]:
+    return [
+        noisy.batches(measured["seed"], level, sigma)
+        for level, sigma in enumerate(measured["sigmas"])
+    ]
+
+
+@torch.no_grad()
+def _outputs(denoiser: Any, noisy: list[Batches], sigmas: list[float]) -> Outputs:
+    return [
+        torch.cat([denoiser(y, sigma) for _, y in batches])
+        for batches, sigma in zip(noisy, sigmas, strict=True)
+    ]
+
+
+def _distances(answers: list[Outputs], others: Outputs) -> Float64:
+    """Mean squared difference per pixel: (K, levels, draws)."""
+    return np.stack(
+        [
+            np.stack(
+                [
+                    (a.double() - b.double()).square().mean(dim=(1, 2, 3)).numpy()
+                    for a, b in zip(one, others, strict=True)
+                ]
+            )
+            for one in answers
+        ]
+    )
+
+
+def _energies(noisy: NoisySet) -> Float64:
+    images = noisy.images.double()
+    energies: Float64 = (images - images.mean()).square().sum(dim=(1, 2, 3)).numpy()
+    return energies
+
+
+def _store(file: Any, name: str, values: NDArray[Any], units: str) -> None:
+    stored = file.create_dataset(
+        name, data=values, chunks=values.shape, fletcher32=True, track_times=False
+    )
+    stored.attrs["units"] = units

@@ -1,0 +1,71 @@
+"""Samples of pairs of networks after more and more updates: when do they begin to copy?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from gahb.artifacts import Spec, check_input, provenance, write_table
+from gahb.datasets.store import Dataset
+from gahb.denoisers.optimisation import resolve_computation
+from gahb.denoisers.snapshots import read_snapshots
+from gahb.params.specs import member_spec
+from gahb.samples.run import SPLITS, compare, draw, summary_table
+from gahb.samples.sampling import prepared
+
+
+def sample_over_training(
+    spec: Spec, dataset: Dataset, snapshots: Sequence[Path | str], output: Path | str
+) -> None:
+    """Sample from the networks of S1 and S2 at every snapshot, on the same noise, and compare.
+
+    Args:
+        spec: ``ensemble``, what the networks were trained with, and ``sampling``.
+        dataset: what all were trained on.
+        snapshots: of the networks, by set size, S1 before S2.
+        output: table to write, ``.csv``: the rows of :func:`gahb.samples.run.summary_table` for
+            each ``set_size`` and ``update``.
+
+    Raises:
+        ArtifactError: snapshots are missing, damaged, or of other networks.
+    """
+    settings, ensemble = spec["sampling"], spec["ensemble"]
+    torch.set_num_threads(settings["threads"])
+    size = ensemble["dataset"]["size"]
+    computation = resolve_computation(
+        {"device": "auto", "precision": settings["precision"], "compile": "never"},
+        ensemble["architecture"],
+        size,
+    )
+    inputs = {"dataset": dataset.images_sha256}
+    tables = []
+    for number, set_size in enumerate(ensemble["set_sizes"]):
+        indices = [dataset.training_set(split, set_size) for split in SPLITS]
+        images = [torch.from_numpy(dataset.images(index)) for index in indices]
+        opened = []
+        for split, path in zip(SPLITS, snapshots[2 * number :], strict=False):
+            member = member_spec(ensemble, set_size, split)
+            networks, digests = read_snapshots(path, member, ensemble["snapshots"])
+            check_input(path, digests, "dataset", dataset.images_sha256)
+            inputs[f"N{set_size}_{split}_snapshots"] = digests["snapshots"]
+            opened.append(networks)
+        for pair in zip(*opened, strict=True):
+            update = pair[0][0]
+            drawn = [
+                draw(
+                    prepared(denoiser, computation.precision, computation.device),
+                    settings,
+                    size,
+                    computation,
+                    f"{ensemble['experiment']} N={set_size} {split}, {update} updates",
+                )
+                for split, (_, denoiser) in zip(SPLITS, pair, strict=True)
+            ]
+            table = summary_table(compare(drawn, images, indices), settings["duplicate_threshold"])
+            table.insert(0, "set_size", set_size)
+            table.insert(1, "update", update)
+            tables.append(table)
+    write_table(output, pd.concat(tables, ignore_index=True), provenance(spec, inputs))
