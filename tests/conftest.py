@@ -92,6 +92,13 @@ TINY: dict[str, Any] = {
         "references": {"soft": ["known-contour", "wavelets"]},
         "threads": 1,
     },
+    "ensembles": {
+        "seed": 3,
+        "experiments": ["soft"],
+        "sigmas": [0.1, 0.3, 0.9],
+        "images": 8,
+        "threads": 1,
+    },
     "sampling": {
         "seed": 2,
         "experiments": ["soft"],
