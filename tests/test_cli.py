@@ -33,7 +33,10 @@ from gahb.params import (
 from gahb.samples.store import read_samples
 
 PHASES = ["datasets", "denoisers", "evaluation", "samples", "spectra", "figures"]
-KINDS = ["network", "memorising", "agreement", "reference", "references", "gaps", "summary"]
+KINDS = [
+    *("network", "memorising", "agreement", "reference", "references", "gaps", "summary"),
+    *("ensembles", "density"),
+]
 
 # ---------------------------------------------------------------------------------------------
 # Shell lines of the rules, filled in as Snakemake does
@@ -110,6 +113,14 @@ class Project:
             output={"table": "evaluation/summary.csv"},
         )
         self.references()
+        for name in self.params["ensembles"]["experiments"]:
+            self.ensembles(name)
+        self.run(
+            "evaluation_density",
+            None,
+            input={"tables": self.found("evaluation/*/ensembles.csv")},
+            output={"table": "evaluation/density.csv"},
+        )
         for name in self.params["sampling"]["experiments"]:
             for size in experiments[name]["set_sizes"]:
                 self.run(
@@ -160,7 +171,10 @@ class Project:
             *(name, size, split),
             input={"dataset": dataset},
             output={"weights": f"{network}.safetensors", "table": f"{network}.csv"},
-            params={"checkpoint": f"checkpoints/{network}.safetensors"},
+            params={
+                "checkpoint": f"checkpoints/{network}.safetensors",
+                "snapshots": self.snapshots(name, f"{network}_snapshots.safetensors"),
+            },
         )
         self.run(
             "evaluation_network",
@@ -175,6 +189,36 @@ class Project:
             *(name, size, split),
             input={"dataset": dataset},
             output={"table": f"evaluation/{network}_memorising.csv"},
+        )
+
+    def snapshots(self, name: str, output: str) -> str:
+        updates = gahb_params.snapshot_updates(self.params, name)
+        if not updates:
+            return ""
+        return f" --snapshots {output} --snapshots-at {' '.join(map(str, updates))}"
+
+    def ensembles(self, name: str) -> None:
+        """All networks of an experiment together, and what of them changes with the updates."""
+        chosen = self.params["experiments"][name]
+        networks = [f"{name}/N{n}_{s}" for n in chosen["set_sizes"] for s in chosen["splits"]]
+        data = {
+            "dataset": f"datasets/{name}.h5",
+            "networks": [f"{network}.safetensors" for network in networks],
+            "snapshots": [f"{network}_snapshots.safetensors" for network in networks],
+        }
+        self.run(
+            "evaluation_ensembles",
+            gahb_params.ensemble_spec,
+            name,
+            input=data,
+            output={"table": f"evaluation/{name}/ensembles.csv"},
+        )
+        self.run(
+            "samples_over_training",
+            gahb_params.samples_over_training_spec,
+            name,
+            input=data,
+            output={"table": f"samples/{name}/updates.csv"},
         )
 
     def references(self) -> None:
@@ -230,7 +274,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Pa
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        Project(root, copy.deepcopy(TINY)).make()
+        params = copy.deepcopy(TINY)
+        params["experiments"]["soft"]["snapshots"] = {"first": 10, "count": 2}
+        Project(root, params).make()
         yield folder
 
 
@@ -245,7 +291,10 @@ def test_every_computing_rule_is_known(root: Path):
         "evaluation_references",
         "evaluation_gaps",
         "evaluation_summary",
+        "evaluation_ensembles",
+        "evaluation_density",
         "sample_pair",
+        "samples_over_training",
         "spectrum",
         "spectrum_reference",
         "figure",
@@ -272,6 +321,9 @@ def test_shell_lines_make_everything(project: Path):
         assert len(read_table(path, reference_spec(TINY, "soft", reference))) == 4
     assert len(read_table(project / "evaluation/references.csv")) == 2
     assert len(read_table(project / "evaluation/gaps.csv")) == 6 * 2 * 4
+    assert len(read_table(project / "evaluation/soft/ensembles.csv")) == 3 * 2 * 3
+    assert read_table(project / "evaluation/density.csv").empty  # no exact denoiser is known
+    assert len(read_table(project / "samples/soft/updates.csv")) == 3 * 2 * 30
     for size in (1, 4, 16):
         spec = samples_spec(TINY, "soft", size)
         assert len(read_table(project / f"samples/soft/N{size}.csv", spec)) == 30
@@ -307,7 +359,11 @@ def test_shell_lines_make_everything(project: Path):
         (["evaluation", "references"], ["--spec", "--references", "--output"]),
         (["evaluation", "gaps"], ["--tables", "--references", "--output"]),
         (["evaluation", "summary"], ["--spec", "--tables", "--comparisons", "--output"]),
-        (["samples"], ["--spec", "--dataset", "--networks", "--output"]),
+        (["evaluation", "ensembles"], ["--spec", "--networks", "--snapshots", "--output"]),
+        (["evaluation", "density"], ["--ensembles", "--output"]),
+        (["samples"], ["pair", "updates"]),
+        (["samples", "pair"], ["--spec", "--dataset", "--networks", "--output"]),
+        (["samples", "updates"], ["--spec", "--dataset", "--snapshots", "--output"]),
         (["spectra"], ["--spec", "--dataset", "--network", "--output"]),
         (["figures"], ["name", "--spec", "--inputs", "--output"]),
     ],

@@ -24,6 +24,7 @@ PARAMS: dict[str, Any] = copy.deepcopy(TINY) | {
 }
 PARAMS["image_classes"]["other"] = PARAMS["image_classes"]["soft"] | {"seed": 9}
 PARAMS["training"] |= {"updates": 2, "warmup": 1, "monitor_every": 1}
+PARAMS["experiments"]["soft"] |= {"set_sizes": [4], "snapshots": {"first": 1, "count": 2}}
 PARAMS["evaluation"] |= {"images": 8, "minimum_draws": 4}
 FOREIGN = {  # artifact -> what is put under its name
     "soft.h5": "other.h5",
@@ -35,6 +36,10 @@ FOREIGN = {  # artifact -> what is put under its name
     "haar.h5": "db2.h5",
     "agreement.csv": "S1.csv",
     "agreement.h5": "S1.h5",
+    "S1_snapshots.safetensors": "S2_snapshots.safetensors",
+    "S2_snapshots.safetensors": "S1_snapshots.safetensors",
+    "ensembles.csv": "S1.csv",
+    "ensembles.h5": "S1.h5",
     "summary.csv": "S1.csv",
 }
 
@@ -47,6 +52,7 @@ def trained(split: str, output: str) -> list[str]:
     return [
         *("denoisers", *spec(gahb_params.network_spec, "soft", 4, split), "--dataset", "soft.h5"),
         *("--output", output, "--table", f"{output}.csv", "--checkpoint", f"{output}.state"),
+        *("--snapshots", f"{split}_snapshots.safetensors", "--snapshots-at", "1", "2"),
     ]
 
 
@@ -64,6 +70,11 @@ DATASET = ["--dataset", "soft.h5"]
 BOTH = [*DATASET, "--networks", "S1.safetensors", "S2.safetensors"]
 WEIGHTS = ("soft.h5", "S1.safetensors", "S2.safetensors")
 AGREEMENT = ["evaluation", "agreement", *spec(gahb_params.agreement_spec, "soft", 4), *BOTH]
+SNAPSHOTS = ("S1_snapshots.safetensors", "S2_snapshots.safetensors")
+ENSEMBLES = [
+    *("evaluation", "ensembles", *spec(gahb_params.ensemble_spec, "soft"), *BOTH),
+    *("--snapshots", *SNAPSHOTS),
+]
 SUMMARY = ["evaluation", "summary", *SLOPES, "--tables", "S1.csv", "--comparisons", "agreement.csv"]
 SPECTRA = ["spectra", *spec(gahb_params.spectra_spec, "soft", 4, "S1"), *DATASET]
 DRAWN = ["--output", "new.png", "new.pdf", "new.rst"]
@@ -102,8 +113,27 @@ READERS: dict[str, tuple[list[str], tuple[str, ...]]] = {  # verb -> its line, w
         ("S1.csv", "S1.h5", "agreement.csv", "agreement.h5"),
     ),
     "samples": (
-        ["samples", *spec(gahb_params.samples_spec, "soft", 4), *BOTH, "--output", "new.csv"],
+        [
+            "samples",
+            "pair",
+            *spec(gahb_params.samples_spec, "soft", 4),
+            *BOTH,
+            "--output",
+            "new.csv",
+        ],
         WEIGHTS,
+    ),
+    "updates": (
+        [
+            *("samples", "updates", *spec(gahb_params.samples_over_training_spec, "soft")),
+            *(*DATASET, "--snapshots", *SNAPSHOTS, "--output", "new.csv"),
+        ],
+        ("soft.h5", *SNAPSHOTS),
+    ),
+    "ensembles": ([*ENSEMBLES, "--output", "new.csv"], (*WEIGHTS, *SNAPSHOTS)),
+    "density": (
+        ["evaluation", "density", "--ensembles", "ensembles.csv", "--output", "new.csv"],
+        ("ensembles.csv", "ensembles.h5"),
     ),
     "spectra": ([*SPECTRA, "--network", "S1.safetensors", "--output", "new.h5"], WEIGHTS[:2]),
     "transition": (
@@ -150,6 +180,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*READERS["memorising"][0][:-1], "memorising.csv"],
         [*AGREEMENT, "--output", "agreement.csv"],
         [*SUMMARY, "--output", "summary.csv"],
+        [*ENSEMBLES, "--output", "ensembles.csv"],
         [*READERS["spectra"][0][:-1], "spectra.h5"],
     ]
     with pytest.MonkeyPatch.context() as patch:
