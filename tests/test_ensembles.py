@@ -23,7 +23,7 @@ from gahb.denoisers.exact.registry import exact_denoiser
 from gahb.denoisers.snapshots import read_snapshots
 from gahb.denoisers.training import Trainer, train
 from gahb.denoisers.weights import load_denoiser
-from gahb.evaluation.density import bound, bound_densities, quadrature_weights
+from gahb.evaluation.density import bound_densities, density_bound, quadrature_weights
 from gahb.evaluation.ensembles import measure_ensembles
 from gahb.evaluation.measure import noisy_set
 from gahb.params import (
@@ -343,7 +343,7 @@ def test_bound_is_the_divergence_of_two_gaussians():
     gains = [v / (v + sigmas[:, None] ** 2) for v in (images, other)]
     noisy = images + sigmas[:, None] ** 2
     excess = ((gains[0] - gains[1]) ** 2 * noisy).mean(1)[None, :, None]
-    found = bound(sigmas, np.repeat(excess, 2, 2), None, np.ones(2), 3, [0, 1000])
+    found = density_bound(sigmas, np.repeat(excess, 2, 2), None, np.ones(2), 3, [0, 1000])
     ratio = (images + 0.02**2) / (other + 0.02**2)
     divergence = (ratio - 1 - np.log(ratio)).sum() / 2
     assert found["kl"] == pytest.approx(divergence, rel=1e-3)
@@ -359,7 +359,7 @@ def test_bound_by_hand():
     excess = level[:, None, :] * sigmas[:, None] ** 2
     variance = np.full((6, 2), 0.5) * sigmas[:, None] ** 2
     energy = np.array([2.0, 4.0])
-    found = bound(sigmas, excess, variance, energy, 10, [0.1, 1])
+    found = density_bound(sigmas, excess, variance, energy, 10, [0.1, 1])
     folds = np.log(8)
     assert found["networks"] == 3
     assert (found["sigma_low"], found["sigma_high"]) == (0.1, 0.8)
@@ -376,7 +376,7 @@ def test_bound_by_hand():
     assert found["start"] == pytest.approx(3 / (2 * 0.8**2))
     assert found["per_efold_low"] == pytest.approx(10 * level.mean())
     with pytest.raises(ArtifactError, match=r"2 of 6 noise levels are between 0\.3 and 1"):
-        bound(sigmas, excess, variance, energy, 10, [0.3, 1])
+        density_bound(sigmas, excess, variance, energy, 10, [0.3, 1])
 
 
 def test_density_table(fields: SimpleNamespace, tmp_path: Path):

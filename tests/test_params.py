@@ -453,6 +453,34 @@ def test_names_become_file_names(params: Params, section: str):
             4,
             "references.wavelets.levels: found 4, allowed is at most 3: the 8 pixels of soft",
         ),
+        (
+            "experiments.soft.splits",
+            ["S1", "S3"],
+            "experiments.soft.set_sizes.2: found 16, allowed is at most 8: half of the 72 images of "
+            "soft less its 40 test images, for 2 training sets each (to S3)",
+        ),
+        (
+            "experiments.soft.snapshots",
+            {"first": 30, "count": 3},
+            "experiments.soft.snapshots.first: found 30, allowed is at most 29: the networks are "
+            "trained for 30 updates",
+        ),
+        (
+            "experiments.soft.evaluation",
+            False,
+            "figures.transition: needs tables of PSNR of soft, which experiments.soft.evaluation "
+            "switches off",
+        ),
+        (
+            "ensembles.experiments",
+            ["soft", "other"],
+            'ensembles.experiments.1: found "other", allowed is one of soft, hard',
+        ),
+        (
+            "ensembles.sigmas",
+            [0.3, 0.1],
+            "ensembles.sigmas: found [0.3, 0.1], allowed are noise levels in ascending order",
+        ),
         ("sampling.shown", 6, "sampling.shown: found 6, allowed is at most 5, the number of"),
         (
             "figures.bounds.upper",
@@ -918,3 +946,18 @@ def test_references_are_measured_as_networks_are(params: Params):
 def test_specs_survive_the_command_line(params: Params):
     for text in all_specs(params).values():
         assert canonical_json(json.loads(text)) == text
+
+
+def test_bounds_need_three_noise_levels_that_were_trained_at(params: Params):
+    params["image_classes"]["soft"] = {
+        **{"class": "rays", "size": 8, "exponent": 3, "seed": 0},
+        **{"images": 72, "test_images": 40},
+    }
+    params["evaluation"]["references"] = {}
+    params["spectra"]["networks"]["soft"]["references"] = []
+    del params["figures"]["bounds"]
+    params["ensembles"]["sigmas"] = [0.5, 0.9, 1.1]
+    message = refusal(params)
+    assert "ensembles.sigmas: found [0.5, 0.9, 1.1], of which 2 are in [0, 1]" in message
+    params["ensembles"]["sigmas"] = [0.4, 0.5, 0.9, 1.1]
+    validate(params, SCHEMA)

@@ -448,6 +448,15 @@ def test_errors_are_told_and_leave_nothing(project: Path, arguments: list[str], 
     assert not list(project.rglob("*.partial"))
 
 
+def test_experiments_with_snapshots_are_not_imported(project: Path):
+    params = copy.deepcopy(TINY)
+    params["experiments"]["soft"]["snapshots"] = {"first": 3, "count": 3}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SystemExit, match="soft keeps snapshots of the training, which published"):
+        main(IMPORT)
+    assert not list(project.rglob("*.safetensors"))
+
+
 def test_a_plain_import_makes_weights_for_the_library(project: Path):
     main(["import", "model.pt", "--output", "ours.safetensors"])
     denoiser, header = load_denoiser("ours.safetensors")

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from gahb.denoisers.networks import UNet as UNet
     from gahb.denoisers.published import import_published as import_published
     from gahb.denoisers.references import build_reference as build_reference
+    from gahb.denoisers.snapshots import read_snapshots as read_snapshots
     from gahb.denoisers.weights import load_denoiser as load_denoiser
+    from gahb.evaluation.density import density_bound as density_bound
     from gahb.params import ParamsError as ParamsError
     from gahb.params import dataset_spec as dataset_spec
     from gahb.params import load_params as load_params
@@ -89,6 +91,7 @@ _HOMES = {
     "analyse": "gahb.spectra.analysis",
     "build_reference": "gahb.denoisers.references",
     "dataset_spec": "gahb.params",
+    "density_bound": "gahb.evaluation.density",
     "draw_samples": "gahb.samples.sampling",
     "eigenbasis": "gahb.spectra.analysis",
     "exact_denoiser": "gahb.denoisers.exact.registry",
@@ -98,6 +101,7 @@ _HOMES = {
     "noise_levels": "gahb.samples.process",
     "open_dataset": "gahb.datasets.store",
     "read_samples": "gahb.samples.store",
+    "read_snapshots": "gahb.denoisers.snapshots",
     "read_spectra": "gahb.spectra.store",
     "read_table": "gahb.artifacts",
     "write_dataset": "gahb.datasets.store",

@@ -75,7 +75,7 @@ def _bounds(path: Path) -> list[dict[str, Any]]:
             "experiment": ensemble["experiment"],
             "image_class": ensemble["image_class"],
             "set_size": set_size,
-            **bound(
+            **density_bound(
                 np.array(spec["measured"]["sigmas"]),
                 draws[f"N{set_size}"]["excess"],
                 draws[f"N{set_size}"].get("variance"),
@@ -88,7 +88,7 @@ def _bounds(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def bound(
+def density_bound(
     sigmas: Float64,
     excess: Float64,
     variance: Float64 | None,
