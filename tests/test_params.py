@@ -950,8 +950,12 @@ def test_specs_survive_the_command_line(params: Params):
 
 def test_bounds_need_three_noise_levels_that_were_trained_at(params: Params):
     params["image_classes"]["soft"] = {
-        **{"class": "rays", "size": 8, "exponent": 3, "seed": 0},
-        **{"images": 72, "test_images": 40},
+        "class": "rays",
+        "size": 8,
+        "exponent": 3,
+        "images": 72,
+        "test_images": 40,
+        "seed": 0,
     }
     params["evaluation"]["references"] = {}
     params["spectra"]["networks"]["soft"]["references"] = []
