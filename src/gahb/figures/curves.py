@@ -57,18 +57,21 @@ def sigma_axis(axes: Axes, sigma: np.ndarray) -> None:
     axes.set_xlabel("noise level σ")
 
 
-def size_axis(axes: Axes, sizes: Sequence[int], distance: float = 0.17) -> None:
+def size_axis(
+    axes: Axes, sizes: Sequence[int], distance: float = 0.17, labelled: Sequence[int] | None = None
+) -> None:
     """A logarithmic axis of training set sizes, labelled at those that are far enough apart.
 
     Args:
         axes: to label.
         sizes: growing.
         distance: smallest one between labels, as a share of the axis.
+        labelled: numbers, growing, to choose the labels from, instead of the sizes.
     """
     apart = distance * np.log(sizes[-1] / sizes[0])
-    ticks = [sizes[0]]
-    for size in sizes[1:]:
-        if np.log(size / ticks[-1]) >= apart:
+    ticks: list[int] = []
+    for size in sizes if labelled is None else labelled:
+        if not ticks or np.log(size / ticks[-1]) >= apart:
             ticks.append(size)
     axes.set_xscale("log")
     axes.set_xlabel("training images N")

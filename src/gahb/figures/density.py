@@ -25,7 +25,8 @@ from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
 from gahb.figures.curves import sigma_axis, size_axis, size_styles
 from gahb.figures.diffusion import (
-    ERROR_BARS,
+    BARS,
+    TRIANGLES,
     Points,
     at_last,
     draw_band,
@@ -195,7 +196,7 @@ def _draw_split(axes: Axes, column: _Column) -> None:
     tallest = max(float(np.nanmax(points.high[inside])) for points in parts.values())
     lowest = min(0.0, *(float(np.nanmin(points.value[inside])) for points in parts.values()))
     axes.set_ylim(lowest - 0.06 * tallest, 1.12 * tallest)
-    axes.set_title(f"N = {size}", pad=3)
+    axes.set_title(f"split at N = {size}", pad=3)
     _noise_levels(axes, column)
 
 
@@ -238,7 +239,7 @@ def _draw_bound(axes: Axes, column: _Column, sizes: Sequence[int]) -> None:
     )
     axes.plot(total.x, column.bounds["start"], **_START)
     axes.plot(total.x, column.bounds["kl_outside"].where(column.bounds["kl_outside"] > 0), **_OUTSIDE)
-    size_axis(axes, sizes, 0.42)
+    size_axis(axes, sizes, 0.36)
 
 
 def _total_error(bounds: pd.DataFrame) -> np.ndarray:
@@ -266,8 +267,8 @@ def _legend(
     others = [Line2D([], [], label="start of sampling", **_START)]
     if any(np.isfinite(column.bounds["kl_outside"]).any() for column in columns):
         others += [
-            Line2D([], [], label="beyond the trained range", **_OUTSIDE),
             Patch(color=_SHADE, label="σ beyond the trained range"),
+            Line2D([], [], label="integral there", **_OUTSIDE),
         ]
     for handles, height in ((per_size, 0.42), (parts, 0.22), (others, 0.02)):
         figure.legend(
@@ -305,15 +306,18 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         )
     return captions.caption(
         spec["title"],
-        "A bound, in nats, on the divergence of the density that a network defines from that of the "
-        "images, both with noise of sigma low: KL(p || p theta) <= start + the integral from sigma "
-        "low to sigma high of (MSE(network) - MSE(exact)) / sigma cubed, MSE summed over pixels. p "
-        "theta is what the reverse diffusion driven by the network ends in, from Gaussian noise of "
-        "sigma high around the mean image; start is what beginning there adds. Not bounded is what "
-        "is left below sigma low: continued to 0 the integral diverges, logarithmically, wherever "
-        "the excess of the network does not vanish faster than sigma squared; the last column "
-        "gives what each further e-fold of sigma would then add."
-        .replace("<=", "\\<="),
+        captions.escape(
+            "A bound, in nats, on the divergence of the density that a network defines from that of "
+            "the images, both with noise of sigma low: KL(p || p theta) <= start + the integral from "
+            "sigma low to sigma high of (MSE(network) - MSE(exact)) / sigma cubed, MSE summed over "
+            "pixels; averaged over networks of K disjoint training sets. p theta is what the reverse "
+            "diffusion driven by the network ends in, begun at sigma high with Gaussian noise around "
+            "the mean image; start is what beginning there adds, at most the mean squared distance "
+            "of images to their mean over 2 sigma high squared. Nothing is said of what is left below "
+            "sigma low: continued to 0 the integral diverges, logarithmically, wherever the excess "
+            "of the network does not vanish faster than sigma squared; the last column gives what "
+            "each further e-fold of sigma would then add."
+        ),
         "Above: the integrand d (MSE(network) - MSE(exact)) / sigma squared, per e-fold of sigma, MSE "
         "per pixel, d pixels: its area over ln sigma is the bound; one curve per number of training "
         "images N. Middle: the same on a linear scale for the largest N, with its split into "
@@ -321,9 +325,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "against N with its split; thick bars are one standard error over test images, thin ones "
         "join to it the error of quadrature and the standard error between networks.",
         _outside(columns),
-        ERROR_BARS,
+        f"{BARS} {TRIANGLES}",
         "Bound in nats with its standard error over images, its error of quadrature, and the standard "
-        "error between networks; the same in bits per pixel; the start, which is not in the bound; "
+        "error between networks; the same in bits per pixel; the start, which is to be added; "
         "the integral beyond the trained range with its standard error; nats per e-fold at sigma low:",
         captions.grid(
             (
@@ -362,6 +366,6 @@ def _outside(columns: Sequence[_Column]) -> str:
     if not beyond:
         return ""
     return (
-        "Shaded, and crosses below: noise levels beyond those trained at, which no sampler visits and "
-        f"the bound leaves out ({'; '.join(beyond)})."
+        "Shaded, and as crosses below: the same integral over noise levels above those trained at, "
+        f"which the bound leaves out ({'; '.join(beyond)})."
     )

@@ -16,10 +16,14 @@ from gahb.figures.curves import limits
 from gahb.figures.tables import Table, one
 
 SPLITS = ("S1", "S2")
-ERROR_BARS = (
-    "Bars and bands are one standard error either side; for fractions, Wilson's interval of one "
-    "standard deviation for the samples of one network, since both networks sample from the same "
-    "noise. An open triangle stands two standard errors above an estimate that is not above 0."
+BARS = "Bars and bands are one standard error either side."
+WILSON = (
+    "Those of shares are Wilson's interval of one standard deviation for the samples of one network, "
+    "since both networks sample from the same noise."
+)
+TRIANGLES = (
+    "On logarithmic axes, an open triangle stands two standard errors above an estimate that is not "
+    "above 0, where that is above 0."
 )
 
 

@@ -22,7 +22,9 @@ from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
 from gahb.figures.curves import IDENTITY, size_axis
 from gahb.figures.diffusion import (
-    ERROR_BARS,
+    BARS,
+    TRIANGLES,
+    WILSON,
     Points,
     at_level,
     averages,
@@ -44,9 +46,9 @@ _DASHES = ("-", "--", ":")
 _KINDS = {  # of curves, by panel: column or quantity, and its name
     "fraction": {"own": "own training set", "other": "other set (control)"},
     "similarity": {
-        "pair": "of two networks",
-        "own": "with closest, own set",
-        "other": "other set",
+        "pair": "two networks",
+        "own": "closest, own set",
+        "other": "closest, other set",
     },
     "error": {"variance": "variance between networks", "bias": "squared bias"},
     "distance": {
@@ -161,8 +163,10 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         for axes in panels[row]:
             log_heights(axes, seen)
         panels[row, 0].set_ylabel("squared error / σ²")
+    same = len({tuple(one.samples["fraction"]["own"].x) for one in ensembles}) == 1
+    powers = [10**power for power in range(9) if sizes[0] <= 10**power <= sizes[-1]]
     for axes in panels.flat:
-        size_axis(axes, sizes)
+        size_axis(axes, sizes, labelled=sizes if same or not powers else powers)
     for axes in panels[:2].flat:
         axes.set_xlabel("")
     _legend(figure, ensembles, styles)
@@ -273,7 +277,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "marks, the error of that optimum itself. Below: squared distance of networks to the "
         "denoiser that is optimal if only their training images exist. All errors are per pixel and "
         "relative to sigma squared, at two noise levels.",
-        ERROR_BARS,
+        f"{BARS} {WILSON} {TRIANGLES}",
         f"No exact denoiser, and so no bias: {captions.escape(', '.join(without))}."
         if without
         else "",
@@ -287,6 +291,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
             ),
             samples,
         ),
+        captions.bullets(_memorising(one) for one in ensembles),
         *parts,
         "Made with:",
         captions.bullets(
@@ -297,6 +302,21 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(made for one in ensembles for made in one.specs),
     )
+
+
+def _memorising(one: _Ensemble) -> str:
+    """Between which N the share of memorised samples of one experiment falls below one half."""
+    share = one.samples["fraction"]["own"]
+    defined = np.isfinite(share.value)
+    sizes, above = share.x[defined].astype(int), share.value[defined] >= 0.5
+    if above.all() or not above.any():
+        found = f"at {'every' if above.all() else 'no'} N at which the share is defined"
+    else:
+        last = int(np.flatnonzero(above)[-1])
+        found = f"up to N = {sizes[last]}"
+        if last + 1 < len(sizes):
+            found += f" and not at N = {sizes[last + 1]}"
+    return f"{captions.escape(one.experiment)}: at least half of the samples are memorised {found}."
 
 
 def _findings(one: _Ensemble, sigma: float) -> str:

@@ -23,7 +23,9 @@ from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
 from gahb.figures.curves import IDENTITY, size_axis, size_styles
 from gahb.figures.diffusion import (
-    ERROR_BARS,
+    BARS,
+    TRIANGLES,
+    WILSON,
     Points,
     at_level,
     averages,
@@ -184,9 +186,9 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     errors = ("variance", middle, "own_empirical_distance")
     for axes, name in zip(lower, errors, strict=True):
         _lines(axes, training, name, styles, logarithmic=True)
-        axes.set_title(f"{titles[name]}, σ = {spec['sigma']:g}")
+        axes.set_title(titles[name])
         log_heights(axes, [points for name in errors for points in training.curves[name]])
-    lower[0].set_ylabel("squared error / σ²")
+    lower[0].set_ylabel(f"squared error / σ² at σ = {spec['sigma']:g}")
     for axes in (*upper[:2], *lower):
         axes.set_xscale("log")
         axes.set_xlabel("updates")
@@ -237,7 +239,6 @@ def _onsets(axes: Axes, training: _Training, styles: Sequence[dict[str, Any]]) -
             bars = [[one.update - one.before], [one.after - one.update]]
             marker = by_size[one.set_size]["marker"]
             axes.errorbar(one.set_size, one.update, bars, color=colour, marker=marker, zorder=3)
-            axes.plot(one.set_size, one.update, **_ring())
         else:
             known, marker = (one.after, "v") if np.isfinite(one.after) else (one.before, "^")
             axes.plot(
@@ -321,7 +322,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     second = (
         "squared bias (middle)"
         if _has_bias(training)
-        else "distance to the empirical optimum on test images (middle; there is no exact denoiser)"
+        else "squared distance to the empirical optimum on test images (middle; there is no exact denoiser)"
     )
     return captions.caption(
         spec["title"],
@@ -335,7 +336,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         f"training sets (left), {second}, and squared distance to the denoiser that is optimal if "
         "only the training images exist, on noisy images of the own training set (right). Rings: the "
         "onset, on every curve.",
-        ERROR_BARS,
+        f"{BARS} {WILSON} {TRIANGLES}",
         law,
         "The learning rate follows its schedule: an update late in training moves weights less than "
         "an early one.",
