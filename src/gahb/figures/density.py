@@ -23,7 +23,7 @@ from matplotlib.patches import Patch
 
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
-from gahb.figures.curves import sigma_axis, size_axis, size_styles
+from gahb.figures.curves import limits, sigma_axis, size_axis, size_styles
 from gahb.figures.diffusion import (
     BARS,
     TRIANGLES,
@@ -53,6 +53,7 @@ _NAMES = {"excess": "bound", "variance": "variance between networks", "bias": "s
 _OUTSIDE: dict[str, Any] = {"color": "0.55", "linestyle": "none", "marker": "x"}
 _START: dict[str, Any] = {"color": "0.55", "linestyle": "-.", "linewidth": 1.0}
 _SHADE = "0.86"
+_SMALLEST = 1e-12  # nats per e-fold that the linear axis reaches at least
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,7 @@ def _marks(columns: Sequence[_Column]) -> list[Points]:
     ]
 
 
-def _draw_integrands(
-    axes: Axes, column: _Column, styles: Mapping[int, dict[str, Any]]
-) -> None:
+def _draw_integrands(axes: Axes, column: _Column, styles: Mapping[int, dict[str, Any]]) -> None:
     for size, parts in column.integrands.items():
         draw_band(axes, positive(parts["excess"]), **styles[size])
         draw_bounds(axes, parts["excess"], **styles[size])
@@ -193,8 +192,10 @@ def _draw_split(axes: Axes, column: _Column) -> None:
         zorder=0.5,
     )
     axes.axhline(0, color="0.45", linewidth=0.8)
-    tallest = max(float(np.nanmax(points.high[inside])) for points in parts.values())
-    lowest = min(0.0, *(float(np.nanmin(points.value[inside])) for points in parts.values()))
+    tallest = max(float(np.max(parts["excess"].high[inside])), _SMALLEST)
+    lowest, tallest = limits(
+        [np.zeros(1), np.full(1, tallest), *(points.value[inside] for points in parts.values())], 0
+    )
     axes.set_ylim(lowest - 0.06 * tallest, 1.12 * tallest)
     axes.set_title(f"split at N = {size}", pad=3)
     _noise_levels(axes, column)
@@ -238,7 +239,9 @@ def _draw_bound(axes: Axes, column: _Column, sizes: Sequence[int]) -> None:
         elinewidth=2.6,
     )
     axes.plot(total.x, column.bounds["start"], **_START)
-    axes.plot(total.x, column.bounds["kl_outside"].where(column.bounds["kl_outside"] > 0), **_OUTSIDE)
+    axes.plot(
+        total.x, column.bounds["kl_outside"].where(column.bounds["kl_outside"] > 0), **_OUTSIDE
+    )
     size_axis(axes, sizes, 0.36)
 
 
@@ -264,7 +267,7 @@ def _legend(
         Line2D([], [], label=_NAMES[part], **style | {"markersize": 3.6})
         for part, style in _PARTS.items()
     ]
-    others = [Line2D([], [], label="start of sampling", **_START)]
+    others: list[Line2D | Patch] = [Line2D([], [], label="start of sampling", **_START)]
     if any(np.isfinite(column.bounds["kl_outside"]).any() for column in columns):
         others += [
             Patch(color=_SHADE, label="σ beyond the trained range"),

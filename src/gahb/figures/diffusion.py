@@ -44,9 +44,7 @@ class Points:
 
     def text(self, place: int) -> str:
         """Value and half of its interval, in characters of a table in plain text."""
-        return with_error(
-            float(self.value[place]), float(self.high[place] - self.low[place]) / 2
-        )
+        return with_error(float(self.value[place]), float(self.high[place] - self.low[place]) / 2)
 
 
 def with_error(value: float, *errors: float) -> str:

@@ -130,7 +130,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     figure.set_layout_engine("constrained", rect=(0, 0.26 / height, 1, 1 - 0.26 / height))
     figure.suptitle(spec["title"])
     panels = figure.subplots(3, 2)
-    styles = [
+    styles: list[dict[str, Any]] = [
         {"color": colour, "marker": marker, "markersize": 4.2}
         for colour, marker in zip(
             ordered_colours(len(ensembles)), markers(len(ensembles)), strict=True
@@ -183,8 +183,8 @@ def _curves(
     """Curves of one panel, one colour per experiment and one dash per kind, and what dashes mean."""
     handles = []
     for dash, (kind, name) in zip(_DASHES, kinds.items(), strict=False):
-        look = {"linestyle": dash, "linewidth": 1.4 if dash == "-" else 1.1}
-        filling = {} if dash == "-" else {"markerfacecolor": "white"}
+        look: dict[str, Any] = {"linestyle": dash, "linewidth": 1.4 if dash == "-" else 1.1}
+        filling: dict[str, Any] = {} if dash == "-" else {"markerfacecolor": "white"}
         for points, style in zip(ensembles, styles, strict=True):
             shown = positive(points[kind]) if logarithmic else points[kind]
             draw_points(axes, shown, **style, **look, **filling)
@@ -212,7 +212,9 @@ def _legend(
         Line2D([], [], label=f"{one.experiment} (K = {one.networks})", **style)
         for one, style in zip(ensembles, styles, strict=True)
     ]
-    if any(np.isfinite(p["exact_mse"].value).any() for one in ensembles for p in one.errors.values()):
+    if any(
+        np.isfinite(p["exact_mse"].value).any() for one in ensembles for p in one.errors.values()
+    ):
         handles.append(Line2D([], [], label="error of the exact optimum", **IDENTITY))
     figure.legend(
         handles=handles,
@@ -225,7 +227,6 @@ def _legend(
 def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
     ensembles = _measure(inputs, spec)
-    names = [one.experiment for one in ensembles]
     samples = [
         [
             one.experiment,
@@ -324,8 +325,10 @@ def _findings(one: _Ensemble, sigma: float) -> str:
     points = one.errors[sigma]
     sizes = points["variance"].x.astype(int)
     variance, bias = points["variance"].value, points["bias"].value
-    said = [f"variance goes from {variance[0]:.2g} (N = {sizes[0]}) to {variance[-1]:.2g} "
-            f"(N = {sizes[-1]})"]
+    said = [
+        f"variance goes from {variance[0]:.2g} (N = {sizes[0]}) to {variance[-1]:.2g} "
+        f"(N = {sizes[-1]})"
+    ]
     if np.isfinite(bias).all():
         over = [str(size) for size, b, v in zip(sizes, bias, variance, strict=True) if b > v]
         said += [

@@ -115,8 +115,8 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Training
     sizes = sorted({int(size) for size in drawn.frame["set_size"]})
     for size in sizes:
         of_size = drawn.frame[drawn.frame["set_size"] == size]
-        groups = dict(list(of_size.groupby("update")))
-        updates, frames = sorted(groups), [groups[update] for update in sorted(groups)]
+        updates = sorted({int(update) for update in of_size["update"]})
+        frames = [of_size[of_size["update"] == update] for update in updates]
         errors = level[level["set_size"] == size]
         if len(updates) < 2 or len(errors) < 2 or updates[0] <= 0:
             raise ArtifactError(
@@ -242,7 +242,12 @@ def _onsets(axes: Axes, training: _Training, styles: Sequence[dict[str, Any]]) -
         else:
             known, marker = (one.after, "v") if np.isfinite(one.after) else (one.before, "^")
             axes.plot(
-                one.set_size, known, color=colour, marker=marker, markerfacecolor="white", markersize=6
+                one.set_size,
+                known,
+                color=colour,
+                marker=marker,
+                markerfacecolor="white",
+                markersize=6,
             )
     found = [one for one in training.onsets if one.found]
     if len(found) > 1:
@@ -270,7 +275,12 @@ def _legend(figure: Figure, training: _Training, styles: Sequence[dict[str, Any]
         Line2D([], [], label=f"N = {size}", **style)
         for size, style in zip(training.sizes, styles, strict=True)
     ]
-    open_ = {"color": "0.3", "markerfacecolor": "white", "linestyle": "none", "markersize": 6}
+    open_: dict[str, Any] = {
+        "color": "0.3",
+        "markerfacecolor": "white",
+        "linestyle": "none",
+        "markersize": 6,
+    }
     kinds = [
         Line2D([], [], label="half of the samples memorised", **_ring()),
         Line2D([], [], label="not until the last update", marker="^", **open_),

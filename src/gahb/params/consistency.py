@@ -289,6 +289,8 @@ def _wrong_image_classes(params: Params, name: str, experiments: list[str]) -> I
         )
     for experiment, image_class in zip(experiments, named, strict=True):
         kind = classes[image_class]["class"]
+        if name == "density" and kind == "shuffled":  # as exactly known as the class underneath
+            kind = classes[classes[image_class]["of"]]["class"]
         if kind not in _DRAWN_FOR.get(name, {kind}):
             yield (
                 f"{key}: found {experiment}, whose images are {kind}; allowed are images of class "
