@@ -52,7 +52,7 @@ def errors(experiment: str, size: int, update: float, sigma: Any) -> dict[str, A
     memory = learned / (1 + size / (60 * EASE.get(experiment, 1.0)))
     variance = scale * (0.9 * memory + 0.004 * learned)
     bias = scale * (0.35 * (1 - learned) + 0.022 + 0.06 * memory)
-    bias = np.where((size > 1000) & (np.asarray(sigma) >= 1), -0.002 * scale, bias)
+    bias = np.where((size > 1000) & (np.asarray(sigma) >= 1), -0.0002 * scale, bias)
     own = scale * (0.5 * np.clip(1 - memory, 0, 1) ** 1.5 + 0.02)
     if not exact:
         bias = scale * np.nan
@@ -101,6 +101,7 @@ def write_ensembles(
                     }
                     | measured
                     | {f"{name}_se": 0.06 * abs(value) for name, value in measured.items()}
+                    | {"bias_se": 0.06 * measured["excess"]}
                 )
     path = folder / "evaluation" / experiment / "ensembles.csv"
     settings = {"seed": 0, "sigmas": sigmas, "images": 128}
@@ -125,6 +126,8 @@ def sample_rows(size: int, update: float) -> pd.DataFrame:
             for known in ("S1", "S2"):
                 closest = 0.75 + 0.24 * learned * (one == known) + 0.02 * np.log10(size)
                 add("closest_similarity", one, known, measure, min(closest, 1.0), 0.006)
+                copied = round(SAMPLES * learned**0.5) / SAMPLES * (one == known)
+                add("copied", one, known, measure, copied, 0.01)
     for one in ("S1", "S2"):
         for known in ("S1", "S2"):
             mean = share if one == known else 1 / SAMPLES
@@ -138,7 +141,9 @@ def sample_rows(size: int, update: float) -> pd.DataFrame:
 
 
 def sampling() -> dict[str, Any]:
-    return {"seed": 2, "sampler": {"kind": "ode", "steps": 32}, "samples": SAMPLES}
+    return {"seed": 2, "sampler": {"kind": "ode", "steps": 32}, "samples": SAMPLES} | {
+        "duplicate_threshold": 0.95
+    }
 
 
 def write_samples(folder: Path, experiment: str, sizes: list[int] = SIZES) -> list[Path]:
@@ -348,7 +353,7 @@ def test_memorisation_draws_the_tables(inputs: list[Path]) -> None:
     share, similarity, *errors_ = figure.axes[:6]
     for experiment in SPECS["memorisation"]["experiments"]:
         files = [p for p in inputs if p.parent.name == experiment and p.name.startswith("N")]
-        found = {"memorised": [], "pair": [], "own": [], "other": []}
+        found = {"memorised": [], "copied": [], "pair": [], "own": [], "other": []}
         for path in files:
             table, size = pd.read_csv(path), int(path.stem[1:])
             same = table["network"] == table["training_set"]
@@ -358,6 +363,7 @@ def test_memorisation_draws_the_tables(inputs: list[Path]) -> None:
             pair = alike & (table["quantity"] == "pair_similarity")
             for name, chosen in (
                 ("memorised", copied & same),
+                ("copied", alike & same & (table["quantity"] == "copied")),
                 ("pair", pair),
                 ("own", near & same),
                 ("other", near & ~same),
@@ -365,6 +371,7 @@ def test_memorisation_draws_the_tables(inputs: list[Path]) -> None:
                 found[name].append((size, table[chosen]["mean"].mean()))
         shares = np.array(found["memorised"])
         assert drawn(share, shares[np.isfinite(shares[:, 1])])
+        assert drawn(share, np.array(found["copied"]))
         for name in ("pair", "own", "other"):
             assert drawn(similarity, np.array(found[name])), (experiment, name)
         (ensembles,) = (
@@ -380,7 +387,7 @@ def test_memorisation_draws_the_tables(inputs: list[Path]) -> None:
                 (errors_[2 + place], ("own_empirical_distance", "empirical_distance")),
             ):
                 for column in columns:
-                    shown = level[level[column] > 0]
+                    shown = level[level[column] > level[f"{column}_se"]]
                     expected = np.column_stack([shown["set_size"], shown[column] / sigma**2])
                     assert len(expected) == 0 or drawn(panel, expected), (experiment, column)
 
@@ -571,6 +578,7 @@ def test_captions_print_measured_numbers(inputs: list[Path]) -> None:
     where = f"at N = {exceeds}" if exceeds else "at no N"
     assert f"gaussian-small: variance goes from {first['variance'] / 0.01:.2g}" in memorisation
     assert f"bias exceeds variance {where}" in memorisation
+    assert "an image of the own set is above 0.95" in memorisation
     assert "No exact denoiser, and so no bias: alpha2." in memorisation
     assert "memorised up to N = 256 and not at N = 1024." in memorisation
     text = FIGURES["onset"].caption(inputs, SPECS["onset"])

@@ -139,7 +139,10 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     for place, column in enumerate(columns):
         _draw_integrands(panels[0, place], column, styles)
         _draw_split(panels[1, place], column)
-        _draw_bound(panels[2, place], column, sizes)
+        for axes in panels[:2, place]:
+            _noise_levels(axes, column, few=len(columns) > 2)
+        _draw_bound(panels[2, place], column)
+        size_axis(panels[2, place], sizes, 0.09 * len(columns))
         panels[0, place].set_title(column.experiment)
     seen = [parts["excess"] for column in columns for parts in column.integrands.values()]
     for axes in panels[0]:
@@ -172,7 +175,6 @@ def _draw_integrands(axes: Axes, column: _Column, styles: Mapping[int, dict[str,
     for size, parts in column.integrands.items():
         draw_band(axes, positive(parts["excess"]), **styles[size])
         draw_bounds(axes, parts["excess"], **styles[size])
-    _noise_levels(axes, column)
 
 
 def _draw_split(axes: Axes, column: _Column) -> None:
@@ -198,13 +200,14 @@ def _draw_split(axes: Axes, column: _Column) -> None:
     )
     axes.set_ylim(lowest - 0.06 * tallest, 1.12 * tallest)
     axes.set_title(f"split at N = {size}", pad=3)
-    _noise_levels(axes, column)
 
 
-def _noise_levels(axes: Axes, column: _Column) -> None:
+def _noise_levels(axes: Axes, column: _Column, few: bool) -> None:
+    """An axis of noise levels, with few labels or more, and a shade beyond those trained at."""
     sigma_axis(axes, column.sigma)
-    ticks = _few(column.sigma)
-    axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+    if few:
+        ticks = _few(column.sigma)
+        axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
     low, high = column.trained
     left, right = axes.get_xlim()
     if column.sigma[-1] > high * 1.0001:
@@ -219,7 +222,7 @@ def _few(sigma: np.ndarray) -> list[float]:
     return [float(sigma[0]), float(sigma[middle]), float(sigma[-1])]
 
 
-def _draw_bound(axes: Axes, column: _Column, sizes: Sequence[int]) -> None:
+def _draw_bound(axes: Axes, column: _Column) -> None:
     for part, style in _PARTS.items():
         points = column.bound(part)
         shown = positive(points)
@@ -242,7 +245,6 @@ def _draw_bound(axes: Axes, column: _Column, sizes: Sequence[int]) -> None:
     axes.plot(
         total.x, column.bounds["kl_outside"].where(column.bounds["kl_outside"] > 0), **_OUTSIDE
     )
-    size_axis(axes, sizes, 0.36)
 
 
 def _total_error(bounds: pd.DataFrame) -> np.ndarray:

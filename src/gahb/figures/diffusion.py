@@ -21,9 +21,13 @@ WILSON = (
     "Those of shares are Wilson's interval of one standard deviation for the samples of one network, "
     "since both networks sample from the same noise."
 )
+SPREAD = (
+    "Standard errors of errors are over test images, for the networks that were trained: what other "
+    "training sets would change is not in them."
+)
 TRIANGLES = (
-    "On logarithmic axes, an open triangle stands two standard errors above an estimate that is not "
-    "above 0, where that is above 0."
+    "On logarithmic axes, what is not more than one standard error above 0 is an open triangle, two "
+    "standard errors above the estimate."
 )
 
 
@@ -140,10 +144,15 @@ def summarised(
 
 
 def fraction(
-    frames: Sequence[pd.DataFrame], path: Any, x: Sequence[float], quantity: str, own: bool
+    frames: Sequence[pd.DataFrame],
+    path: Any,
+    x: Sequence[float],
+    quantity: str,
+    own: bool,
+    measure: str = "distance_ratio",
 ) -> Points:
     """A share of the samples of both networks against x, with Wilson intervals; NaN if undefined."""
-    found = [summarised(frame, path, quantity, "distance_ratio", own) for frame in frames]
+    found = [summarised(frame, path, quantity, measure, own) for frame in frames]
     share, _, count = np.array(found, dtype=float).T
     low, high = wilson(share, count)
     return Points(np.asarray(x, dtype=float), share, low, high)
@@ -186,31 +195,46 @@ def draw_band(axes: Axes, points: Points, **style: Any) -> None:
 
 
 def draw_bounds(axes: Axes, points: Points, **style: Any) -> None:
-    """Open triangles two standard errors above estimates that are not positive."""
-    hidden = np.isfinite(points.value) & (points.value <= 0)
-    bound = points.value + 2 * (points.high - points.value)
-    hidden &= bound > 0
-    axes.plot(
-        points.x[hidden],
-        bound[hidden],
-        color=style["color"],
-        marker="v",
-        markerfacecolor="white",
-        linestyle="none",
-    )
+    """Open triangles at the upper bounds of what :func:`positive` leaves out."""
+    bounds = _bounds(points)
+    shown = np.isfinite(bounds)
+    if shown.any():
+        axes.plot(
+            points.x[shown],
+            bounds[shown],
+            color=style["color"],
+            marker="v",
+            markerfacecolor="white",
+            linestyle="none",
+        )
 
 
 def positive(points: Points) -> Points:
-    """For a logarithmic axis: NaN for values that are not positive, and intervals kept above 0."""
-    shown = points.value > 0
-    value = np.where(shown, points.value, np.nan)
-    return Points(points.x, value, np.fmax(points.low, 1e-3 * value), points.high + 0 * value)
+    """For a logarithmic axis: NaN for what is not more than one standard error above 0."""
+    shown = _resolved(points)
+    return Points(
+        points.x, *(np.where(shown, y, np.nan) for y in (points.value, points.low, points.high))
+    )
 
 
 def log_heights(axes: Axes, many: Sequence[Points], margin: float = 1.5) -> None:
-    """A logarithmic vertical axis that holds all positive values; intervals may leave it."""
-    values = np.concatenate([np.ravel(points.value) for points in many])
+    """A logarithmic vertical axis that holds all that is above 0, and upper bounds of the rest."""
+    values = [points.value[_resolved(points)] for points in many]
+    heights = np.concatenate([*values, *(_bounds(points) for points in many)])
+    heights = heights[np.isfinite(heights)]
     axes.set_yscale("log")
-    if (values > 0).any():
-        low, high = limits([np.log(values[values > 0])], math.log(margin))
+    if heights.size:
+        low, high = limits([np.log(heights)], math.log(margin))
         axes.set_ylim(math.exp(low), math.exp(high))
+
+
+def _resolved(points: Points) -> np.ndarray:
+    """Whether each value is above 0, and its interval with it where it has one."""
+    shown: np.ndarray = (points.value > 0) & ~(points.low <= 0)
+    return shown
+
+
+def _bounds(points: Points) -> np.ndarray:
+    """Two standard errors above values that are not resolved; NaN where that is not above 0."""
+    bound = points.high + (points.high - points.value)
+    return np.where(~_resolved(points) & (bound > 0), bound, np.nan)

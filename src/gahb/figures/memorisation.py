@@ -23,6 +23,7 @@ from gahb.figures import captions
 from gahb.figures.curves import IDENTITY, size_axis
 from gahb.figures.diffusion import (
     BARS,
+    SPREAD,
     TRIANGLES,
     WILSON,
     Points,
@@ -44,7 +45,7 @@ from gahb.figures.tables import Table, choose, read_tables
 OPTIONS = ("title", "experiments", "sigmas")
 _DASHES = ("-", "--", ":")
 _KINDS = {  # of curves, by panel: column or quantity, and its name
-    "fraction": {"own": "own training set", "other": "other set (control)"},
+    "fraction": {"own": "memorised", "other": "control", "copied": "copied"},
     "similarity": {
         "pair": "two networks",
         "own": "closest, own set",
@@ -65,6 +66,7 @@ class _Ensemble:
     experiment: str
     networks: int
     images: int
+    threshold: float  # correlation above which a sample counts as a copy
     samples: dict[str, dict[str, Points]]  # fraction, similarity
     errors: dict[float, dict[str, Points]]  # by noise level, then by column
     specs: list[Spec]
@@ -96,10 +98,12 @@ def _ensemble(tables: Sequence[Table], experiment: str, sigmas: Sequence[float])
         experiment=experiment,
         networks=int(table.frame["networks"].max()),
         images=int(table.frame["images"].max()),
+        threshold=float(pairs[0].value("duplicate_threshold")),
         samples={
             "fraction": {
-                name: fraction(frames, path, sizes, "memorised", own=name == "own")
-                for name in _KINDS["fraction"]
+                "own": fraction(frames, path, sizes, "memorised", own=True),
+                "other": fraction(frames, path, sizes, "memorised", own=False),
+                "copied": fraction(frames, path, sizes, "copied", True, "correlation"),
             },
             "similarity": {
                 "pair": averages(frames, path, sizes, "pair_similarity"),
@@ -138,7 +142,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     ]
     sizes = sorted({int(n) for one in ensembles for n in one.samples["fraction"]["own"].x})
     for axes, name, title, label in (
-        (panels[0, 0], "fraction", "memorised samples", "share of samples"),
+        (panels[0, 0], "fraction", "memorised and copied samples", "share of samples"),
         (panels[0, 1], "similarity", "similarity of samples", "mean correlation"),
     ):
         _curves(axes, [one.samples[name] for one in ensembles], _KINDS[name], styles)
@@ -183,6 +187,8 @@ def _curves(
     """Curves of one panel, one colour per experiment and one dash per kind, and what dashes mean."""
     handles = []
     for dash, (kind, name) in zip(_DASHES, kinds.items(), strict=False):
+        if not any(np.isfinite(points[kind].value).any() for points in ensembles):
+            continue
         look: dict[str, Any] = {"linestyle": dash, "linewidth": 1.4 if dash == "-" else 1.1}
         filling: dict[str, Any] = {} if dash == "-" else {"markerfacecolor": "white"}
         for points, style in zip(ensembles, styles, strict=True):
@@ -238,6 +244,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         for place, size in enumerate(one.samples["fraction"]["own"].x)
     ]
     columns = [*_KINDS["error"], *_KINDS["distance"], "exact_mse"]
+    above = " or ".join(
+        f"{threshold:g}" for threshold in sorted({one.threshold for one in ensembles})
+    )
     parts = []
     for sigma in spec["sigmas"]:
         lines = [
@@ -270,8 +279,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         spec["title"],
         "Against the number of training images N, after the last update. Above: the share of samples "
         "that are memorised, that is three times nearer to one training image than to any other, in "
-        "the own training set and, as a control, in the other network's (left; not defined for N = "
-        "1); correlation of the samples that two networks of disjoint sets make from the same noise, "
+        "the own training set and, as a control, in the other network's (not defined for N = 1); and "
+        f"the share that is copied, whose correlation with an image of the own set is above {above} "
+        "(left); correlation of the samples that two networks of disjoint sets make from the same noise, "
         "and of samples with the closest image of the own and of the other set (right). Middle: "
         "variance between networks of K disjoint training sets, and squared bias, the squared "
         "distance of their mean over all training sets to the exact optimal denoiser; dotted without "
@@ -279,6 +289,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "denoiser that is optimal if only their training images exist. All errors are per pixel and "
         "relative to sigma squared, at two noise levels.",
         f"{BARS} {WILSON} {TRIANGLES}",
+        SPREAD,
         f"No exact denoiser, and so no bias: {captions.escape(', '.join(without))}."
         if without
         else "",
@@ -287,7 +298,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "Samples; shares with half of Wilson's interval, mean correlations with standard error:",
         captions.grid(
             (
-                *("experiment", "N", "memorised", "control"),
+                *("experiment", "N", "memorised", "control", "copied"),
                 *("pair", "closest, own", "closest, other"),
             ),
             samples,

@@ -24,6 +24,7 @@ from gahb.figures import captions
 from gahb.figures.curves import IDENTITY, size_axis, size_styles
 from gahb.figures.diffusion import (
     BARS,
+    SPREAD,
     TRIANGLES,
     WILSON,
     Points,
@@ -102,6 +103,7 @@ class _Training:
     networks: int
     samples: int
     images: int
+    threshold: float  # correlation above which a sample counts as a copy
     specs: list[Spec]
 
 
@@ -126,6 +128,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Training
         for name, points in (
             ("memorised", fraction(frames, drawn.path, updates, "memorised", own=True)),
             ("control", fraction(frames, drawn.path, updates, "memorised", own=False)),
+            ("copied", fraction(frames, drawn.path, updates, "copied", True, "correlation")),
             ("pair", averages(frames, drawn.path, updates, "pair_similarity")),
             *(
                 (column, relative(errors, column, "update"))
@@ -145,6 +148,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Training
         int(ensembles.frame["networks"].max()),
         int(drawn.frame["count"].max()),
         int(ensembles.frame["images"].max()),
+        float(drawn.value("duplicate_threshold")),
         [ensembles.spec, drawn.spec],
     )
 
@@ -212,7 +216,9 @@ def _lines(
         if logarithmic:
             draw_bounds(axes, points, **style)
         if size in rings:
-            height = np.interp(np.log(rings[size]), np.log(shown.x), shown.value)
+            height = np.interp(
+                np.log(rings[size]), np.log(shown.x), shown.value, left=np.nan, right=np.nan
+            )
             axes.plot(rings[size], height, **_ring())
 
 
@@ -310,7 +316,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                 f"{np.nanmax(curves['control'][place].value, initial=0):.2f}",
                 *(
                     curves[name][place].text(-1)
-                    for name in ("pair", "variance", "bias", "own_empirical_distance")
+                    for name in ("copied", "pair", "variance", "bias", "own_empirical_distance")
                 ),
             ]
         )
@@ -348,14 +354,16 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "onset, on every curve.",
         f"{BARS} {WILSON} {TRIANGLES}",
         law,
+        SPREAD,
         "The learning rate follows its schedule: an update late in training moves weights less than "
         "an early one.",
         f"Onset, first measured at update {start}; largest share in the other network's set over all "
-        "updates (control); and, at the last update, shares with half of Wilson's interval and others "
-        "with one standard error:",
+        "updates (control); and, at the last update, shares with half of Wilson's interval, copied being "
+        f"those whose correlation with an image of the own set is above {training.threshold:g}, and "
+        "others with one standard error:",
         captions.grid(
             (
-                *("N", "onset", "between", "memorised", "control"),
+                *("N", "onset", "between", "memorised", "control", "copied"),
                 *("pair", "variance", "bias", "to optimum, own"),
             ),
             lines,
