@@ -569,15 +569,17 @@ def test_captions_are_plain_restructuredtext(name: str, inputs: list[Path]) -> N
 
 def test_captions_print_measured_numbers(inputs: list[Path]) -> None:
     memorisation = FIGURES["memorisation"].caption(inputs, SPECS["memorisation"])
-    rows = pd.read_csv(inputs[1]).query("sigma == 0.1")
+    rows = pd.read_csv(inputs[0]).query("sigma == 0.1 and update == 1600")
     first, last = rows.iloc[0], rows.iloc[-1]
-    assert f"variance goes from {first['variance'] / 0.01:.2g} (N = 4)" in memorisation
-    assert f"bias from {first['bias'] / 0.01:.2g} to {last['bias'] / 0.01:.2g}" in memorisation
     over = rows[rows["bias"] > rows["variance"]]["set_size"]
-    exceeds = ", ".join(map(str, over)) if len(over) else None
-    where = f"at N = {exceeds}" if exceeds else "at no N"
-    assert f"gaussian-small: variance goes from {first['variance'] / 0.01:.2g}" in memorisation
-    assert f"bias exceeds variance {where}" in memorisation
+    assert list(over) == [4096]
+    assert (
+        f"disks-small: variance goes from {first['variance'] / 0.01:.2g} (N = 4) to "
+        f"{last['variance'] / 0.01:.2g} (N = 4096); bias from {first['bias'] / 0.01:.2g} to "
+        f"{last['bias'] / 0.01:.2g}; bias exceeds variance at N = 4096; the distance to the empirical "
+        f"optimum on own training images from {first['own_empirical_distance'] / 0.01:.2g} to "
+        f"{last['own_empirical_distance'] / 0.01:.2g}."
+    ) in memorisation
     assert "an image of the own set is above 0.95" in memorisation
     assert "No exact denoiser, and so no bias: alpha2." in memorisation
     assert "memorised up to N = 256 and not at N = 1024." in memorisation
