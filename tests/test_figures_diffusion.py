@@ -442,7 +442,7 @@ def test_onset_draws_the_tables(inputs: list[Path]) -> None:
             if len(line) == len(UPDATES)
         )
     marks = {(line.get_marker(), *line.get_xydata()[0]) for line in times.get_lines()}
-    assert {("v", 4.0, 25.0), ("^", 1024.0, 1600.0), ("^", 4096.0, 1600.0)} <= marks
+    assert {("1", 4.0, 25.0), ("2", 1024.0, 1600.0), ("2", 4096.0, 1600.0)} <= marks
 
 
 def test_onset_without_exact_denoiser_has_no_bias(inputs: list[Path], tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ from gahb.figures.tables import read_tables
 OPTIONS = ("title", "experiment", "sigma")
 HALF = 0.5  # share of memorised samples at which memorisation counts as set in
 _PER_ROW = 7  # entries of the legend
+_MARK: dict[str, Any] = {
+    "color": "0.3",
+    "linestyle": "none",
+    "markersize": 8,
+    "markeredgewidth": 1.5,
+}
+_LATE = _MARK | {"marker": "2"}  # an onset after the last update
+_EARLY = _MARK | {"marker": "1"}  # before the first measured one
 
 
 @dataclass(frozen=True)
@@ -246,15 +254,9 @@ def _onsets(axes: Axes, training: _Training, styles: Sequence[dict[str, Any]]) -
             marker = by_size[one.set_size]["marker"]
             axes.errorbar(one.set_size, one.update, bars, color=colour, marker=marker, zorder=3)
         else:
-            known, marker = (one.after, "v") if np.isfinite(one.after) else (one.before, "^")
-            axes.plot(
-                one.set_size,
-                known,
-                color=colour,
-                marker=marker,
-                markerfacecolor="white",
-                markersize=6,
-            )
+            late = not np.isfinite(one.after)
+            known = one.before if late else one.after
+            axes.plot(one.set_size, known, **(_LATE if late else _EARLY) | {"color": colour})
     found = [one for one in training.onsets if one.found]
     if len(found) > 1:
         sizes = np.array([one.set_size for one in found], dtype=float)
@@ -281,23 +283,29 @@ def _legend(figure: Figure, training: _Training, styles: Sequence[dict[str, Any]
         Line2D([], [], label=f"N = {size}", **style)
         for size, style in zip(training.sizes, styles, strict=True)
     ]
-    open_: dict[str, Any] = {
-        "color": "0.3",
-        "markerfacecolor": "white",
-        "linestyle": "none",
-        "markersize": 6,
-    }
     kinds = [
-        Line2D([], [], label="half of the samples memorised", **_ring()),
-        Line2D([], [], label="not until the last update", marker="^", **open_),
-        Line2D([], [], label="before the first", marker="v", **open_),
+        Line2D([], [], label=label, **style)
+        for label, style, shown in (
+            ("half of the samples memorised", _ring(), any(one.found for one in training.onsets)),
+            (
+                "not until the last update",
+                _LATE,
+                any(np.isnan(one.after) for one in training.onsets),
+            ),
+            (
+                "by the first measured update",
+                _EARLY,
+                any(np.isnan(one.before) for one in training.onsets),
+            ),
+        )
+        if shown
     ]
     for handles, height in ((per_size, 0.24), (kinds, 0.02)):
         figure.legend(
             handles=handles,
             loc="lower center",
             bbox_to_anchor=(0.5, height / figure.get_figheight()),
-            ncols=min(len(handles), _PER_ROW),
+            ncols=min(max(len(handles), 1), _PER_ROW),
         )
 
 
@@ -355,8 +363,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         f"{BARS} {WILSON} {TRIANGLES}",
         law,
         SPREAD,
-        "The learning rate follows its schedule: an update late in training moves weights less than "
-        "an early one.",
+        "Updates are counted alike, whatever the learning rate at that time: its schedule is below.",
         f"Onset, first measured at update {start}; largest share in the other network's set over all "
         "updates (control); and, at the last update, shares with half of Wilson's interval, copied being "
         f"those whose correlation with an image of the own set is above {training.threshold:g}, and "
