@@ -64,7 +64,7 @@ REFERENCES = {
     "rays": ("exact",),
 }
 OF_SPECTRA = ("basis", "regularity", "optimum", "wiener", "shuffled")
-FIGURES = (*OF_SPECTRA, "transition", "gap", "bounds", "cones")
+FIGURES = (*OF_SPECTRA, "transition", "gap", "bounds", "cones", "memorisation", "onset", "density")
 
 
 @pytest.fixture(scope="module")

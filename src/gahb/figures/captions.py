@@ -13,7 +13,8 @@ from typing import Any
 from gahb.artifacts import Spec, canonical_json
 
 _LONG = 6  # lists of numbers longer than this are shown by their ends
-_NETWORKS = ("network", "memorising", "first", "second")  # sections that describe a training set
+# sections that describe training sets
+_NETWORKS = ("network", "memorising", "first", "second", "ensemble")
 
 
 def escape(text: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from gahb.figures.style import markers, ordered_colours
 
@@ -55,6 +55,31 @@ def sigma_axis(axes: Axes, sigma: np.ndarray) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("noise level σ")
+
+
+def size_axis(
+    axes: Axes, sizes: Sequence[int], distance: float = 0.17, labelled: Sequence[int] | None = None
+) -> None:
+    """A logarithmic axis of training set sizes, labelled at those that are far enough apart.
+
+    Args:
+        axes: to label.
+        sizes: growing.
+        distance: smallest one between labels, as a share of the axis.
+        labelled: numbers, growing, to choose the labels from, instead of the sizes.
+    """
+    apart = distance * np.log(sizes[-1] / sizes[0])
+    ticks: list[int] = []
+    for size in sizes if labelled is None else labelled:
+        if not ticks or np.log(size / ticks[-1]) >= apart:
+            ticks.append(size)
+    axes.set_xscale("log")
+    axes.set_xlabel("training images N")
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.minorticks_off()
+    axes.set_xlim(sizes[0] / 1.6, sizes[-1] * 1.6)
 
 
 def rank_axis(axes: Axes, count: int) -> None:

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures import captions
+from gahb.figures.curves import size_axis
 from gahb.figures.options import check_options
 from gahb.figures.style import PAGE_WIDTH, figure_style, ordered_colours, spread, two_colours
 from gahb.figures.tables import Table, choose, read_tables, rows, summary_of
@@ -97,25 +97,8 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     _draw_agreement(right, measured)
     sizes = sorted({int(size) for size in measured.summary["set_size"]})
     for axes in (left, right):
-        axes.set_xscale("log")
-        axes.set_xlabel("training images N")
-        axes.xaxis.set_major_locator(FixedLocator(_ticks(sizes)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.minorticks_off()
-    left.set_xlim(sizes[0] / 1.6, sizes[-1] * 1.6)
-    right.set_xlim(sizes[0] / 1.6, sizes[-1] * 1.6)
+        size_axis(axes, sizes)
     return figure
-
-
-def _ticks(sizes: list[int]) -> list[int]:
-    """Set sizes to label: those far enough apart on the log axis for labels of six digits."""
-    distance = 0.17 * np.log(sizes[-1] / sizes[0])
-    ticks = [sizes[0]]
-    for size in sizes[1:]:
-        if np.log(size / ticks[-1]) >= distance:
-            ticks.append(size)
-    return ticks
 
 
 def _draw_gap(axes: Axes, summary: pd.DataFrame) -> None:

@@ -23,6 +23,14 @@ _KINDS: dict[str, tuple[str, Any]] = {
     ),
     "image": ("a position in the test set, counted from 0", lambda value: _index(value)),
     "sigma": ("a number above 0", lambda value: _number(value) and value > 0),
+    "sigmas": (
+        "two different numbers above 0",
+        lambda value: (
+            isinstance(value, list)
+            and all(_number(v) and v > 0 for v in value)
+            and len(set(value)) == len(value) == 2
+        ),
+    ),
     "eigenvectors": (
         "a list of eigenvector numbers k, counted from 1",
         lambda value: _filled_list(value, int) and all(_count(v) for v in value),

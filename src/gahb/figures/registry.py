@@ -14,7 +14,10 @@ from gahb.figures import (
     basis,
     bounds,
     cones,
+    density,
     gap,
+    memorisation,
+    onset,
     optimum,
     regularity,
     shuffled,
@@ -45,6 +48,9 @@ FIGURES: dict[str, FigureMaker] = {
     "wiener": FigureMaker(wiener.draw, wiener.caption, wiener.OPTIONS),
     "shuffled": FigureMaker(shuffled.draw, shuffled.caption, shuffled.OPTIONS),
     "cones": FigureMaker(cones.draw, cones.caption, cones.OPTIONS),
+    "memorisation": FigureMaker(memorisation.draw, memorisation.caption, memorisation.OPTIONS),
+    "onset": FigureMaker(onset.draw, onset.caption, onset.OPTIONS),
+    "density": FigureMaker(density.draw, density.caption, density.OPTIONS),
 }
 
 

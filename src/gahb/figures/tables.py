@@ -24,7 +24,12 @@ _SIGNATURES = {  # column that tells a kind of table, the first that fits
     "summary": "gap",
     "gaps": "reference_gap",
     "references": "reference",
+    "ensembles": "own_empirical_distance",
+    "density": "kl_quadrature",
+    "samples_over_training": "update",  # the columns of samples and these: before them
+    "samples": "training_set",
 }
+_SAMPLES = ("quantity", "network", "training_set", "measure", "mean", "se", "count")
 _COLUMNS = {
     "psnr": [
         *("denoiser", "evaluated_on", "sigma", "input_psnr", "images"),
@@ -44,6 +49,26 @@ _COLUMNS = {
         *("image_class", "reference", "images", "slope", "slope_se", "sigma_low", "sigma_high"),
         "theoretical_slope",
     ],
+    "ensembles": [
+        *("set_size", "update", "sigma", "networks", "images"),
+        *(
+            name + end
+            for name in (
+                *("variance", "bias", "excess", "exact_mse"),
+                *("empirical_distance", "own_empirical_distance"),
+            )
+            for end in ("", "_se")
+        ),
+    ],
+    "density": [
+        *("experiment", "image_class", "set_size", "networks", "images", "pixels"),
+        *("sigma_low", "sigma_high", "kl", "kl_se", "kl_quadrature", "kl_between"),
+        *("bits_per_pixel", "kl_variance", "kl_variance_se", "kl_bias", "kl_bias_se"),
+        *("kl_outside", "kl_outside_se", "outside_low", "outside_high"),
+        *("start", "per_efold_low"),
+    ],
+    "samples_over_training": ["set_size", "update", *_SAMPLES],
+    "samples": [*_SAMPLES],
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gahb.params.figure_inputs import figure_experiments, needs
 from gahb.params.references import (
+    EXACT_CLASSES,
     has_exact_denoiser,
     too_few_test_images,
     unknown,
@@ -28,6 +29,7 @@ _DRAWN_FOR = {
     "bounds": {"calpha"},
     "wiener": {"gaussian"},
     "cones": {"rays", "sines"},
+    "density": EXACT_CLASSES,
 }
 
 
@@ -269,7 +271,46 @@ def _figure_inconsistencies(params: Params) -> Iterator[str]:
                     f"{key}: needs the spectra of {reference} on the images of {experiment}, which "
                     f"spectra.networks.{experiment}.references does not list"
                 )
+        yield from _missing_ensembles(params, name)
+        yield from _missing_samples(params, name)
         yield from _wrong_image_classes(params, name, experiments)
+
+
+def _missing_ensembles(params: Params, name: str) -> Iterator[str]:
+    """Ensembles that a figure needs and ``ensembles`` does not provide."""
+    figure, needed = params["figures"][name], needs(params, name)
+    if not needed.ensembles:
+        return
+    ensembles = params["ensembles"]
+    for experiment in needed.ensembles:
+        if experiment not in ensembles["experiments"]:
+            yield (
+                f"figures.{name}: needs the ensembles of {experiment}, which ensembles.experiments "
+                "does not list"
+            )
+    levels = {f"sigmas.{place}": sigma for place, sigma in enumerate(figure.get("sigmas", []))}
+    levels |= {"sigma": figure["sigma"]} if "sigma" in figure else {}
+    for key, sigma in levels.items():
+        if sigma not in ensembles["sigmas"]:
+            yield unknown(f"figures.{name}.{key}", sigma, ensembles["sigmas"])
+
+
+def _missing_samples(params: Params, name: str) -> Iterator[str]:
+    """Tables of samples that a figure needs and ``sampling`` or an experiment does not provide."""
+    needed = needs(params, name)
+    tables = [experiment for experiment, _ in needed.sample_tables]
+    for experiment in dict.fromkeys([*tables, *needed.samples_over_training]):
+        if experiment not in params["sampling"]["experiments"]:
+            yield (
+                f"figures.{name}: needs the samples of {experiment}, which sampling.experiments does "
+                "not list"
+            )
+    for experiment in needed.samples_over_training:
+        if "snapshots" not in params["experiments"][experiment]:
+            yield (
+                f"figures.{name}: needs networks of {experiment} during training; allowed is an "
+                "experiment with snapshots"
+            )
 
 
 def _wrong_image_classes(params: Params, name: str, experiments: list[str]) -> Iterator[str]:
@@ -285,6 +326,8 @@ def _wrong_image_classes(params: Params, name: str, experiments: list[str]) -> I
         )
     for experiment, image_class in zip(experiments, named, strict=True):
         kind = classes[image_class]["class"]
+        if name == "density" and kind == "shuffled":  # as exactly known as the class underneath
+            kind = classes[classes[image_class]["of"]]["class"]
         if kind not in _DRAWN_FOR.get(name, {kind}):
             yield (
                 f"{key}: found {experiment}, whose images are {kind}; allowed are images of class "

@@ -19,13 +19,16 @@ class Needs:
     """The tables and spectra that one figure is drawn from.
 
     Attributes:
-        tables: of all networks or references together: summary, references, gaps.
+        tables: of all networks or references together: summary, references, gaps, density.
         networks: whose evaluations are drawn.
         memorising: training sets whose optimal denoiser's evaluations are drawn.
         agreements: (experiment, set size) whose two networks are compared.
         references: exact and classical denoisers whose evaluations, or gaps to them, are drawn.
         spectra: networks whose eigenvalues or eigenvectors are drawn.
         reference_spectra: exact and classical denoisers whose eigenvalues or eigenvectors are drawn.
+        ensembles: experiments whose networks of all splits are compared.
+        sample_tables: (experiment, set size) whose two networks' samples are summarised.
+        samples_over_training: experiments whose samples are summarised against updates.
     """
 
     tables: tuple[str, ...] = ()
@@ -35,6 +38,9 @@ class Needs:
     references: tuple[Reference, ...] = ()
     spectra: tuple[Network, ...] = ()
     reference_spectra: tuple[Reference, ...] = ()
+    ensembles: tuple[str, ...] = ()
+    sample_tables: tuple[tuple[str, int], ...] = ()
+    samples_over_training: tuple[str, ...] = ()
 
 
 def _all_sizes(params: Params, figure: Params) -> tuple[Network, ...]:
@@ -120,6 +126,21 @@ def _cones(params: Params, figure: Params) -> Needs:
     )
 
 
+def _memorisation(params: Params, figure: Params) -> Needs:
+    names = tuple(figure["experiments"])
+    samples = ((name, size) for name in names for size in params["experiments"][name]["set_sizes"])
+    return Needs(ensembles=names, sample_tables=tuple(samples))
+
+
+def _onset(params: Params, figure: Params) -> Needs:
+    experiment = (figure["experiment"],)
+    return Needs(ensembles=experiment, samples_over_training=experiment)
+
+
+def _density(params: Params, figure: Params) -> Needs:
+    return Needs(tables=("density",), ensembles=tuple(figure["experiments"]))
+
+
 _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "transition": _transition,
     "basis": _basis,
@@ -130,6 +151,9 @@ _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "wiener": _wiener,
     "shuffled": _shuffled,
     "cones": _cones,
+    "memorisation": _memorisation,
+    "onset": _onset,
+    "density": _density,
 }
 
 
@@ -150,7 +174,9 @@ def needs(params: Params, name: str) -> Needs:
 def figure_files(params: Params, name: str) -> list[str]:
     """The tables and spectra that a figure is drawn from, as paths from the project's root."""
     needed = needs(params, name)
-    evaluation, spectra = (f"{params['results']}/{phase}" for phase in ("evaluation", "spectra"))
+    evaluation, spectra, samples = (
+        f"{params['results']}/{phase}" for phase in ("evaluation", "spectra", "samples")
+    )
     image_class = {key: value["image_class"] for key, value in params["experiments"].items()}
     return [
         *(f"{evaluation}/{table}.csv" for table in needed.tables),
@@ -166,4 +192,7 @@ def figure_files(params: Params, name: str) -> list[str]:
         ),
         *(f"{spectra}/{name}/N{size}_{split}.h5" for name, size, split in needed.spectra),
         *(f"{spectra}/{name}/{reference}.h5" for name, reference in needed.reference_spectra),
+        *(f"{evaluation}/{name}/ensembles.csv" for name in needed.ensembles),
+        *(f"{samples}/{name}/N{size}.csv" for name, size in needed.sample_tables),
+        *(f"{samples}/{name}/updates.csv" for name in needed.samples_over_training),
     ]

@@ -14,9 +14,10 @@ from gahb.params.specs import dataset_spec
 
 Params = dict[str, Any]
 
+EXACT_CLASSES = {"disks", "gaussian", "rays", "sines"}  # those with an exact denoiser
 # Image classes for which a reference denoiser exists, where it does not exist for all.
 _KNOWN_FOR = {
-    "exact": {"disks", "gaussian", "rays", "sines"},
+    "exact": EXACT_CLASSES,
     "known_contour": {"calpha"},
 }
 _ORTHOGONAL = ("haar", "db1 to db38", "sym2 to sym20", "coif1 to coif17")
