@@ -158,6 +158,20 @@ def test_copies_and_novel_samples_are_told_apart():
     assert similarity(first, second, "correlation")[0].item() == pytest.approx(top)
     assert arrays["trajectory_sigma"].shape == (2, 2, 2)
     assert np.isnan(arrays["trajectory_sigma"][0, :, 1]).all()
+    # network 1 called once, at the first level: at the second there is nothing to compare
+    assert arrays["noisy_similarity"].shape == (2, 2, 2)
+    np.testing.assert_allclose(
+        arrays["noisy_similarity"][:, :, 0], arrays["pair_similarity"][:, :2], rtol=1e-6
+    )
+    assert np.isnan(arrays["noisy_similarity"][..., 1]).all()
+    assert np.isnan(arrays["denoised_similarity"][..., 1]).all()
+
+    fewer = compare(drawn, sets, indices, shown=1)
+    for name, field in SCHEMA.items():
+        if name == "start_noise":
+            continue
+        cut = tuple(slice(1 if dim in "mp" else None) for dim in field.dims)
+        np.testing.assert_array_equal(fewer[name], arrays[name][cut], err_msg=name)
 
     table = summary_table(arrays, 0.95).set_index(
         ["quantity", "network", "training_set", "measure"]
@@ -194,17 +208,27 @@ def test_the_phase_writes_what_it_compared(made, dataset, trained):
     assert set(made_from["inputs"]) == {"dataset", "first", "second"}
     assert read_sidecar(made)["computation"]["precision"] == "float32"
     lengths = {"A": 2, "B": 2, "C": 2, "2": 2, "1": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
-    lengths |= {"p": 2, "H": 8, "W": 8}
+    lengths |= {"f": 5, "p": 2, "H": 8, "W": 8}
     for name, field in SCHEMA.items():
         assert arrays[name].shape == tuple(lengths[dim] for dim in field.dims), name
         assert np.isfinite(arrays[name]).all(), name
     # both networks started from the same noise, and ended with different images
     np.testing.assert_array_equal(*arrays["trajectory_noisy"][:, :, 0])
+    start = 0.5 + arrays["trajectory_kept_sigma"][0, 0, 0] * arrays["start_noise"]
+    np.testing.assert_allclose(arrays["trajectory_noisy"][0, :, 0], start, atol=3e-3)
+    np.testing.assert_allclose(arrays["noisy_similarity"][:, :, 0], 1, rtol=1e-6)
+    for kind in ("noisy", "denoised"):
+        ways = torch.from_numpy(arrays[f"trajectory_{kind}"].astype(np.float32)).flatten(1, 2)
+        for measure, name in enumerate(("cosine", "correlation")):
+            stored = arrays[f"{kind}_similarity"][measure, :2]
+            np.testing.assert_allclose(
+                stored.ravel(), similarity(*ways, name), atol=2e-3, err_msg=kind
+            )
     assert (arrays["pair_similarity"] < 1 - 1e-6).all()
     for split, name in enumerate(("S1", "S2")):
         index = arrays["closest_index"][split, split, 1, :2]
         assert set(index) <= set(dataset.training_set(name, 4))
-        shown = dataset.images(index)
+        shown = dataset.images(index).astype(np.float16)
         np.testing.assert_array_equal(arrays["closest_images"][split, 1], shown)
     expected = summary_table(arrays, 0.95)
     np.testing.assert_allclose(table["mean"], expected["mean"], rtol=1e-8)
@@ -249,7 +273,8 @@ def test_a_training_set_of_one(dataset, trained, tmp_path):
 def arrays_of(count: int = 3) -> dict:
     sets = [images(1, 4), images(2, 4)]
     drawn = known_samples(images(3, count), images(4, count))
-    return compare(drawn, sets, [np.arange(4), np.arange(4, 8)])
+    start = {"start_noise": images(5, 2)}
+    return compare(drawn, sets, [np.arange(4), np.arange(4, 8)]) | start
 
 
 MADE_FROM = {"spec": {"seed": 3}, "inputs": {}, "versions": {}}
@@ -266,6 +291,7 @@ def test_file_follows_the_schema(stored):
     arrays, made_from = read_samples(stored, {"seed": 3})
     assert made_from == MADE_FROM
     for name, expected in arrays_of().items():
+        expected = np.asarray(expected, SCHEMA[name].dtype)
         np.testing.assert_array_equal(arrays[name], expected, err_msg=name)
     with h5py.File(stored) as file:
         assert set(file) == set(SCHEMA)
@@ -320,7 +346,7 @@ def test_flipped_bits_are_found(stored):
         ("calls", None, "lacks the datasets calls"),
         ("calls", np.zeros((2, 3)), "calls has type float64, expected int64"),
         ("calls", np.zeros((2, 4), np.int64), r"calls has shape \(2, 4\), expected \(A=2, n=3\)"),
-        ("twin_index", np.zeros((2, 4, 1), np.int64), r"twin_index has shape .*\(C=2, N=4\)"),
+        ("twin_index", np.zeros((2, 4, 1), np.int32), r"twin_index has shape .*\(C=2, N=4\)"),
     ],
 )
 def test_misshapen_files_are_refused(stored, name, change, message):

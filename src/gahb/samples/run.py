@@ -22,7 +22,7 @@ from gahb.denoisers.optimisation import Computation, resolve_computation
 from gahb.denoisers.weights import load_denoiser
 from gahb.samples.memorisation import distance_ratio, mean_and_error, memorised
 from gahb.samples.samplers import build_sampler
-from gahb.samples.sampling import Samples, draw_samples, prepared
+from gahb.samples.sampling import Samples, draw_samples, prepared, sample_noise
 from gahb.samples.similarity import MEASURES, closest, nearest_distances, similarity
 from gahb.samples.store import write_samples
 
@@ -66,7 +66,13 @@ def sample_pair(
         index = dataset.training_set(network["split"], network["set_size"])
         indices.append(index)
         images.append(torch.from_numpy(dataset.images(index)))
-    arrays = compare(drawn, images, indices)
+    arrays = compare(drawn, images, indices, shown=settings["shown"])
+    arrays["start_noise"] = np.stack(
+        [
+            sample_noise(settings["seed"], number, 0, dataset.spec["size"])
+            for number in range(settings["shown"])
+        ]
+    )
     made_from = provenance(spec, inputs) | {"computation": dataclasses.asdict(computation)}
     write_samples(samples_of(output), arrays, made_from)
     write_table(output, summary_table(arrays, settings["duplicate_threshold"]), made_from)
@@ -89,7 +95,7 @@ def draw(
         size,
         settings["seed"],
         mean=settings["start_mean"],
-        followed=settings["shown"],
+        followed=settings["samples"],
         levels=np.geomspace(high, low, settings["levels_kept"]).tolist(),
         device=computation.device,
         label=label,
@@ -97,18 +103,24 @@ def draw(
 
 
 def compare(
-    drawn: list[Samples], training_images: list[Tensor], indices: list[NDArray[np.int64]]
+    drawn: list[Samples],
+    training_images: list[Tensor],
+    indices: list[NDArray[np.int64]],
+    *,
+    shown: int | None = None,
 ) -> Arrays:
-    """Everything in the samples file: see :data:`gahb.samples.store.SCHEMA`.
+    """Everything in the samples file (:data:`gahb.samples.store.SCHEMA`) but the start noise.
 
     Args:
-        drawn: samples of the networks of S1 and S2, of the same numbers.
+        drawn: samples of the networks of S1 and S2, of the same numbers, followed equally many.
         training_images: (N, 1, H, W) of S1 and S2.
         indices: (N,) of the same images in their dataset.
+        shown: of how many of the samples followed to keep the images; all, unless said.
     """
     samples = [one.images for one in drawn]
     closest_images, twins, twin_index = [], [], []
     n, m = len(samples[0]), len(drawn[0].trajectories.sigma)
+    m = m if shown is None else min(m, shown)
     closest_similarity = np.empty((2, 2, len(MEASURES), n))
     closest_index = np.empty((2, 2, len(MEASURES), n), np.int64)
     for measure, name in enumerate(MEASURES):
@@ -142,17 +154,27 @@ def compare(
         "closest_images": np.stack([closest_images[0::2], closest_images[1::2]]),
         "trajectory_sigma": np.stack(
             [
-                np.pad(way.sigma, pad, constant_values=np.nan)
+                np.pad(way.sigma[:m], pad, constant_values=np.nan)
                 for way, pad in zip(ways, pads, strict=True)
             ]
         ),
-        "trajectory_kept_sigma": np.stack([way.kept_sigma for way in ways]),
-        "trajectory_noisy": np.stack([way.noisy for way in ways]),
-        "trajectory_denoised": np.stack([way.denoised for way in ways]),
+        "trajectory_kept_sigma": np.stack([way.kept_sigma[:m] for way in ways]),
+        "trajectory_noisy": np.stack([way.noisy[:m] for way in ways]),
+        "trajectory_denoised": np.stack([way.denoised[:m] for way in ways]),
+        "noisy_similarity": _along(ways[0].noisy, ways[1].noisy),
+        "denoised_similarity": _along(ways[0].denoised, ways[1].denoised),
         "twin_similarity": np.stack(twins),
         "twin_index": np.stack(twin_index),
         "twin_images": twin_images.numpy(),
     }
+
+
+def _along(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Similarity by every measure of images (f, K, 1, H, W) kept on two ways: (C, f, K)."""
+    one, other = (torch.from_numpy(images).flatten(0, 1) for images in (first, second))
+    both = torch.isfinite(one + other).flatten(1).all(1)
+    found = torch.stack([similarity(one, other, name) for name in MEASURES]).double()
+    return torch.where(both, found, torch.nan).unflatten(1, first.shape[:2]).numpy()
 
 
 def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """Samples of a pair of networks in HDF5, with their closest training images and trajectories.
 
 :data:`SCHEMA` is the format; the writer and the reader follow it. Axes of length two are the networks and
-the training sets of S1 and S2, in this order, and the measures ``cosine`` and ``correlation``.
+the training sets of S1 and S2, in this order, and the measures ``cosine`` and ``correlation``. Images
+are rounded to 11 bits; every similarity and distance was measured before, on those in float32.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ class Field:
 
     Attributes:
         dims: lengths of its axes: A networks, B training sets and C measures, two of each; n samples,
-            of which m are shown; T calls of the denoiser at most; K noise levels kept; N images in each
-            training set; p pairs of them shown; H and W pixels; or 1.
+            of which the first f were followed on their way and the first m are shown; T calls of the
+            denoiser at most; K noise levels kept; N images in each training set; p pairs of them
+            shown; H and W pixels; or 1.
         dtype: numpy name of its type.
         units: of its numbers; ``1`` for pure numbers.
         description: one sentence.
@@ -40,7 +42,7 @@ _INTENSITY = "intensity, 0 to 1"
 _IMAGE = ("1", "H", "W")
 
 SCHEMA: Mapping[str, Field] = {
-    "samples": Field(("A", "n", *_IMAGE), "float32", _INTENSITY, "samples of each network"),
+    "samples": Field(("A", "n", *_IMAGE), "float16", _INTENSITY, "samples of each network"),
     "calls": Field(("A", "n"), "int64", "1", "calls of the network that each sample took"),
     "pair_similarity": Field(
         ("C", "n"), "float64", "1", "similarity of the two networks' samples of the same number"
@@ -62,9 +64,15 @@ SCHEMA: Mapping[str, Field] = {
     ),
     "closest_images": Field(
         ("A", "C", "m", *_IMAGE),
-        "float32",
+        "float16",
         _INTENSITY,
         "the most similar images of the network's own training set, for the samples shown",
+    ),
+    "start_noise": Field(
+        ("m", *_IMAGE),
+        "float16",
+        "1",
+        "z of the image mean + sigma_max z that sampling starts from, the same for both networks",
     ),
     "trajectory_sigma": Field(
         ("A", "m", "T"), "float64", _INTENSITY, "noise level at every call; NaN after the last"
@@ -73,21 +81,30 @@ SCHEMA: Mapping[str, Field] = {
         ("A", "m", "K"), "float64", _INTENSITY, "noise level at the calls kept; NaN if not reached"
     ),
     "trajectory_noisy": Field(
-        ("A", "m", "K", *_IMAGE), "float32", _INTENSITY, "noisy image y at the calls kept"
+        ("A", "m", "K", *_IMAGE), "float16", _INTENSITY, "noisy image y at the calls kept"
     ),
     "trajectory_denoised": Field(
-        ("A", "m", "K", *_IMAGE), "float32", _INTENSITY, "denoised image f(y) at the calls kept"
+        ("A", "m", "K", *_IMAGE), "float16", _INTENSITY, "denoised image f(y) at the calls kept"
+    ),
+    "noisy_similarity": Field(
+        ("C", "f", "K"),
+        "float64",
+        "1",
+        "similarity of the two networks' y at the calls kept; NaN where either has none",
+    ),
+    "denoised_similarity": Field(
+        ("C", "f", "K"), "float64", "1", "the same of the two networks' f(y)"
     ),
     "twin_similarity": Field(
         ("C", "N"),
-        "float64",
+        "float32",
         "1",
         "similarity of each training image of S1 with the most similar one of S2",
     ),
-    "twin_index": Field(("C", "N"), "int64", "1", "index of the latter in the dataset"),
+    "twin_index": Field(("C", "N"), "int32", "1", "index of the latter in the dataset"),
     "twin_images": Field(
         ("B", "p", *_IMAGE),
-        "float32",
+        "float16",
         _INTENSITY,
         "the pairs across S1 and S2 with the highest correlation, from the most similar on",
     ),
