@@ -6,48 +6,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gahb.artifacts import ArtifactError, Spec, create_hdf5, open_hdf5, read_attribute
+from gahb.artifacts import Spec, create_hdf5
+from gahb.schemas import IMAGE, INTENSITY, Field, Schema, fitted, read_arrays, store
 from gahb.spectra.analysis import PERTURBATION, Analysis
 
-
-@dataclass(frozen=True)
-class Field:
-    """One dataset of the file.
-
-    Attributes:
-        dims: lengths of its axes: I images, S noise levels, K eigenvalues (all d = H W for the
-            full method, k for the leading one), k eigenvectors, H and W pixels, or 1.
-        dtype: numpy name of its type.
-        units: of its numbers; ``1`` for pure numbers.
-        description: one sentence.
-    """
-
-    dims: tuple[str, ...]
-    dtype: str
-    units: str
-    description: str
-
-
-_INTENSITY = "intensity, 0 to 1"
-_IMAGE = ("1", "H", "W")
 _PERTURBED = (
     "||f(y+v) - f(y)|| / ||v|| for one random perturbation v of norm "
     f"{PERTURBATION:g} sigma sqrt(d) in "
 )
 
-SCHEMA: Mapping[str, Field] = {
+# Axes: I images, S noise levels, K eigenvalues (all d = H W for the full method, k for the leading one), k
+# eigenvectors, H and W pixels.
+SCHEMA: Schema = {
     "image_index": Field(("I",), "int64", "1", "index of each image in its dataset"),
-    "sigma": Field(("S",), "float64", _INTENSITY, "noise level: standard deviation per pixel"),
-    "clean": Field(("I", *_IMAGE), "float32", _INTENSITY, "clean image x"),
-    "noisy": Field(("I", "S", *_IMAGE), "float32", _INTENSITY, "noisy image y = x + sigma z"),
-    "denoised": Field(("I", "S", *_IMAGE), "float32", _INTENSITY, "denoised image f(y)"),
+    "sigma": Field(("S",), "float64", INTENSITY, "noise level: standard deviation per pixel"),
+    "clean": Field(("I", *IMAGE), "float32", INTENSITY, "clean image x"),
+    "noisy": Field(("I", "S", *IMAGE), "float32", INTENSITY, "noisy image y = x + sigma z"),
+    "denoised": Field(("I", "S", *IMAGE), "float32", INTENSITY, "denoised image f(y)"),
     "eigenvalues": Field(
         ("I", "S", "K"),
         "float64",
@@ -75,8 +55,8 @@ SCHEMA: Mapping[str, Field] = {
         "singular values of J, descending; for the leading method estimates, less exact than the "
         "eigenvalues",
     ),
-    "clean_coefficients": Field(("I", "S", "K"), "float64", _INTENSITY, "<x, e_k>"),
-    "noisy_coefficients": Field(("I", "S", "K"), "float64", _INTENSITY, "<y, e_k>"),
+    "clean_coefficients": Field(("I", "S", "K"), "float64", INTENSITY, "<x, e_k>"),
+    "noisy_coefficients": Field(("I", "S", "K"), "float64", INTENSITY, "<y, e_k>"),
     "asymmetry": Field(("I", "S"), "float64", "1", "||J - J^T|| / ||J + J^T||, Frobenius norms"),
     "asymmetry_se": Field(
         ("I", "S"), "float64", "1", "standard error of the asymmetry; 0 when exact"
@@ -113,17 +93,6 @@ SCHEMA: Mapping[str, Field] = {
 }
 
 
-def schema_table() -> str:
-    """:data:`SCHEMA` as the Markdown table of the README."""
-    rows = [
-        f"| `{name}` | ({', '.join(field.dims)}) | {field.dtype} | {field.units} "
-        f"| {field.description.replace('|', chr(92) + '|')} |"
-        for name, field in SCHEMA.items()
-    ]
-    heading = ["| dataset | dims | type | units | content |", "|---|---|---|---|---|"]
-    return "\n".join(heading + rows)
-
-
 def write_spectra(
     path: Path | str,
     analyses: Sequence[Sequence[Analysis]],
@@ -150,10 +119,7 @@ def write_spectra(
     for name in SCHEMA:
         if name not in columns:
             columns[name] = [[getattr(one, name) for one in of_image] for of_image in analyses]
-    arrays = {name: np.asarray(columns[name], field.dtype) for name, field in SCHEMA.items()}
-    problem = _misshapen({name: array.shape for name, array in arrays.items()})
-    if problem:
-        raise ValueError(f"spectra that do not fit together: {problem}")
+    arrays = fitted(SCHEMA, columns, {})
     used = {
         key: [[getattr(one, key) for one in of_image] for of_image in analyses]
         for key in ("method", "engine")
@@ -162,15 +128,8 @@ def write_spectra(
         for name, field in SCHEMA.items():
             array = arrays[name]
             leading = sum(dim in ("I", "S") for dim in field.dims[:-1])
-            dataset = file.create_dataset(
-                name,
-                data=array,
-                chunks=(1,) * leading + array.shape[leading:],  # one image at one level
-                fletcher32=True,
-                track_times=False,
-            )
-            dataset.attrs["units"] = field.units
-            dataset.attrs["description"] = field.description
+            chunks = (1,) * leading + array.shape[leading:]  # one image at one level
+            store(file, name, field, array, chunks)
 
 
 def read_spectra(
@@ -190,36 +149,4 @@ def read_spectra(
         ArtifactError: the file is missing, damaged, made from another spec, or a dataset is
             missing or has the wrong type or shape.
     """
-    try:
-        with open_hdf5(path, expected_spec) as file:
-            missing = [name for name in SCHEMA if name not in file]
-            if missing:
-                raise ArtifactError(f"{path} lacks the datasets {', '.join(missing)}")
-            arrays: dict[str, NDArray[Any]] = {name: file[name][()] for name in SCHEMA}
-            made_from = {key: read_attribute(file, key) for key in ("spec", "inputs", "versions")}
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py makes of damage
-        raise ArtifactError(f"{path} is damaged: {error}") from error
-    for name, field in SCHEMA.items():
-        if arrays[name].dtype != field.dtype:
-            raise ArtifactError(
-                f"{path}: {name} has type {arrays[name].dtype}, expected {field.dtype}"
-            )
-    problem = _misshapen({name: array.shape for name, array in arrays.items()})
-    if problem:
-        raise ArtifactError(f"{path}: {problem}")
-    return arrays, made_from
-
-
-def _misshapen(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """The first dataset whose shape contradicts its dims or the lengths found before it."""
-    lengths = {"1": 1}
-    for name, field in SCHEMA.items():
-        shape = shapes[name]
-        agrees = len(shape) == len(field.dims) and all(
-            lengths.setdefault(dim, length) == length
-            for dim, length in zip(field.dims, shape, strict=True)
-        )
-        if not agrees:
-            expected = ", ".join(f"{dim}={lengths.get(dim, '?')}" for dim in field.dims)
-            return f"{name} has shape {shape}, expected ({expected})"
-    return None
+    return read_arrays(path, SCHEMA, {}, expected_spec)

@@ -1,0 +1,137 @@
+"""HDF5 files whose datasets are laid down in a schema: one table, followed by writer, reader and page.
+
+A schema is a mapping from the names of datasets to :class:`Field`. Axes of the same name have the same
+length throughout a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from gahb.artifacts import ArtifactError, Spec, open_hdf5, read_attribute
+
+Arrays = dict[str, NDArray[Any]]
+IMAGE = ("1", "H", "W")
+INTENSITY = "intensity, 0 to 1"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dataset of a file.
+
+    Attributes:
+        dims: names of its axes; a number stands for itself.
+        dtype: numpy name of its type.
+        units: of its numbers; ``1`` for pure numbers.
+        description: one sentence.
+    """
+
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    description: str
+
+
+Schema = Mapping[str, Field]
+
+
+def schema_table(schema: Schema) -> str:
+    """A schema as a Markdown table."""
+    rows = [
+        f"| `{name}` | ({', '.join(field.dims)}) | {field.dtype} | {field.units} "
+        f"| {field.description.replace('|', chr(92) + '|')} |"
+        for name, field in schema.items()
+    ]
+    heading = ["| dataset | dims | type | units | content |", "|---|---|---|---|---|"]
+    return "\n".join(heading + rows)
+
+
+def fitted(schema: Schema, arrays: Mapping[str, Any], fixed: Mapping[str, int]) -> Arrays:
+    """The arrays in the types of a schema.
+
+    Args:
+        schema: what they must be.
+        arrays: one for each dataset.
+        fixed: lengths of axes that are always the same.
+
+    Raises:
+        ValueError: one is missing, superfluous, or does not fit the others.
+    """
+    if arrays.keys() != schema.keys():
+        odd = ", ".join(sorted(arrays.keys() ^ schema.keys()))
+        raise ValueError(f"the datasets {odd} are missing or not in the schema")
+    typed = {name: np.asarray(arrays[name], field.dtype) for name, field in schema.items()}
+    problem = _misshapen(schema, typed, fixed)
+    if problem:
+        raise ValueError(f"arrays that do not fit together: {problem}")
+    return typed
+
+
+def store(file: h5py.File, name: str, field: Field, array: NDArray[Any], chunks: Any) -> None:
+    """Write one dataset, with a checksum on every chunk."""
+    dataset = file.create_dataset(
+        name, data=array, chunks=chunks, fletcher32=True, track_times=False
+    )
+    dataset.attrs["units"] = field.units
+    dataset.attrs["description"] = field.description
+
+
+def read_arrays(
+    path: Path | str, schema: Schema, fixed: Mapping[str, int], expected_spec: Spec | None = None
+) -> tuple[Arrays, dict[str, Any]]:
+    """Read and verify a whole file.
+
+    Args:
+        path: file to read.
+        schema: what it must hold.
+        fixed: lengths of axes that are always the same.
+        expected_spec: refuse a file made from another spec.
+
+    Returns:
+        The datasets by name, and the provenance (``spec``, ``inputs``, ``versions``).
+
+    Raises:
+        ArtifactError: the file is missing, damaged, made from another spec, or a dataset is missing
+            or has the wrong type or shape.
+    """
+    try:
+        with open_hdf5(path, expected_spec) as file:
+            missing = [name for name in schema if name not in file]
+            if missing:
+                raise ArtifactError(f"{path} lacks the datasets {', '.join(missing)}")
+            arrays: Arrays = {name: file[name][()] for name in schema}
+            made_from = {key: read_attribute(file, key) for key in ("spec", "inputs", "versions")}
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py makes of damage
+        raise ArtifactError(f"{path} is damaged: {error}") from error
+    for name, field in schema.items():
+        if arrays[name].dtype != field.dtype:
+            raise ArtifactError(
+                f"{path}: {name} has type {arrays[name].dtype}, expected {field.dtype}"
+            )
+    problem = _misshapen(schema, arrays, fixed)
+    if problem:
+        raise ArtifactError(f"{path}: {problem}")
+    return arrays, made_from
+
+
+def _misshapen(schema: Schema, arrays: Arrays, fixed: Mapping[str, int]) -> str | None:
+    """The first dataset whose shape contradicts its dims or the lengths found before it."""
+    lengths = dict(fixed)
+    for name, field in schema.items():
+        shape = arrays[name].shape
+        lengths |= {dim: int(dim) for dim in field.dims if dim.isdigit()}
+        agrees = len(shape) == len(field.dims) and all(
+            lengths.setdefault(dim, length) == length
+            for dim, length in zip(field.dims, shape, strict=True)
+        )
+        if not agrees:
+            expected = ", ".join(f"{dim}={lengths.get(dim, '?')}" for dim in field.dims)
+            return f"{name} has shape {shape}, expected ({expected})"
+    return None
