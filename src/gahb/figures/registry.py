@@ -17,8 +17,12 @@ from gahb.figures import (
     gap,
     optimum,
     regularity,
+    samples,
     shuffled,
+    similarity,
+    trajectory,
     transition,
+    twins,
     wiener,
 )
 from gahb.figures.save import save
@@ -45,6 +49,10 @@ FIGURES: dict[str, FigureMaker] = {
     "wiener": FigureMaker(wiener.draw, wiener.caption, wiener.OPTIONS),
     "shuffled": FigureMaker(shuffled.draw, shuffled.caption, shuffled.OPTIONS),
     "cones": FigureMaker(cones.draw, cones.caption, cones.OPTIONS),
+    "samples": FigureMaker(samples.draw, samples.caption, samples.OPTIONS),
+    "similarity": FigureMaker(similarity.draw, similarity.caption, similarity.OPTIONS),
+    "trajectory": FigureMaker(trajectory.draw, trajectory.caption, trajectory.OPTIONS),
+    "twins": FigureMaker(twins.draw, twins.caption, twins.OPTIONS),
 }
 
 
@@ -55,8 +63,8 @@ def make_figure(
 
     Args:
         name: a key of :data:`FIGURES`.
-        inputs: tables (``.csv``, each with its ``.json`` sidecar) and spectra files (``.h5``), in
-            any order.
+        inputs: tables (``.csv``, each with its ``.json`` sidecar), spectra and samples files
+            (``.h5``), in any order.
         spec: the figure's options.
         outputs: files to write: ``.png``, ``.pdf`` and, for the caption, ``.rst``.
 
@@ -70,7 +78,9 @@ def make_figure(
     targets = [Path(path) for path in outputs]
     for path in paths:
         if path.suffix not in (".csv", ".h5"):
-            raise ValueError(f"{path}: a figure is drawn from tables (.csv) and spectra (.h5)")
+            raise ValueError(
+                f"{path}: a figure is drawn from tables (.csv), spectra and samples (.h5)"
+            )
     for path in targets:
         if path.suffix not in (".png", ".pdf", ".rst"):
             raise ValueError(f"{path}: a figure is written as .png, .pdf and .rst")

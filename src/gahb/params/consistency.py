@@ -232,7 +232,27 @@ def _figure_inconsistencies(params: Params) -> Iterator[str]:
                     f"{key}: needs the spectra of {reference} on the images of {experiment}, which "
                     f"spectra.networks.{experiment}.references does not list"
                 )
+        yield from _missing_samples(params, name, needed.samples)
         yield from _wrong_image_classes(params, name, experiments)
+
+
+def _missing_samples(params: Params, name: str, asked: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """What a figure of samples needs and ``sampling`` does not provide."""
+    key, figure, sampling = f"figures.{name}", params["figures"][name], params["sampling"]
+    for experiment in dict.fromkeys(experiment for experiment, _ in asked):
+        if experiment not in sampling["experiments"]:
+            yield (
+                f"{key}: needs the samples of {experiment}, which sampling.experiments does not list"
+            )
+    for experiment, set_size in asked:
+        yield from missing_networks(params, key, experiment, [set_size], [])
+    if asked:
+        for field, most in (("shown", sampling["shown"]), ("sample", sampling["shown"] - 1)):
+            if field in figure and figure[field] > most:
+                yield (
+                    f"{key}.{field}: found {figure[field]}, allowed is at most {most}: the images of "
+                    f"{sampling['shown']} samples are kept (sampling.shown)"
+                )
 
 
 def _wrong_image_classes(params: Params, name: str, experiments: list[str]) -> Iterator[str]:

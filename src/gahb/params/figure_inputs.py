@@ -16,7 +16,7 @@ Reference = tuple[str, str]  # experiment, reference denoiser of its image class
 
 @dataclass(frozen=True)
 class Needs:
-    """The tables and spectra that one figure is drawn from.
+    """The tables, spectra and samples that one figure is drawn from.
 
     Attributes:
         tables: of all networks or references together: summary, references, gaps.
@@ -26,6 +26,7 @@ class Needs:
         references: exact and classical denoisers whose evaluations, or gaps to them, are drawn.
         spectra: networks whose eigenvalues or eigenvectors are drawn.
         reference_spectra: exact and classical denoisers whose eigenvalues or eigenvectors are drawn.
+        samples: (experiment, set size) of pairs of networks whose samples are drawn.
     """
 
     tables: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Needs:
     references: tuple[Reference, ...] = ()
     spectra: tuple[Network, ...] = ()
     reference_spectra: tuple[Reference, ...] = ()
+    samples: tuple[tuple[str, int], ...] = ()
 
 
 def _all_sizes(params: Params, figure: Params) -> tuple[Network, ...]:
@@ -120,6 +122,17 @@ def _cones(params: Params, figure: Params) -> Needs:
     )
 
 
+def _all_samples(params: Params, figure: Params) -> Needs:
+    sizes = params["experiments"][figure["experiment"]]["set_sizes"]
+    if "set_size" in figure:  # a figure about all set sizes, of which it shows one more closely
+        sizes = list(dict.fromkeys([*sizes, figure["set_size"]]))
+    return Needs(samples=tuple((figure["experiment"], size) for size in sizes))
+
+
+def _trajectory(params: Params, figure: Params) -> Needs:
+    return Needs(samples=tuple((figure["experiment"], size) for size in figure["set_sizes"]))
+
+
 _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "transition": _transition,
     "basis": _basis,
@@ -130,6 +143,10 @@ _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "wiener": _wiener,
     "shuffled": _shuffled,
     "cones": _cones,
+    "samples": _all_samples,
+    "similarity": _all_samples,
+    "trajectory": _trajectory,
+    "twins": _all_samples,
 }
 
 
@@ -148,7 +165,7 @@ def needs(params: Params, name: str) -> Needs:
 
 
 def figure_files(params: Params, name: str) -> list[str]:
-    """The tables and spectra that a figure is drawn from, as paths from the project's root."""
+    """The tables, spectra and samples that a figure is drawn from, as paths from the project's root."""
     needed = needs(params, name)
     evaluation, spectra = (f"{params['results']}/{phase}" for phase in ("evaluation", "spectra"))
     image_class = {key: value["image_class"] for key, value in params["experiments"].items()}
@@ -166,4 +183,5 @@ def figure_files(params: Params, name: str) -> list[str]:
         ),
         *(f"{spectra}/{name}/N{size}_{split}.h5" for name, size, split in needed.spectra),
         *(f"{spectra}/{name}/{reference}.h5" for name, reference in needed.reference_spectra),
+        *(f"{params['results']}/samples/{name}/N{size}.h5" for name, size in needed.samples),
     ]
