@@ -64,7 +64,8 @@ REFERENCES = {
     "rays": ("exact",),
 }
 OF_SPECTRA = ("basis", "regularity", "optimum", "wiener", "shuffled")
-FIGURES = (*OF_SPECTRA, "transition", "gap", "bounds", "cones")
+OF_SAMPLES = ("samples", "similarity", "trajectory", "twins")
+FIGURES = (*OF_SPECTRA, "transition", "gap", "bounds", "cones", *OF_SAMPLES)
 
 
 @pytest.fixture(scope="module")

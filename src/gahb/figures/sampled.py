@@ -173,14 +173,21 @@ def pooled(pair: Pair, measure: str, own: bool) -> tuple[float, float]:
 
 
 def measured_text(mean: float, error: float) -> str:
-    """``0.971 ± 0.001``, or the mean alone where there is no error."""
-    return f"{mean:.3f} ± {error:.3f}" if np.isfinite(error) else f"{mean:.3f}"
+    """``0.971 ± 0.001``, or the mean alone where there is no error; with true minus signs."""
+    text = f"{mean:.3f} ± {error:.3f}" if np.isfinite(error) else f"{mean:.3f}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def sampler_text(pair: Pair) -> str:
-    """What was drawn: count, start, for a caption."""
+    """What was drawn, for a caption: how many, from what, and beyond which trained noise level."""
     sampling: dict[str, Any] = pair.spec["sampling"]
+    highest = sampling["sampler"].get("sigma_range", [0.0, 1.0])[1]  # score ascent starts at 1
+    trained = pair.spec["first"]["training"]["sigma_range"][1]
     return (
         f"{pair.count} samples of each network, from the same start noise and the same injected "
         f"noise, around a mean of {sampling['start_mean']:g}"
+    ) + (
+        f"; it starts at sigma = {highest:g}, and the networks were trained up to {trained:g}"
+        if highest > trained
+        else ""
     )

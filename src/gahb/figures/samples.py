@@ -93,7 +93,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
                 figure.text(
                     (left + column * pitch - _GAP / 2) / page,
                     1 - (top + side + 0.03) / height,
-                    f"{value:.2f}",
+                    f"{value:.2f}".replace("-", "\N{MINUS SIGN}"),
                     ha="center",
                     va="top",
                     fontweight="bold" if column == 2 else "normal",

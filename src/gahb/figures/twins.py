@@ -26,7 +26,7 @@ from gahb.figures.sampled import MEASURE_TEXT, Pair, read_pairs
 from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
 
 OPTIONS = ("title", "experiment", "set_size", "measure")
-_BINS = 50
+_STEPS = 4  # of a histogram, from the threshold to 1
 _THRESHOLD: dict[str, Any] = {"color": EXACT_COLOUR, "linestyle": "--", "linewidth": 1.2}
 
 # inches
@@ -96,19 +96,22 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
 
 def _distribution(axes: Axes, pair: Pair, measure: str) -> None:
     values = pair.twins(measure)
-    low = min(float(values.min()), pair.threshold - 0.05)
-    heights, edges = np.histogram(values, np.linspace(low, 1, _BINS + 1))
+    step = (1 - pair.threshold) / _STEPS
+    below = int(np.ceil((pair.threshold - min(float(values.min()), 0.9)) / step))
+    edges = pair.threshold + step * np.arange(-below, _STEPS + 1)
+    heights, _ = np.histogram(values.clip(edges[0], edges[-1]), edges)
     _, darker = two_colours()
     axes.stairs(heights / len(values), edges, fill=True, color=darker, alpha=0.7)
     axes.axvline(pair.threshold, **_THRESHOLD)
     above = int((values > pair.threshold).sum())
-    axes.set_xlim(low, 1)
+    axes.set_xlim(edges[0], 1)
     axes.set_title(f"N = {pair.set_size}: {above} of {len(values)} above {pair.threshold:g}")
     axes.set_xlabel(f"similarity with the closest of S2\n({measure})")
     axes.set_ylabel("share of the images of S1")
 
 
 def _growth(axes: Axes, pairs: list[Pair], measure: str) -> None:
+    pairs = [pair for pair in pairs if pair.set_size > 1] or pairs
     sizes = [pair.set_size for pair in pairs]
     quantiles = np.array([np.quantile(pair.twins(measure), [0.05, 0.5, 0.95]) for pair in pairs])
     highest = [float(pair.twins(measure).max()) for pair in pairs]
@@ -123,7 +126,8 @@ def _growth(axes: Axes, pairs: list[Pair], measure: str) -> None:
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
-    axes.set_ylim(None, 1.02)
+    low = float(quantiles.min())
+    axes.set_ylim(low - 0.6 * (1 - low), 1.02)  # room for the legend
     axes.set_title("as N grows")
     axes.set_xlabel("training images N")
     axes.set_ylabel(f"similarity ({measure})")
@@ -152,7 +156,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "Similarity of each training image of S1 with the most similar one of S2. Left: its distribution "
         f"at N = {chosen.set_size}; dashed, the threshold {chosen.threshold:g} above which two images "
         f"count as copies of each other: {_share(chosen, measure):.2%} of the images of S1 have such a "
-        "twin in S2. Right: the same against N. Similarity is the "
+        "twin in S2. Right: the same against N, but for "
+        "N = 1, where there is no choice. Similarity is the "
         f"{MEASURE_TEXT[measure]}. Below: the most similar pairs at N = {chosen.set_size}, with their "
         "correlation.".replace("%", r"\%"),
         f"Measured; above and share are of those above {chosen.threshold:g}:",
