@@ -96,6 +96,7 @@ TINY: dict[str, Any] = {
         "seed": 3,
         "experiments": ["soft"],
         "sigmas": [0.1, 0.3, 0.9],
+        "sigmas_over_training": [0.3],
         "images": 8,
         "threads": 1,
     },

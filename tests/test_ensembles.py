@@ -64,6 +64,7 @@ FIELDS: dict[str, Any] = {
         "seed": 5,
         "experiments": ["fields"],
         "sigmas": [0.1, 0.2, 0.4, 0.6, 0.9, 1.5, 2.0],
+        "sigmas_over_training": [0.2, 0.9],
         "images": 16,
         "threads": 1,
     },
@@ -281,8 +282,11 @@ def test_errors_are_those_of_the_mean_over_draws(fields: SimpleNamespace, tmp_pa
 def test_every_snapshot_is_measured(fields: SimpleNamespace):
     table = read_table(fields.table)
     counts = table.groupby(["set_size", "update"]).size()
-    assert counts.to_dict() == {(n, u): 7 for n in (2, 4) for u in (3, 9, 30)}
-    assert (rows(fields, 2, 3).variance != rows(fields, 2, 30).variance).all()
+    assert counts.to_dict() == {(n, u): 7 if u == 30 else 2 for n in (2, 4) for u in (3, 9, 30)}
+    early, last = rows(fields, 2, 3), rows(fields, 2, 30)
+    assert list(early.index) == [0.2, 0.9]
+    assert (early.variance != last.variance[early.index]).all()
+    pd.testing.assert_series_equal(early.exact_mse, last.exact_mse[early.index])
     inputs = read_sidecar(fields.table)["inputs"]
     assert {"dataset", "N2_S1", "N4_S4", "N4_S4_snapshots"} <= set(inputs)
 

@@ -481,6 +481,11 @@ def test_names_become_file_names(params: Params, section: str):
             [0.3, 0.1],
             "ensembles.sigmas: found [0.3, 0.1], allowed are noise levels in ascending order",
         ),
+        (
+            "ensembles.sigmas_over_training",
+            [0.3, 0.2],
+            "ensembles.sigmas_over_training.1: found 0.2, allowed is one of 0.1, 0.3, 0.9",
+        ),
         ("sampling.shown", 6, "sampling.shown: found 6, allowed is at most 5, the number of"),
         (
             "figures.bounds.upper",
@@ -960,7 +965,7 @@ def test_bounds_need_three_noise_levels_that_were_trained_at(params: Params):
     params["evaluation"]["references"] = {}
     params["spectra"]["networks"]["soft"]["references"] = []
     del params["figures"]["bounds"]
-    params["ensembles"]["sigmas"] = [0.5, 0.9, 1.1]
+    params["ensembles"] |= {"sigmas": [0.5, 0.9, 1.1], "sigmas_over_training": [0.9]}
     message = refusal(params)
     assert "ensembles.sigmas: found [0.5, 0.9, 1.1], of which 2 are in [0, 1]" in message
     params["ensembles"]["sigmas"] = [0.4, 0.5, 0.9, 1.1]

@@ -64,7 +64,9 @@ REFERENCES = {
     "rays": ("exact",),
 }
 OF_SPECTRA = ("basis", "regularity", "optimum", "wiener", "shuffled")
-FIGURES = (*OF_SPECTRA, "transition", "gap", "bounds", "cones", "memorisation", "onset", "density")
+OF_SAMPLES = ("samples", "similarity", "trajectory", "twins")
+OF_TABLES = ("memorisation", "onset", "density")
+FIGURES = (*OF_SPECTRA, "transition", "gap", "bounds", "cones", *OF_SAMPLES, *OF_TABLES)
 
 
 @pytest.fixture(scope="module")

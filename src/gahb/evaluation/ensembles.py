@@ -53,7 +53,7 @@ def measure_ensembles(
 
     Args:
         spec: ``ensemble``, what the networks were trained with, and ``measured``: ``seed``, ``sigmas``,
-            ``images``, ``threads``.
+            ``sigmas_over_training`` (those measured at snapshots), ``images``, ``threads``.
         dataset: what all were trained on.
         networks: weights, by set size and split.
         snapshots: of the same networks, or none.
@@ -88,8 +88,9 @@ def measure_ensembles(
             trained.append(on_fastest_device(denoiser))
         if snapshots:
             for update, early in _early(snapshots[part], members[part], ensemble, inputs):
-                rows += _labelled(set_size, update, comparison.table(comparison.measure(early)))
-        found = comparison.measure(trained)
+                found = comparison.measure(early, measured["sigmas_over_training"])
+                rows += _labelled(set_size, update, comparison.table(found))
+        found = comparison.measure(trained, levels)
         rows += _labelled(set_size, ensemble["training"]["updates"], comparison.table(found))
         draws[f"N{set_size}"] = found
     made_from = provenance(spec, inputs)
@@ -133,54 +134,62 @@ class _Comparison:
             self._empirical.append(_outputs(memorising, noisy, self._levels))
             self._own_empirical.append(_outputs(memorising, self._own_noisy[-1], self._levels))
 
-    def measure(self, networks: list[Denoiser]) -> dict[str, Any]:
-        """Every quantity, draw by draw: (levels, draws), or with networks first (K, levels, draws)."""
-        answers = [_outputs(network, self._noisy, self._levels) for network in networks]
+    def measure(self, networks: list[Denoiser], sigmas: Sequence[float]) -> dict[str, Any]:
+        """Every quantity, draw by draw: (levels, draws), or with networks first (K, levels, draws).
+
+        Args:
+            networks: one per member.
+            sigmas: the noise levels to measure at, of those of the comparison.
+        """
+        at = [self._levels.index(sigma) for sigma in sigmas]
+
+        def chosen(of_levels: list[Any]) -> list[Any]:
+            return [of_levels[level] for level in at]
+
+        answers = [_outputs(network, chosen(self._noisy), sigmas) for network in networks]
         own = [
-            _outputs(network, noisy, self._levels)
+            _outputs(network, chosen(noisy), sigmas)
             for network, noisy in zip(networks, self._own_noisy, strict=True)
         ]
-        clean = self._test.images
-        stacked = [torch.stack([one[level] for one in answers]) for level in self._each()]
+        clean = [self._test.images] * len(at)
         found: dict[str, Any] = {
-            "mse": _distances(answers, [clean] * len(self._levels)),
+            "sigmas": list(sigmas),
+            "mse": _distances(answers, clean),
             "empirical_distance": np.stack(
-                [_distances([a], e)[0] for a, e in zip(answers, self._empirical, strict=True)]
+                [
+                    _distances([answer], chosen(empirical))[0]
+                    for answer, empirical in zip(answers, self._empirical, strict=True)
+                ]
             ),
             "own_empirical_distance": [
-                _distances([a], e)[0] for a, e in zip(own, self._own_empirical, strict=True)
+                _distances([answer], chosen(empirical))[0]
+                for answer, empirical in zip(own, self._own_empirical, strict=True)
             ],
         }
+        if self._exact is not None:
+            exact = chosen(self._exact)
+            found["exact_mse"] = _distances([exact], clean)[0]
+            found["excess"] = _distances(answers, exact)
         if len(networks) > 1:
+            stacked = [torch.stack(outputs) for outputs in zip(*answers, strict=True)]
             spread = [
                 each.double().var(dim=0, correction=1).mean(dim=(1, 2, 3)) for each in stacked
             ]
             found["variance"] = torch.stack(spread).numpy()
             for measure in MEASURES:
-                alike = [
-                    torch.stack(
-                        [
-                            similarity(first, second, measure)
-                            for first, second in itertools.combinations(each, 2)
-                        ]
-                    ).mean(0)
-                    for each in stacked
-                ]
+                alike = [_mean_similarity(each, measure) for each in stacked]
                 found[measure] = torch.stack(alike).double().numpy()
-        if self._exact is not None:
-            found["exact_mse"] = _distances([self._exact], [clean] * len(self._levels))[0]
-            found["excess"] = _distances(answers, self._exact)
-            if len(networks) > 1:
+            if "excess" in found:
                 found["bias"] = found["excess"].mean(0) - found["variance"]
         return found
 
     def table(self, found: dict[str, Any]) -> list[dict[str, Any]]:
         """One row per noise level: means over draws, and over networks, with standard errors."""
         rows = []
-        for level in self._each():
+        for level, sigma in enumerate(found["sigmas"]):
             row: dict[str, Any] = {
-                "sigma": self._levels[level],
-                "input_psnr": input_psnr(self._levels[level]),
+                "sigma": sigma,
+                "input_psnr": input_psnr(sigma),
                 "networks": len(self._own),
                 "images": len(self._test.indices),
             }
@@ -203,9 +212,6 @@ class _Comparison:
         values = found[name]
         shared = (values.mean(0) if values.ndim == 3 else values)[level]
         return float(shared.mean()), float(standard_error(shared, self._test.indices))
-
-    def _each(self) -> range:
-        return range(len(self._levels))
 
 
 _QUANTITIES = (
@@ -243,7 +249,7 @@ def _at_levels(noisy: NoisySet, measured: Spec) -> list[Batches]:
 
 
 @torch.no_grad()
-def _outputs(denoiser: Any, noisy: list[Batches], sigmas: list[float]) -> Outputs:
+def _outputs(denoiser: Any, noisy: list[Batches], sigmas: Sequence[float]) -> Outputs:
     return [
         torch.cat([denoiser(y, sigma) for _, y in batches])
         for batches, sigma in zip(noisy, sigmas, strict=True)
@@ -263,6 +269,12 @@ def _distances(answers: list[Outputs], others: Outputs) -> Float64:
             for one in answers
         ]
     )
+
+
+def _mean_similarity(images: Tensor, measure: str) -> Tensor:
+    """Similarity of the images (K, M, 1, H, W) of K networks, averaged over the pairs: (M,)."""
+    pairs = itertools.combinations(images, 2)
+    return torch.stack([similarity(*pair, measure) for pair in pairs]).mean(0)
 
 
 def _energies(noisy: NoisySet) -> Float64:

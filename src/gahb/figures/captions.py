@@ -29,7 +29,7 @@ def caption(title: str, *parts: str) -> str:
 
 def plain(text: str) -> str:
     """A number as a figure prints it, in characters of a table in plain text."""
-    return text.replace("±", "+/-").replace("–", "-")
+    return text.replace("±", "+/-").replace("–", "-").replace("\N{MINUS SIGN}", "-")
 
 
 def bullets(items: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gahb.artifacts import Spec
+from gahb.figures.sampled import MEASURES
 from gahb.figures.tables import AGGREGATIONS
 
 _KINDS: dict[str, tuple[str, Any]] = {
@@ -42,6 +43,9 @@ _KINDS: dict[str, tuple[str, Any]] = {
         "a number between 0 and 1",
         lambda value: _number(value) and 0 < value < 1,
     ),
+    "measure": (" or ".join(MEASURES), lambda value: value in MEASURES),
+    "shown": ("a whole number above 0", lambda value: _count(value)),
+    "sample": ("a position among the samples shown, counted from 0", lambda value: _index(value)),
 }
 
 

@@ -20,8 +20,12 @@ from gahb.figures import (
     onset,
     optimum,
     regularity,
+    samples,
     shuffled,
+    similarity,
+    trajectory,
     transition,
+    twins,
     wiener,
 )
 from gahb.figures.save import save
@@ -51,6 +55,10 @@ FIGURES: dict[str, FigureMaker] = {
     "memorisation": FigureMaker(memorisation.draw, memorisation.caption, memorisation.OPTIONS),
     "onset": FigureMaker(onset.draw, onset.caption, onset.OPTIONS),
     "density": FigureMaker(density.draw, density.caption, density.OPTIONS),
+    "samples": FigureMaker(samples.draw, samples.caption, samples.OPTIONS),
+    "similarity": FigureMaker(similarity.draw, similarity.caption, similarity.OPTIONS),
+    "trajectory": FigureMaker(trajectory.draw, trajectory.caption, trajectory.OPTIONS),
+    "twins": FigureMaker(twins.draw, twins.caption, twins.OPTIONS),
 }
 
 
@@ -61,8 +69,8 @@ def make_figure(
 
     Args:
         name: a key of :data:`FIGURES`.
-        inputs: tables (``.csv``, each with its ``.json`` sidecar) and spectra files (``.h5``), in
-            any order.
+        inputs: tables (``.csv``, each with its ``.json`` sidecar), spectra and samples files
+            (``.h5``), in any order.
         spec: the figure's options.
         outputs: files to write: ``.png``, ``.pdf`` and, for the caption, ``.rst``.
 
@@ -76,7 +84,9 @@ def make_figure(
     targets = [Path(path) for path in outputs]
     for path in paths:
         if path.suffix not in (".csv", ".h5"):
-            raise ValueError(f"{path}: a figure is drawn from tables (.csv) and spectra (.h5)")
+            raise ValueError(
+                f"{path}: a figure is drawn from tables (.csv), spectra and samples (.h5)"
+            )
     for path in targets:
         if path.suffix not in (".png", ".pdf", ".rst"):
             raise ValueError(f"{path}: a figure is written as .png, .pdf and .rst")

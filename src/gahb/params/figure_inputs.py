@@ -16,7 +16,7 @@ Reference = tuple[str, str]  # experiment, reference denoiser of its image class
 
 @dataclass(frozen=True)
 class Needs:
-    """The tables and spectra that one figure is drawn from.
+    """The tables, spectra and samples that one figure is drawn from.
 
     Attributes:
         tables: of all networks or references together: summary, references, gaps, density.
@@ -29,6 +29,7 @@ class Needs:
         ensembles: experiments whose networks of all splits are compared.
         sample_tables: (experiment, set size) whose two networks' samples are summarised.
         samples_over_training: experiments whose samples are summarised against updates.
+        samples: (experiment, set size) of pairs of networks whose samples are drawn.
     """
 
     tables: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Needs:
     ensembles: tuple[str, ...] = ()
     sample_tables: tuple[tuple[str, int], ...] = ()
     samples_over_training: tuple[str, ...] = ()
+    samples: tuple[tuple[str, int], ...] = ()
 
 
 def _all_sizes(params: Params, figure: Params) -> tuple[Network, ...]:
@@ -141,6 +143,17 @@ def _density(params: Params, figure: Params) -> Needs:
     return Needs(tables=("density",), ensembles=tuple(figure["experiments"]))
 
 
+def _all_samples(params: Params, figure: Params) -> Needs:
+    sizes = params["experiments"][figure["experiment"]]["set_sizes"]
+    if "set_size" in figure:  # a figure about all set sizes, of which it shows one more closely
+        sizes = list(dict.fromkeys([*sizes, figure["set_size"]]))
+    return Needs(samples=tuple((figure["experiment"], size) for size in sizes))
+
+
+def _trajectory(params: Params, figure: Params) -> Needs:
+    return Needs(samples=tuple((figure["experiment"], size) for size in figure["set_sizes"]))
+
+
 _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "transition": _transition,
     "basis": _basis,
@@ -154,6 +167,10 @@ _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "memorisation": _memorisation,
     "onset": _onset,
     "density": _density,
+    "samples": _all_samples,
+    "similarity": _all_samples,
+    "trajectory": _trajectory,
+    "twins": _all_samples,
 }
 
 
@@ -172,7 +189,7 @@ def needs(params: Params, name: str) -> Needs:
 
 
 def figure_files(params: Params, name: str) -> list[str]:
-    """The tables and spectra that a figure is drawn from, as paths from the project's root."""
+    """The tables, spectra and samples that a figure is drawn from, as paths from the project's root."""
     needed = needs(params, name)
     evaluation, spectra, samples = (
         f"{params['results']}/{phase}" for phase in ("evaluation", "spectra", "samples")
@@ -195,4 +212,5 @@ def figure_files(params: Params, name: str) -> list[str]:
         *(f"{evaluation}/{name}/ensembles.csv" for name in needed.ensembles),
         *(f"{samples}/{name}/N{size}.csv" for name, size in needed.sample_tables),
         *(f"{samples}/{name}/updates.csv" for name in needed.samples_over_training),
+        *(f"{samples}/{name}/N{size}.h5" for name, size in needed.samples),
     ]

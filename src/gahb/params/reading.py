@@ -17,7 +17,8 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
-from gahb.params.consistency import inconsistencies, missing_networks
+from gahb.params.consistency import inconsistencies
+from gahb.params.names import missing_networks
 
 Params = dict[str, Any]
 

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from gahb.params.names import unknown
 from gahb.params.specs import dataset_spec
 
 Params = dict[str, Any]
@@ -154,8 +155,3 @@ def without_spectra(params: Params, key: str, names: Iterable[str]) -> Iterator[
                     f"{key}.{index}: found {name}, which {told} ({option} {value}); allowed are "
                     "denoisers of the noisy image alone: they have a Jacobian"
                 )
-
-
-def unknown(key: str, found: Any, known: Iterable[Any], why: str = "") -> str:
-    """What is said of a name, or another value, that is none of those there are."""
-    return f"{key}: found {json.dumps(found)}{why}, allowed is one of {', '.join(map(str, known))}"
