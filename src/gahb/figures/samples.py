@@ -121,8 +121,10 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                 f"{pair.arrays['closest_images'].std(axis=(3, 4, 5)).mean():.3f}",
             ]
         )
-    header = ("N", "S1 - S2", "alike", "own closest", "copies", "other's closest")
-    header += ("images", "std", "std of images")
+    header = (
+        *("N", "S1 - S2", "alike", "own closest", "copies", "other's closest"),
+        *("images", "std", "std of images"),
+    )
     return captions.caption(
         spec["title"],
         "What the networks trained on the disjoint sets S1 and S2 sample from the same noise, for each "
