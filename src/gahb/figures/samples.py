@@ -116,11 +116,15 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                 captions.plain(measured_text(*pooled(pair, measure, own=True))),
                 f"{(pair.with_closest(measure, own=True) > threshold).mean():.2f}",
                 captions.plain(measured_text(*pooled(pair, measure, own=False))),
+                f"{pair.twins(measure).mean():.3f}",
                 f"{pair.arrays['samples'].std(axis=(2, 3, 4)).mean():.3f}",
                 f"{pair.arrays['closest_images'].std(axis=(3, 4, 5)).mean():.3f}",
             ]
         )
-    header = ("N", "S1 - S2", "alike", "own closest", "copies", "other's closest", "std", "images")
+    header = (
+        *("N", "S1 - S2", "alike", "own closest", "copies", "other's closest"),
+        *("images", "std", "std of images"),
+    )
     return captions.caption(
         spec["title"],
         "What the networks trained on the disjoint sets S1 and S2 sample from the same noise, for each "
@@ -130,13 +134,15 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         f"two samples): {MEASURE_TEXT[measure]}. Intensities below 0 and above 1 are shown black and "
         "white.",
         f"Over all samples, mean with standard error; alike and copies are shares above {threshold:g}; "
-        "other's closest is the closest image of the training set of the other network; std and images "
-        "are the standard deviation over the pixels of a sample, and of the closest training images "
-        "of the samples whose are kept:",
+        "other's closest is the closest image of the training set of the other network; images is "
+        "the mean similarity of the images of S1 with the closest of S2; std is the standard deviation "
+        "over the pixels of a sample, and of the closest training images that are kept:",
         captions.grid(header, lines),
         "A network at N copies when its samples resemble its closest training image and not the other "
-        "network's sample; it generalises when the reverse holds. Which it does is a statement about N, "
-        "number of updates and width of network together.",
+        "network's sample; it generalises when the reverse holds and the samples are images "
+        "of the class. Samples that are less like their closest training image than images of S1 are "
+        "like those of S2 are novel without being quite of the class yet. All this is a statement about "
+        "N, number of updates and width of network together.",
         "Made with:",
         captions.bullets(
             [
