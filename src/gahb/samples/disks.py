@@ -127,9 +127,7 @@ def energy_distance(first: Float64, second: Float64) -> float:
     Args:
         first, second: (n, k) and (m, k).
     """
-    within = [
-        cdist(one, one).sum() / (len(one) * (len(one) - 1)) for one in (first, second)
-    ]
+    within = [cdist(one, one).sum() / (len(one) * (len(one) - 1)) for one in (first, second)]
     return float(2 * cdist(first, second).mean() - within[0] - within[1])
 
 
