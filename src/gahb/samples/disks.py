@@ -7,6 +7,7 @@ be of one distribution: each of the five alone, and all of them jointly.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ Float64 = NDArray[np.float64]
 _CENTRES = 16  # of the grid of starts, along either axis
 _RADII = 12  # of the grid of starts: evenly spaced, up to half the size
 _STARTS = 3  # of the nearest grid points, how many are refined
+_RADIUS = (0.01, 1.5)  # in units of the size: the fit keeps within
+_VISIBLE = 1e-12  # squares of a mask less its mean, summed over the pixels: below, it is constant
 _RESAMPLES_AT_ONCE = 50
 
 
@@ -44,7 +47,7 @@ def fit_disks(images: Float64) -> DiskFit:
 
     At given centre and radius the greys that fit best are those of a linear regression on the mask.
     What is left, a function of (cx, cy, log r), is minimised by the Levenberg-Marquardt method from
-    the best points of a grid.
+    the best points of a grid. Radii are between 0.01 and 1.5 of the size.
 
     Args:
         images: (n, H, H) or (n, 1, H, H).
@@ -71,7 +74,7 @@ def fit_disks(images: Float64) -> DiskFit:
         sums = [np.square(misfit(point)).sum() for point in found]
         best = found[int(np.argmin(sums))]
         greys = _nearest(disks, best, image)[1]
-        parameters[index] = *best[:2], np.exp(best[2]), *greys
+        parameters[index] = *best[:2], _radius(disks, best), *greys
         residual[index] = (min(sums) / size**2) ** 0.5
     return DiskFit(parameters, residual)
 
@@ -93,12 +96,17 @@ def _starts(disks: Disks, images: Float64) -> Float64:
 
 def _nearest(disks: Disks, point: Float64, image: Float64) -> tuple[Float64, tuple[float, float]]:
     """The disk at (cx, cy, log r) nearest to an image (d,), and its greys (f, b)."""
-    mask = disks.masks(np.array([[point[0], point[1], np.exp(point[2])]])).ravel()
+    mask = disks.masks(np.array([[*point[:2], _radius(disks, point)]])).ravel()
     inside = mask - mask.mean()
     energy = inside @ inside
-    contrast = inside @ image / energy if energy > 0 else 0.0  # 0: the mask is constant
+    contrast = inside @ image / energy if energy > _VISIBLE else 0.0
     background = image.mean() - contrast * mask.mean()
     return background + contrast * mask, (background + contrast, background)
+
+
+def _radius(disks: Disks, point: Float64) -> float:
+    low, high = (share * disks.size for share in _RADIUS)
+    return math.exp(min(max(float(point[2]), math.log(low)), math.log(high)))
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,8 @@ def compare_parameters(
 ) -> Comparison:
     """Test that two sets of parameters have one distribution.
 
-    Distances are those of parameters in units of the reference's standard deviations.
+    Distances are those of parameters in units of the reference's standard deviations. The energy
+    distance sees shifts and changes of spread well, and dependence between parameters less well.
 
     Args:
         found: (n, k).
