@@ -50,27 +50,30 @@ def fit_disks(images: Float64) -> DiskFit:
     the best points of a grid. Radii are between 0.01 and 1.5 of the size.
 
     Args:
-        images: (n, H, H) or (n, 1, H, H).
+        images: (n, H, H) or (n, 1, H, H), H at least 3.
 
     Raises:
-        ValueError: the images are not square, or not finite.
+        ValueError: the images are not square, too small, or not finite.
     """
     images = np.asarray(images, np.float64)
     size = images.shape[-1]
-    if images.shape[1:] not in ((size, size), (1, size, size)):
-        raise ValueError(f"images: found {images.shape}, allowed is (n, H, H) or (n, 1, H, H)")
+    if images.shape[1:] not in ((size, size), (1, size, size)) or size < 3:
+        raise ValueError(
+            f"images: found {images.shape}, allowed is (n, H, H) or (n, 1, H, H), H at least 3"
+        )
     if not np.isfinite(images).all():
         raise ValueError("images: found infinite or undefined values, allowed are finite ones")
     disks = Disks(size, 0)
     flat = images.reshape(len(images), size**2)
-    starts = _starts(disks, flat)
+    points, patterns = _grid(disks)
     parameters, residual = np.empty((len(flat), 5)), np.empty(len(flat))
     for index, image in enumerate(flat):
 
         def misfit(point: Float64, image: Float64 = image) -> Float64:
             return image - _nearest(disks, point, image)[0]
 
-        found = [least_squares(misfit, start, method="lm").x for start in starts[index]]
+        chosen = np.argsort(-np.square(patterns @ image))[:_STARTS]
+        found = [least_squares(misfit, start, method="lm").x for start in points[chosen]]
         sums = [np.square(misfit(point)).sum() for point in found]
         best = found[int(np.argmin(sums))]
         greys = _nearest(disks, best, image)[1]
@@ -79,19 +82,17 @@ def fit_disks(images: Float64) -> DiskFit:
     return DiskFit(parameters, residual)
 
 
-def _starts(disks: Disks, images: Float64) -> Float64:
-    """For each image (n, d) the points (cx, cy, log r) of a grid that fit best, (n, _STARTS, 3)."""
+def _grid(disks: Disks) -> tuple[Float64, Float64]:
+    """Points (cx, cy, log r), (n, 3), and their masks without mean and of norm 1, (n, d)."""
     centre = (np.arange(_CENTRES) + 0.5) * disks.size / _CENTRES - 0.5
     radius = (np.arange(_RADII) + 1) * disks.size / 2 / _RADII
-    grid = np.stack(np.meshgrid(centre, centre, radius, indexing="ij"), -1).reshape(-1, 3)
-    masks = disks.masks(grid).reshape(len(grid), -1)
+    points = np.stack(np.meshgrid(centre, centre, radius, indexing="ij"), -1).reshape(-1, 3)
+    white_on_black = np.tile([1.0, 0.0], (len(points), 1))
+    masks = disks.images(np.hstack([points, white_on_black])).reshape(len(points), -1)
     masks -= masks.mean(1, keepdims=True)
-    masks /= np.sqrt(np.einsum("np,np->n", masks, masks))[:, None]
-    explained = np.square(images @ masks.T)
-    chosen = np.argsort(-explained, axis=1)[:, :_STARTS]
-    points = grid[chosen]
-    points[..., 2] = np.log(points[..., 2])
-    return points
+    masks /= np.linalg.norm(masks, axis=1, keepdims=True)
+    points[:, 2] = np.log(points[:, 2])
+    return points, masks
 
 
 def _nearest(disks: Disks, point: Float64, image: Float64) -> tuple[Float64, tuple[float, float]]:
