@@ -205,6 +205,7 @@ def disk_quality(count: int, high: float, most: int, official: int) -> None:
         size = official if samplers == [published] else count
         if size != count:
             limits = np.quantile(floors(size), 0.95, axis=0)
+            print(f"noise floor of {size} samples: 95% below {limits[0]:.4f} and {limits[1]:.3f}")
         passed = 0
         for sampler in samplers:
             drawn = draw_samples(posterior, sampler, range(size), 12, 0, dtype=torch.float64)
