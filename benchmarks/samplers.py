@@ -1,13 +1,25 @@
 """Speed of the samplers, the calls each needs for equal quality, and what batches are worth.
 
-    python benchmarks/samplers.py [--blocks 3] [--channels 16] [--size 40] [--samples 32] [--sigma-max 1]
+    python benchmarks/samplers.py [--only speed | gaussian | disks] [--blocks 3] [--channels 16] [--size 40]
 
-*Quality* is measured on stationary Gaussian images with a power-law spectrum, with the exact denoiser:
+*Quality* is measured with exact denoisers, told the noise level, on two classes.
+
+Stationary Gaussian images with a power-law spectrum:
 the variance error sqrt(mean_k (V_k / P_k - 1)^2) over the Fourier coefficients, P_k being the
 variance of one exact denoising at the last noise level, less what the finite number of samples adds;
 and the energy distance
 2 E|a - b| - E|a - a'| - E|b - b'| between samples and images of the class, with the distance that two sets
-of images of the class have. *Speed* is that of a briefly trained UNet: samples per second of
+of images of the class have.
+
+Disks, the five parameters of which are fitted to every sample: the energy distance of these from the
+class's, in units of the class's standard deviations; the greatest of their five Kolmogorov-Smirnov
+distances; and the residual of the fit. Both distances are those from one large set of the class, and
+have a noise floor: what as many images of the class are away from that set. Samples are as good as
+the class where both are below the floor's 95% quantile and no residual is above the last noise level.
+A sampler is given more and more calls until that is so twice in a row: it needs the first of the two.
+All samplers start from the same noise.
+
+*Speed* is that of a briefly trained UNet: samples per second of
 processor time in one run of each sampler, against a loop that makes one image at a time in float32.
 """
 
@@ -16,10 +28,14 @@ import time
 
 import numpy as np
 import torch
+from scipy.stats import ks_2samp
 
 from gahb.datasets.calpha import CAlpha
+from gahb.datasets.disks import Disks
+from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.training import Trainer
+from gahb.samples.disks import energy_distance, fit_disks
 from gahb.samples.process import noise_levels
 from gahb.samples.samplers import (
     SCORE_ASCENT,
@@ -81,14 +97,12 @@ class Gaussian:
         return float(np.sqrt(max(((energies.mean(axis=0) - 1) ** 2 - noise).mean(), 0.0)))
 
 
-def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
-    """2 E|a - b| - E|a - a'| - E|b - b'|, without the pairs of an image with itself."""
-    a, b = first.flatten(1).double(), second.flatten(1).double()
-    within = [torch.cdist(one, one).sum() / (len(one) * (len(one) - 1)) for one in (a, b)]
-    return float(2 * torch.cdist(a, b).mean() - within[0] - within[1])
+def image_distance(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Energy distance of two sets of images."""
+    return energy_distance(first.flatten(1).numpy(), second.flatten(1).numpy())
 
 
-def quality(count: int, high: float) -> None:
+def gaussian_quality(count: int, high: float) -> None:
     """Print, for every sampler and number of calls, both statistics on the Gaussian class."""
     gaussian = Gaussian(16, 0.5)
     truth = gaussian.images(count, seed=1)
@@ -97,7 +111,7 @@ def quality(count: int, high: float) -> None:
     print(f"{'sampler':28} calls  variance error  energy distance")
     print(
         f"{'(images of the class)':28} {0:5}  {gaussian.variance_error(again, denoised=False):14.3f}  "
-        f"{energy_distance(truth, again):15.5f}"
+        f"{image_distance(truth, again):15.5f}"
     )
     samplers: list[tuple[str, Sampler]] = []
     for steps in (8, 16, 32, 64):
@@ -120,9 +134,93 @@ def quality(count: int, high: float) -> None:
         print(
             f"{name:28} {int(drawn.calls.max()):5}  "
             f"{gaussian.variance_error(drawn.images):14.3f}  "
-            f"{energy_distance(truth, drawn.images):15.5f}",
+            f"{image_distance(truth, drawn.images):15.5f}",
             flush=True,
         )
+
+
+CALLS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+
+
+def disk_samplers(high: float, most: int) -> dict[str, list[Sampler]]:
+    """Each kind of sampler at growing numbers of calls, up to ``most``."""
+    ladder = [calls for calls in CALLS if calls <= most]
+    grids = [tuple(noise_levels("geometric", calls, (LOW, high)).tolist()) for calls in ladder]
+    known = {"sigma_max": high, "sigma_min": LOW, "growing": False, "known_level": True}
+    found: dict[str, list[Sampler]] = {
+        "ode 3": [FlowODE(levels, 3) for levels in grids],
+        "ode 2": [FlowODE(levels, 2) for levels in grids],
+        "deterministic": [Deterministic(levels) for levels in grids],
+        "ancestral": [Ancestral(levels) for levels in grids],
+    }
+    for beta in (0.5, 0.1):
+        # (1 - beta h)^(calls - 2) takes the level just below LOW; one more step, one last denoising
+        shrinkage = [1 - (0.999 * LOW / high) ** (1 / (calls - 2)) for calls in ladder]
+        found[f"score ascent, beta {beta}"] = [
+            ScoreAscent(share / beta, beta, **known) for share in shrinkage if share <= beta
+        ]
+    return found
+
+
+def disk_quality(count: int, high: float, most: int, official: int) -> None:
+    """Print how many calls each sampler needs for samples as good as disks of the class."""
+    disks = Disks(12, 0, radius=(2, 3))
+    posterior = DiskPosterior(disks, step=2.5)
+    reference = disks.draw(10**6, 2000)
+    scale = reference.std(axis=0, ddof=1)
+
+    def distances(parameters: np.ndarray) -> tuple[float, float]:
+        smirnov = [
+            ks_2samp(*pair).statistic for pair in zip(parameters.T, reference.T, strict=True)
+        ]
+        return energy_distance(parameters / scale, reference / scale), float(max(smirnov))
+
+    def floors(size: int) -> np.ndarray:
+        return np.array([distances(disks.draw(size * i, size)) for i in range(200)])
+
+    floor = floors(count)
+    limits = np.quantile(floor, 0.95, axis=0)
+    print(
+        f"\nDisks, 12x12, radius 2 to 3, {count} samples against {len(reference)} of the class, "
+        f"sigma from {high:g} to {LOW:g}\n"
+        f"noise floor: energy distance {floor[:, 0].mean():.4f} +- {floor[:, 0].std():.4f}, 95% below "
+        f"{limits[0]:.4f}; Kolmogorov-Smirnov 95% below {limits[1]:.3f}"
+    )
+    clean = torch.from_numpy(disks.images(disks.draw(0, count)))[:, None]
+    noise = np.stack([sample_noise(1, index, 0, 12) for index in range(count)])
+    last = fit_disks(posterior(clean + LOW * torch.from_numpy(noise), LOW).numpy())
+    print(
+        f"{'sampler':26} calls  energy distance     KS  residual: median  largest  as good\n"
+        f"{'(images, denoised at LOW)':26} {1:5}  {distances(last.parameters)[0]:15.4f}  "
+        f"{distances(last.parameters)[1]:5.3f}  {np.median(last.residual):16.5f}  "
+        f"{last.residual.max():7.5f}",
+        flush=True,
+    )
+    known = {"sigma_max": high, "sigma_min": LOW, "known_level": True}
+    published = ScoreAscent(**(vars(SCORE_ASCENT["official"]) | known))
+    kinds = disk_samplers(high, most)
+    if official:
+        kinds |= {f"official, {official} samples": [published]}
+    for name, samplers in kinds.items():
+        size = official if samplers == [published] else count
+        if size != count:
+            limits = np.quantile(floors(size), 0.95, axis=0)
+            print(f"noise floor of {size} samples: 95% below {limits[0]:.4f} and {limits[1]:.3f}")
+        passed = 0
+        for sampler in samplers:
+            drawn = draw_samples(posterior, sampler, range(size), 12, 0, dtype=torch.float64)
+            fit = fit_disks(drawn.images.numpy())
+            energy, smirnov = distances(fit.parameters)
+            good = energy <= limits[0] and smirnov <= limits[1] and fit.residual.max() <= LOW
+            print(
+                f"{name:26} {int(drawn.calls.max()):5}  {energy:15.4f}  {smirnov:5.3f}  "
+                f"{np.median(fit.residual):16.5f}  {fit.residual.max():7.5f}  "
+                f"{'yes' if good else 'no'}",
+                flush=True,
+            )
+            passed = passed + 1 if good else 0
+            if passed == 2:
+                break
 
 
 def trained(architecture: dict, size: int, updates: int) -> NetworkDenoiser:
@@ -209,7 +307,7 @@ def speed(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Measure speed, then quality."""
+    """Measure speed, then quality on either class."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--channels", type=int, default=16)
@@ -220,13 +318,26 @@ def main() -> None:
     parser.add_argument("--gaussian-samples", type=int, default=256)
     parser.add_argument("--sigma-max", type=float, default=5.0, help="on the Gaussian class")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", choices=["speed", "quality"])
+    parser.add_argument("--disk-samples", type=int, default=192)
+    parser.add_argument("--disk-sigma-max", type=float, default=20.0, help="on the disks")
+    parser.add_argument("--disk-calls", type=int, default=128, help="at most, of each sampler")
+    parser.add_argument(
+        "--official-samples", type=int, default=48, help="of the official score ascent, on disks"
+    )
+    parser.add_argument("--only", choices=["speed", "gaussian", "disks"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.only != "quality":
+    if options.only in (None, "speed"):
         speed(options)
-    if options.only != "speed":
-        quality(options.gaussian_samples, options.sigma_max)
+    if options.only in (None, "gaussian"):
+        gaussian_quality(options.gaussian_samples, options.sigma_max)
+    if options.only in (None, "disks"):
+        disk_quality(
+            options.disk_samples,
+            options.disk_sigma_max,
+            options.disk_calls,
+            options.official_samples,
+        )
 
 
 if __name__ == "__main__":
