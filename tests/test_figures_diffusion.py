@@ -134,7 +134,8 @@ def sample_rows(size: int, update: float) -> pd.DataFrame:
             if size == 1:
                 mean = np.nan
             spread = np.sqrt(mean * (1 - mean) / (SAMPLES - 1))
-            add("memorised", one, known, "distance_ratio", mean, spread)
+            add("memorised", one, known, "correlation_ratio", mean, spread)
+            add("memorised", one, known, "distance_ratio", mean / 2, spread / 2)
         add("calls", one, "none", "count", 63.0, 0.0)
     columns = ["quantity", "network", "training_set", "measure", "mean", "se", "count"]
     return pd.DataFrame(rows, columns=columns)
@@ -353,24 +354,27 @@ def test_memorisation_draws_the_tables(inputs: list[Path]) -> None:
     share, similarity, *errors_ = figure.axes[:6]
     for experiment in SPECS["memorisation"]["experiments"]:
         files = [p for p in inputs if p.parent.name == experiment and p.name.startswith("N")]
-        found = {"memorised": [], "copied": [], "pair": [], "own": [], "other": []}
+        found = {"memorised": [], "plain": [], "copied": [], "pair": [], "own": [], "other": []}
         for path in files:
             table, size = pd.read_csv(path), int(path.stem[1:])
             same = table["network"] == table["training_set"]
-            copied = table["quantity"] == "memorised"
+            memorised = table["quantity"] == "memorised"
+            plain = memorised & (table["measure"] == "distance_ratio")
             alike = table["measure"] == "correlation"
             near = alike & (table["quantity"] == "closest_similarity")
             pair = alike & (table["quantity"] == "pair_similarity")
             for name, chosen in (
-                ("memorised", copied & same),
+                ("memorised", memorised & ~plain & same),
+                ("plain", plain & same),
                 ("copied", alike & same & (table["quantity"] == "copied")),
                 ("pair", pair),
                 ("own", near & same),
                 ("other", near & ~same),
             ):
                 found[name].append((size, table[chosen]["mean"].mean()))
-        shares = np.array(found["memorised"])
-        assert drawn(share, shares[np.isfinite(shares[:, 1])])
+        for name in ("memorised", "plain"):
+            shares = np.array(found[name])
+            assert drawn(share, shares[np.isfinite(shares[:, 1])])
         assert drawn(share, np.array(found["copied"]))
         for name in ("pair", "own", "other"):
             assert drawn(similarity, np.array(found[name])), (experiment, name)
@@ -420,7 +424,9 @@ def test_onset_draws_the_tables(inputs: list[Path]) -> None:
     ensembles = pd.read_csv(inputs[0]).query("sigma == 0.1")
     for size in SIZES:
         rows = updates[updates["set_size"] == size]
-        own = rows[(rows["quantity"] == "memorised") & (rows["network"] == rows["training_set"])]
+        own = rows[
+            (rows["measure"] == "correlation_ratio") & (rows["network"] == rows["training_set"])
+        ]
         mean = own.groupby("update")["mean"].mean()
         assert drawn(share, np.column_stack([mean.index, mean]))
         pair = rows[(rows["quantity"] == "pair_similarity") & (rows["measure"] == "correlation")]
@@ -717,7 +723,8 @@ def asked(params: dict[str, Any]) -> dict[str, Any]:
     params["ensembles"] = {
         "seed": 0,
         "experiments": ["soft", "round", "mixed"],
-        "sigmas": [0.3, 0.1],
+        "sigmas": [0.1, 0.3, 0.9],
+        "sigmas_over_training": [0.1],
         "images": 8,
         "threads": 1,
     }
@@ -769,9 +776,11 @@ def test_figures_are_drawn_from_these_files(asked: dict[str, Any]) -> None:
             ],
         ),
         (
-            lambda params: params["ensembles"].update(sigmas=[0.3]),
+            lambda params: params["ensembles"].update(
+                sigmas=[0.3, 0.5, 0.9], sigmas_over_training=[0.3]
+            ),
             [
-                "figures.memorisation.sigmas.0: found 0.1, allowed is one of 0.3",
+                "figures.memorisation.sigmas.0: found 0.1, allowed is one of 0.3, 0.5, 0.9",
                 "figures.onset.sigma: found 0.1, allowed is one of 0.3",
             ],
         ),

@@ -18,7 +18,13 @@ from gahb.samples import similarity as similarity_module
 from gahb.samples.memorisation import distance_ratio, is_memorised, mean_and_error, memorised
 from gahb.samples.run import compare, sample_pair, summary_table
 from gahb.samples.sampling import Samples
-from gahb.samples.similarity import closest, directions, nearest_distances, similarity
+from gahb.samples.similarity import (
+    closest,
+    directions,
+    nearest_distances,
+    similarity,
+    standardised,
+)
 from gahb.samples.store import SCHEMA, read_samples, write_samples
 from gahb.samples.trajectories import Recorder
 from gahb.schemas import schema_table
@@ -108,6 +114,16 @@ def test_memorised_is_three_times_closer():
     assert memorised(np.array([np.nan, 0.33, 0.34])).tolist()[1:] == [1, 0]
 
 
+def test_copies_of_another_contrast_are_seen_by_correlation_alone():
+    known = images(0, 4)
+    faded = 0.5 + 0.2 * (known - known.mean(dim=(1, 2, 3), keepdim=True))
+    assert is_memorised(faded, known).tolist() == [0, 0, 0, 0]
+    assert is_memorised(standardised(faded), standardised(known)).tolist() == [1, 1, 1, 1]
+    distances = nearest_distances(standardised(images(1, 3)), standardised(known))
+    best, _ = closest(images(1, 3), known, "correlation")
+    np.testing.assert_allclose(distances[:, 0], np.sqrt(2 - 2 * best.numpy()), rtol=1e-5)
+
+
 def test_a_copy_of_a_duplicate_is_not_called_memorised():
     known = images(0, 3)[[0, 1, 2, 0]]
     assert is_memorised(known[:2], known).tolist() == [0, 1]
@@ -177,7 +193,7 @@ def test_copies_and_novel_samples_are_told_apart():
     table = summary_table(arrays, 0.95).set_index(
         ["quantity", "network", "training_set", "measure"]
     )
-    assert len(table) == 30
+    assert len(table) == 34
     assert table.index.is_unique
     assert table.loc[("memorised", "S1", "S1", "distance_ratio"), "mean"] == 1
     for key in (("S1", "S2"), ("S2", "S1"), ("S2", "S2")):

@@ -143,13 +143,19 @@ def summarised(
     return mean, se, int(chosen["count"].min())
 
 
+CONTRAST_FREE = (
+    "distances between images less their mean and of unit norm, since a bias-free network copies up to "
+    "brightness and contrast; by plain distance: those of Gu et al., between the images as they are"
+)
+
+
 def fraction(
     frames: Sequence[pd.DataFrame],
     path: Any,
     x: Sequence[float],
     quantity: str,
     own: bool,
-    measure: str = "distance_ratio",
+    measure: str = "correlation_ratio",
 ) -> Points:
     """A share of the samples of both networks against x, with Wilson intervals; NaN if undefined."""
     found = [summarised(frame, path, quantity, measure, own) for frame in frames]

@@ -23,6 +23,7 @@ from gahb.figures import captions
 from gahb.figures.curves import IDENTITY, size_axis
 from gahb.figures.diffusion import (
     BARS,
+    CONTRAST_FREE,
     SPREAD,
     TRIANGLES,
     WILSON,
@@ -45,7 +46,7 @@ from gahb.figures.tables import Table, choose, read_tables
 OPTIONS = ("title", "experiments", "sigmas")
 _DASHES = ("-", "--", ":")
 _KINDS = {  # of curves, by panel: column or quantity, and its name
-    "fraction": {"own": "memorised", "other": "control", "copied": "copied"},
+    "fraction": {"own": "memorised", "plain": "by plain distance", "copied": "copied"},
     "similarity": {
         "pair": "two networks",
         "own": "closest, own set",
@@ -102,6 +103,7 @@ def _ensemble(tables: Sequence[Table], experiment: str, sigmas: Sequence[float])
         samples={
             "fraction": {
                 "own": fraction(frames, path, sizes, "memorised", own=True),
+                "plain": fraction(frames, path, sizes, "memorised", True, "distance_ratio"),
                 "other": fraction(frames, path, sizes, "memorised", own=False),
                 "copied": fraction(frames, path, sizes, "copied", True, "correlation"),
             },
@@ -237,7 +239,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         [
             one.experiment,
             str(int(size)),
-            *(one.samples["fraction"][kind].text(place) for kind in _KINDS["fraction"]),
+            *(one.samples["fraction"][kind].text(place) for kind in (*_KINDS["fraction"], "other")),
             *(one.samples["similarity"][kind].text(place) for kind in _KINDS["similarity"]),
         ]
         for one in ensembles
@@ -278,9 +280,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     return captions.caption(
         spec["title"],
         "Against the number of training images N, after the last update. Above: the share of samples "
-        "that are memorised, that is three times nearer to one training image than to any other, in "
-        "the own training set and, as a control, in the other network's (not defined for N = 1); and "
-        f"the share that is copied, whose correlation with an image of the own set is above {above} "
+        "that are memorised, that is three times nearer to one image of the own training set than to any "
+        f"other (not defined for N = 1; {CONTRAST_FREE}); and the share that is copied, whose correlation "
+        f"with an image of the own set is above {above} "
         "(left); correlation of the samples that two networks of disjoint sets make from the same noise, "
         "and of samples with the closest image of the own and of the other set (right). Middle: "
         "variance between networks of K disjoint training sets, and squared bias, the squared "
@@ -298,7 +300,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "Samples; shares with half of Wilson's interval, mean correlations with standard error:",
         captions.grid(
             (
-                *("experiment", "N", "memorised", "control", "copied"),
+                *("experiment", "N", "memorised", "by plain distance", "copied", "control"),
                 *("pair", "closest, own", "closest, other"),
             ),
             samples,

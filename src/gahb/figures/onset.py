@@ -24,6 +24,7 @@ from gahb.figures import captions
 from gahb.figures.curves import IDENTITY, size_axis, size_styles
 from gahb.figures.diffusion import (
     BARS,
+    CONTRAST_FREE,
     SPREAD,
     TRIANGLES,
     WILSON,
@@ -135,6 +136,10 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Training
             )
         for name, points in (
             ("memorised", fraction(frames, drawn.path, updates, "memorised", own=True)),
+            (
+                "plain",
+                fraction(frames, drawn.path, updates, "memorised", True, "distance_ratio"),
+            ),
             ("control", fraction(frames, drawn.path, updates, "memorised", own=False)),
             ("copied", fraction(frames, drawn.path, updates, "copied", True, "correlation")),
             ("pair", averages(frames, drawn.path, updates, "pair_similarity")),
@@ -321,6 +326,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                 str(size),
                 *_onset_cells(onsets.get(size)),
                 curves["memorised"][place].text(-1),
+                curves["plain"][place].text(-1),
                 f"{np.nanmax(curves['control'][place].value, initial=0):.2f}",
                 *(
                     curves[name][place].text(-1)
@@ -352,10 +358,10 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         spec["title"],
         "Against training updates, one curve per number of training images N. Above: the share of "
         "samples that are memorised, that is three times nearer to one image of the own training set "
-        "than to any other (left); correlation of the samples that the networks of S1 and S2 make "
-        "from the same noise (middle); the onset, the first update at which half of the samples are "
-        "memorised, interpolated in the logarithm of updates, with a bar from the measured update "
-        "before it to that after it (right). Below, per pixel and relative to sigma squared, at "
+        f"than to any other (left; {CONTRAST_FREE}); correlation of the samples that the networks of "
+        "S1 and S2 make from the same noise (middle); the onset, the first update at which half of "
+        "the samples are memorised, interpolated in the logarithm of updates, with a bar from the "
+        "measured update before it to that after it (right). Below, per pixel and relative to sigma squared, at "
         f"sigma = {spec['sigma']:g}: variance between networks of {training.networks} disjoint "
         f"training sets (left), {second}, and squared distance to the denoiser that is optimal if "
         "only the training images exist, on noisy images of the own training set (right). Rings: the "
@@ -370,7 +376,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "others with one standard error:",
         captions.grid(
             (
-                *("N", "onset", "between", "memorised", "control", "copied"),
+                *("N", "onset", "between", "memorised", "by plain distance", "control", "copied"),
                 *("pair", "variance", "bias", "to optimum, own"),
             ),
             lines,

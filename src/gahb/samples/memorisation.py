@@ -1,4 +1,9 @@
-"""Does a network copy its training images? Fractions with standard errors."""
+"""Does a network copy its training images? Fractions with standard errors.
+
+A bias-free network f(ay) = a f(y) does not know the scale of its images: what it copies, it copies up to
+brightness and contrast, which plain distances do not see as a copy. The same criterion is therefore
+also applied to images less their mean and of unit norm, whose distance is sqrt(2 - 2 correlation).
+"""
 
 from __future__ import annotations
 

@@ -23,10 +23,17 @@ from gahb.denoisers.weights import load_denoiser
 from gahb.samples.memorisation import distance_ratio, mean_and_error, memorised
 from gahb.samples.samplers import build_sampler
 from gahb.samples.sampling import Samples, draw_samples, prepared, sample_noise
-from gahb.samples.similarity import MEASURES, closest, nearest_distances, similarity
+from gahb.samples.similarity import (
+    MEASURES,
+    closest,
+    nearest_distances,
+    similarity,
+    standardised,
+)
 from gahb.samples.store import write_samples
 
 SPLITS = ("S1", "S2")
+_RATIOS = {"distance_ratio": "nearest_distances", "correlation_ratio": "nearest_standardised"}
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -151,6 +158,15 @@ def compare(
         "nearest_distances": np.stack(
             [[nearest_distances(one, known) for known in training_images] for one in samples]
         ),
+        "nearest_standardised": np.stack(
+            [
+                [
+                    nearest_distances(standardised(one), standardised(known))
+                    for known in training_images
+                ]
+                for one in samples
+            ]
+        ),
         "closest_images": np.stack([closest_images[0::2], closest_images[1::2]]),
         "trajectory_sigma": np.stack(
             [
@@ -187,8 +203,9 @@ def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
       of the same number;
     - ``closest_similarity`` and ``copied`` (share above the threshold) of samples and the closest
       image of a training set;
-    - ``memorised``, the share of samples whose distance ratio is below a third; the other split's
-      set is a control;
+    - ``memorised``, the share of samples whose distance to the nearest training image is less than a
+      third of that to the second nearest (``distance_ratio``), and the same of images less their mean
+      and of unit norm (``correlation_ratio``); the other split's set is a control;
     - ``twin_similarity`` and ``twins`` (share above the threshold) of training images of S1 and the
       closest of S2;
     - ``calls`` of the network per sample.
@@ -223,7 +240,8 @@ def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
         add("twins", "none", "both", name, twins > duplicate_threshold)
     for network, own in enumerate(SPLITS):
         for split, searched in enumerate(SPLITS):
-            ratio = distance_ratio(torch.from_numpy(arrays["nearest_distances"][network, split]))
-            add("memorised", own, searched, "distance_ratio", memorised(ratio))
+            for name, distances in _RATIOS.items():
+                ratio = distance_ratio(torch.from_numpy(arrays[distances][network, split]))
+                add("memorised", own, searched, name, memorised(ratio))
         add("calls", own, "none", "count", arrays["calls"][network])
     return pd.DataFrame(rows)

@@ -31,6 +31,11 @@ def directions(images: Tensor, measure: str) -> Tensor:
     return torch.where(norms > rounding, flat / norms.clamp_min(1e-30), 0.0)
 
 
+def standardised(images: Tensor) -> Tensor:
+    """Images less their mean and of unit norm, (n, 1, H, W) float64: what correlation compares."""
+    return directions(images.double(), "correlation").view(images.shape)
+
+
 def similarity(first: Tensor, second: Tensor, measure: str) -> Tensor:
     """Similarity of image i of the one set with image i of the other: (n,) in [-1, 1]."""
     return torch.linalg.vecdot(directions(first, measure), directions(second, measure))

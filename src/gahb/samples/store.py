@@ -40,6 +40,12 @@ SCHEMA: Schema = {
         "intensity, norm over pixels",
         "distances to the nearest and second nearest image of each training set; NaN where N = 1",
     ),
+    "nearest_standardised": Field(
+        ("A", "B", "n", "2"),
+        "float64",
+        "1",
+        "the same distances between images less their mean and of unit norm",
+    ),
     "closest_images": Field(
         ("A", "C", "m", *IMAGE),
         "float16",
