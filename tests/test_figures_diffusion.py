@@ -499,7 +499,7 @@ def test_growth_of_onsets_is_the_exponent_of_a_power_law(power: float) -> None:
     assert growth(found) == pytest.approx(power, abs=0.01)
     never = onset(1024, Points(x, 0 * x, 0 * x, 0 * x))
     assert growth([*found, never]) == growth(found)
-    assert np.isnan(growth([found[0], never]))
+    assert np.isnan(growth([*found[:2], never]))
 
 
 def test_density_draws_the_tables(inputs: list[Path]) -> None:
@@ -602,11 +602,11 @@ def test_captions_print_measured_numbers(inputs: list[Path]) -> None:
     assert "diverges, logarithmically" in density
 
 
-def test_fewer_than_two_onsets_do_not_grow(inputs: list[Path], tmp_path: Path) -> None:
+def test_fewer_than_three_onsets_do_not_grow(inputs: list[Path], tmp_path: Path) -> None:
     updates = next(p for p in inputs if p.name == "updates.csv")
     few = changed(updates, tmp_path, lambda table: table[table["set_size"].isin([64, 4096])])
     text = FIGURES["onset"].caption([inputs[0], few], SPECS["onset"])
-    assert "Onsets between two measured updates: 1;" in text
+    assert "Onsets found between two measured updates: 1;" in text
     assert "to the power" not in text
 
 

@@ -53,17 +53,72 @@ def gaps_table(gaps: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize(("name", "table"), [("summary", results_table), ("gaps", gaps_table)])
-def test_the_tables_of_results_are_those_of_the_committed_results(
-    root: Path, name: str, table: Callable[[pd.DataFrame], str]
-):
+def samples_table(*tables: pd.DataFrame) -> str:
+    """The README's table of the samples of two networks, one row per N; correlations and shares."""
+    lines = [
+        "| N | two networks | closest, own set | closest, other set | S1 to closest of S2 "
+        "| memorised | copied |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for size, table in zip(SIZES, tables, strict=True):
+        own, other = table.network == table.training_set, table.network != table.training_set
+
+        def mean(
+            quantity: str, rows: pd.Series, measure: str = "correlation", table=table
+        ) -> tuple[float, float]:
+            chosen = table[rows & (table.quantity == quantity) & (table.measure == measure)]
+            assert len(chosen)
+            return chosen["mean"].mean(skipna=False), chosen["se"].mean(skipna=False)
+
+        alike = [
+            mean("pair_similarity", other),
+            mean("closest_similarity", own),
+            mean("closest_similarity", other),
+            mean("twin_similarity", other),
+        ]
+        shares = mean("memorised", own, "correlation_ratio")[0], mean("copied", own)[0]
+        cells = [f"{value:.3f} ± {error:.3f}" for value, error in alike]
+        lines.append(
+            f"| {size} | {' | '.join(cells)} | {' | '.join(cell(one, '.2f') for one in shares)} |"
+        )
+    return "\n".join(lines)
+
+
+def density_table(density: pd.DataFrame) -> str:
+    """The README's table of bounds on the divergence, in nats."""
+    lines = [
+        "| experiment | N | K | bound | images | quadrature | networks | bits per pixel | variance "
+        "| bias² | start |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in density.itertuples():
+        lines.append(
+            f"| {row.experiment} | {row.set_size} | {row.networks} | {row.kl:.1f} | ± {row.kl_se:.1f} "
+            f"| ± {row.kl_quadrature:.1f} | ± {row.kl_between:.1f} | {row.bits_per_pixel:.3f} "
+            f"| {row.kl_variance:.1f} | {row.kl_bias:.1f} | {row.start:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+SIZES = (1, 10, 100, 1000, 10000)
+TABLES: dict[str, tuple[Callable[..., str], list[str]]] = {
+    "results": (results_table, ["evaluation/summary.csv"]),
+    "gaps": (gaps_table, ["evaluation/gaps.csv"]),
+    "samples": (samples_table, [f"samples/alpha2/N{size}.csv" for size in SIZES]),
+    "density": (density_table, ["evaluation/density.csv"]),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_of_results_are_those_of_the_committed_results(root: Path, name: str):
     """Of the commit, so that a user's own results, made since, do not fail the tests."""
 
     def committed(name: str) -> str:
         show = ["git", "show", f"HEAD:{name}"]
         return subprocess.run(show, cwd=root, check=True, capture_output=True, text=True).stdout
 
-    expected = table(pd.read_csv(io.StringIO(committed(f"results/evaluation/{name}.csv"))))
+    table, paths = TABLES[name]
+    expected = table(*[pd.read_csv(io.StringIO(committed(f"results/{path}"))) for path in paths])
     assert expected in committed("README.md"), f"the README should hold\n{expected}"
 
 

@@ -75,9 +75,15 @@ def fitted(schema: Schema, arrays: Mapping[str, Any], fixed: Mapping[str, int]) 
 
 
 def store(file: h5py.File, name: str, field: Field, array: NDArray[Any], chunks: Any) -> None:
-    """Write one dataset, with a checksum on every chunk."""
+    """Write one dataset, compressed without loss, with a checksum on every chunk."""
     dataset = file.create_dataset(
-        name, data=array, chunks=chunks, fletcher32=True, track_times=False
+        name,
+        data=array,
+        chunks=chunks,
+        shuffle=True,
+        compression="gzip",
+        fletcher32=True,
+        track_times=False,
     )
     dataset.attrs["units"] = field.units
     dataset.attrs["description"] = field.description

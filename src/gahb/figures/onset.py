@@ -96,9 +96,9 @@ def onset(set_size: int, share: Points) -> Onset:
 
 
 def growth(onsets: Sequence[Onset]) -> float:
-    """Exponent of a power law of N fitted to the onsets found; NaN for fewer than two."""
+    """Exponent of a power law of N fitted to the onsets found; NaN for fewer than three."""
     found = [one for one in onsets if one.found]
-    if len(found) < 2:
+    if len(found) < 3:
         return float("nan")
     x, y = np.log([(one.set_size, one.update) for one in found]).T
     return float(np.polyfit(x, y, 1)[0])
@@ -159,7 +159,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Training
         curves,
         [onset(size, share) for size, share in defined],
         int(ensembles.frame["networks"].max()),
-        int(drawn.frame["count"].max()),
+        int(drawn.frame.loc[drawn.frame["quantity"] == "memorised", "count"].max()),
         int(ensembles.frame["images"].max()),
         float(drawn.value("duplicate_threshold")),
         [ensembles.spec, drawn.spec],
@@ -268,10 +268,12 @@ def _onsets(axes: Axes, training: _Training, styles: Sequence[dict[str, Any]]) -
         scale = np.exp(np.mean(np.log([one.update / one.set_size for one in found])))
         ends = np.array([sizes[0] / 1.5, sizes[-1] * 1.5])
         axes.plot(ends, scale * ends, **IDENTITY)
+        exponent = growth(training.onsets)
+        fitted = "" if np.isnan(exponent) else f"\nfit: ∝ N$^{{{exponent:.2f}}}$"
         axes.text(
             0.97,
             0.04,
-            f"dotted: ∝ N\nfit: ∝ N$^{{{growth(training.onsets):.2f}}}$",
+            f"dotted: ∝ N{fitted}",
             ha="right",
             va="bottom",
             transform=axes.transAxes,
@@ -337,17 +339,19 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     start = int(curves["memorised"][0].x[0])
     exponent = growth(training.onsets)
     found = [one for one in training.onsets if one.found]
-    if len(found) > 1:
-        per_image = [f"{one.update / one.set_size:.3g} (N = {one.set_size})" for one in found]
-        law = (
-            f"A power law fitted to the {len(found)} onsets found grows as N to the power "
-            f"{exponent:.2f}; Bonnaire et al. and Favero et al. find 1. Updates per training image "
-            f"until the onset: {', '.join(per_image)}."
+    per_image = [f"{one.update / one.set_size:.3g} (N = {one.set_size})" for one in found]
+    law = (
+        f"Updates per training image until the onset: {', '.join(per_image) or 'no onset found'}. "
+    )
+    if np.isnan(exponent):
+        law += (
+            f"Onsets found between two measured updates: {len(found)}; how they grow with N needs at "
+            "least three. Bonnaire et al. and Favero et al. find them proportional to N."
         )
     else:
-        law = (
-            f"Onsets between two measured updates: {len(found)}; how they grow with N needs at least "
-            "two."
+        law += (
+            f"A power law fitted to the {len(found)} onsets found grows as N to the power "
+            f"{exponent:.2f}; Bonnaire et al. and Favero et al. find 1."
         )
     second = (
         "squared bias (middle)"
