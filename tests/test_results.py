@@ -81,3 +81,79 @@ def test_shuffling_hurts_the_network(root: Path):
 
 
 PAIR = ("alpha2", "alpha2-shuffled")
+
+
+# ---------------------------------------------------------------------------------------------
+# Two networks, one noise
+
+
+@pytest.fixture(scope="module")
+def pairs(root: Path) -> pd.DataFrame:
+    """Correlations of the samples of two networks by N: with each other, and with training images."""
+    rows = {}
+    for size in (1, 10, 100, 1000, 10_000):
+        table = committed(root, f"results/samples/alpha2/N{size}.csv")
+        own = table.network == table.training_set
+
+        def mean(quantity: str, chosen: Any, measure: str = "correlation", table=table) -> float:
+            found = table[chosen & (table.quantity == quantity) & (table.measure == measure)]
+            return float(found["mean"].mean(skipna=False))
+
+        rows[size] = {
+            "pair": mean("pair_similarity", ~own),
+            "own": mean("closest_similarity", own),
+            "other": mean("closest_similarity", ~own),
+            "copied": mean("copied", own),
+            "memorised": mean("memorised", own, "correlation_ratio"),
+            "plain": mean("memorised", own, "distance_ratio"),
+        }
+    return pd.DataFrame(rows).T
+
+
+def test_samples_go_from_copies_to_agreement(pairs: pd.DataFrame):
+    assert pairs.copied[1] > 0.9
+    assert pairs.pair[1] < 0
+    assert pairs.own[10] > pairs.other[10] + 0.1
+    generalising = pairs.loc[100:]
+    assert (generalising.pair > 0.9).all()
+    assert ((generalising.own - generalising.other).abs() < 0.02).all()
+    assert (generalising.copied == 0).all()
+    assert (generalising.memorised == 0).all()
+
+
+def test_what_is_copied_is_copied_up_to_contrast(pairs: pd.DataFrame):
+    assert pairs.memorised[10] > 2 * pairs.plain[10] > 0
+
+
+def test_variance_falls_and_bias_remains(root: Path):
+    table = committed(root, "results/evaluation/disks-small/ensembles.csv")
+    assert (table.networks == 4).all()
+    last = table[table["update"] == table["update"].max()]
+    for sigma in (0.1, 0.376):
+        level = last[last.sigma == sigma].set_index("set_size")
+        assert level.variance[2] > 3 * level.variance[1024]
+        assert level.bias[1024] > level.variance[1024]
+        assert level.own_empirical_distance[2] < level.own_empirical_distance[1024]
+        assert level.empirical_distance[2] > level.empirical_distance[1024]
+
+
+def test_memorisation_takes_longer_for_more_images(root: Path):
+    table = committed(root, "results/samples/disks-small/updates.csv")
+    chosen = (table.quantity == "memorised") & (table.measure == "correlation_ratio")
+    share = table[chosen & (table.network == table.training_set)]
+    share = share.groupby(["set_size", "update"])["mean"].mean().unstack()
+    first = {size: row.index[row > 0.5].min() for size, row in share.iterrows()}
+    assert first[2] < first[4]
+    assert all(pd.isna(first[size]) for size in (8, 16, 64, 1024))
+    assert (share.loc[[64, 1024]] == 0).all(axis=None)
+
+
+def test_more_images_bring_the_density_nearer(root: Path):
+    density = committed(root, "results/evaluation/density.csv").set_index("experiment")
+    for name, factor in (("disks-small", 10), ("gaussian-small", 10), ("sines-small", 2)):
+        bound = density.loc[name].set_index("set_size").kl
+        assert bound.iloc[0] > factor * bound.iloc[-1], name
+    largest = density[density.set_size == 1024]
+    assert len(largest) == 4
+    assert (largest.kl_bias > largest.kl_variance).all()
+    assert (largest.kl_quadrature < 0.1 * largest.kl).all()
