@@ -77,7 +77,7 @@ def samples_table(*tables: pd.DataFrame) -> str:
             mean("twin_similarity", other),
         ]
         shares = mean("memorised", own, "correlation_ratio")[0], mean("copied", own)[0]
-        cells = [f"{value:.3f} ± {error:.3f}" for value, error in alike]
+        cells = [f"{value:.3f}" + cell(error, "+.3f").replace("+", " ± ") for value, error in alike]
         lines.append(
             f"| {size} | {' | '.join(cells)} | {' | '.join(cell(one, '.2f') for one in shares)} |"
         )
