@@ -323,7 +323,7 @@ def test_shell_lines_make_everything(project: Path):
     assert len(read_table(project / "evaluation/gaps.csv")) == 6 * 2 * 4
     assert len(read_table(project / "evaluation/soft/ensembles.csv")) == 3 * (3 + 1)
     assert read_table(project / "evaluation/density.csv").empty  # no exact denoiser is known
-    assert len(read_table(project / "samples/soft/updates.csv")) == 3 * 2 * 34
+    assert len(read_table(project / "samples/soft/updates.csv")) == 3 * 2 * 30
     for size in (1, 4, 16):
         spec = samples_spec(TINY, "soft", size)
         assert len(read_table(project / f"samples/soft/N{size}.csv", spec)) == 34

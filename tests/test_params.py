@@ -970,3 +970,8 @@ def test_bounds_need_three_noise_levels_that_were_trained_at(params: Params):
     assert "ensembles.sigmas: found [0.5, 0.9, 1.1], of which 2 are in [0, 1]" in message
     params["ensembles"]["sigmas"] = [0.4, 0.5, 0.9, 1.1]
     validate(params, SCHEMA)
+    params["training"]["sigma_range"] = [0.45, 2]
+    message = refusal(params)
+    assert (
+        "ensembles.sigmas.0: found 0.4, allowed is at least 0.45, the lowest that soft" in message
+    )

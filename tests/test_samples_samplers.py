@@ -19,7 +19,7 @@ from gahb.samples.samplers import (
     build_sampler,
 )
 from gahb.samples.sampling import draw_samples, sample_noise
-from gahb.samples.similarity import closest, nearest_distances
+from gahb.similarity import closest, nearest_distances
 
 SIZE, MEAN = 8, 0.5
 FREQUENCY = np.hypot.outer(*2 * [np.fft.fftfreq(SIZE) * SIZE])

@@ -59,6 +59,8 @@ def sources(pattern, exclude=()):
 
 # What a trained network answers depends on these too: beside its weights, how they are read and applied.
 NETWORK_SOURCES = sources("denoisers/networks.py") + sources("denoisers/weights.py")
+# Which images of a dataset make up a training set is decided there, and not stored with it.
+TRAINING_SET_SOURCES = sources("datasets/splits.py") + sources("datasets/store.py")
 REFERENCE_REGISTRY = os.path.relpath(ROOT / "src/gahb/denoisers/references.py")
 
 # Experiments whose networks get tables of PSNR, those that keep the weights of several updates, and

@@ -7,7 +7,8 @@ rule denoisers:
 rule denoiser:
     input:
         dataset=dataset_of,
-        source=sources("denoisers/*.py", exclude=["empirical.py", "published.py", "references.py"]),
+        source=sources("denoisers/*.py", exclude=["empirical.py", "published.py", "references.py"])
+        + TRAINING_SET_SOURCES,
     output:
         weights=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
         table=f"{RESULTS}/training/{{experiment}}/N{{set_size}}_{{split}}.csv",

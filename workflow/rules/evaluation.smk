@@ -1,4 +1,4 @@
-EVALUATION_SOURCES = sources(
+EVALUATION_SOURCES = TRAINING_SET_SOURCES + sources(
     "evaluation/*.py", exclude=["summary.py", "gaps.py", "ensembles.py", "density.py"]
 )
 SUMMARY_SOURCES = sources("evaluation/*.py", exclude=["ensembles.py", "density.py"])
@@ -150,7 +150,7 @@ rule evaluation_ensembles:
                 *EVALUATION_SOURCES,
                 *NETWORK_SOURCES,
                 *sources("evaluation/ensembles.py"),
-                *sources("samples/similarity.py"),
+                *sources("similarity.py"),
                 *sources("denoisers/snapshots.py"),
                 *sources("denoisers/empirical.py"),
                 *sources("denoisers/exact/*.py"),

@@ -1,6 +1,9 @@
 SAMPLES_SOURCES = (
-    sources("samples/*.py", exclude=["over_training.py"])
+    sources("samples/*.py", exclude=["over_training.py", "disks.py"])
+    + sources("similarity.py")
+    + sources("schemas.py")
     + NETWORK_SOURCES
+    + TRAINING_SET_SOURCES
     + sources("denoisers/optimisation.py")
 )
 

@@ -15,7 +15,7 @@ rule spectrum:
     input:
         dataset=dataset_of,
         network=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
-        source=sources("spectra/*.py") + NETWORK_SOURCES,
+        source=sources("spectra/*.py") + sources("schemas.py") + NETWORK_SOURCES,
     output:
         f"{RESULTS}/spectra/{{experiment}}/N{{set_size}}_{{split}}.h5",
     log:
@@ -41,7 +41,7 @@ rule spectrum_reference:
     input:
         dataset=dataset_of,
         source=reference_sources,
-        measures=sources("spectra/*.py"),
+        measures=sources("spectra/*.py") + sources("schemas.py"),
     output:
         f"{RESULTS}/spectra/{{experiment}}/{{reference}}.h5",
     log:

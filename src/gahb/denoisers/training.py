@@ -250,8 +250,15 @@ def train(
     Raises:
         ArtifactError: dataset or checkpoint is damaged.
         DivergenceError: the training diverged; the last checkpoint is kept.
+        ValueError: snapshots are asked for at no update, at one never reached, or without a file.
     """
     training = spec["training"]
+    last = training["updates"]
+    if (snapshots is None) == bool(snapshots_at) or max(snapshots_at, default=0) > last:
+        raise ValueError(
+            f"snapshots at updates {list(snapshots_at)} into {snapshots}: expected a file, and "
+            f"numbers of at most {last}, or neither"
+        )
     torch.set_num_threads(training["threads"])
     inputs = {"dataset": dataset.images_sha256}
     made_from = provenance(spec, inputs)

@@ -1,15 +1,16 @@
 """How far the density that a denoiser implies is from that of the images, at most: in nats.
 
-The score of images with noise is (f*(y) - y) / sigma^2, so a denoiser f is a model of densities p_f of
-noisy images, and for the noise levels between s and S
+The score of images with noise is (f*(y) - y) / sigma^2. With a denoiser f in the place of f*, the reverse
+diffusion (the stochastic equation, in continuous time) that begins at a high noise level S ends, at a low
+one s, in images of some density p_f,s, and
 
     KL(p_s || p_f,s) <= integral_s^S E||f(y) - f*(y)||^2 sigma^-3 dsigma + KL(p_S || p_f,S),
 
 the errors summed over pixels; E||f - f*||^2 = MSE(f) - MSE(f*). The integral splits into variance and
-bias as the error does (:mod:`gahb.evaluation.ensembles`). A sampler that starts from N(m, S^2 I) has
-KL(p_S || N(m, S^2 I)) <= E||x - m||^2 / (2 S^2). Where E||f - f*||^2 / sigma^2 does not vanish with sigma,
-the integral from 0 is infinite, growing with log(1/s): images on a manifold have no density, so s is the
-noise that they are given.
+bias as the error does (:mod:`gahb.evaluation.ensembles`). One that starts from N(m, S^2 I) has
+KL(p_S || N(m, S^2 I)) <= E||x - m||^2 / (2 S^2). With an error E||f - f*||^2 ~ sigma^a for small sigma
+the integral from s on grows as s^(a - 2) if a < 2, as log(1/s) if a = 2, and converges if a > 2: a
+statement about a network that copies, a near 0, is one about the s chosen.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def bound_densities(ensembles: list[Path], output: Path | str) -> None:
     Args:
         ensembles: tables of :func:`gahb.evaluation.ensembles.measure_ensembles`, with their draws.
         output: table to write, ``.csv``. Integrals are in nats, with standard errors ``_se`` over images;
-            ``kl_between`` is that over the networks, ``kl_quadrature`` the error of the quadrature.
+            ``kl_between`` is that over the networks, ``kl_quadrature`` the error of the quadrature;
+            ``kl`` is the integral, ``bound`` that with ``start``; ``exponent_low`` is a, fitted to the
+            lowest three levels.
     """
     rows = [row for path in ensembles for row in _bounds(path)]
     digests = {path.as_posix(): digest_file(path) for path in ensembles}
@@ -57,7 +60,8 @@ _COLUMNS = [
     *("experiment", "image_class", "set_size", "networks", "images", "pixels"),
     *("sigma_low", "sigma_high", "kl", "kl_se", "kl_quadrature", "kl_between", "bits_per_pixel"),
     *("kl_variance", "kl_variance_se", "kl_bias", "kl_bias_se"),
-    *("kl_outside", "kl_outside_se", "outside_low", "outside_high", "start", "per_efold_low"),
+    *("kl_outside", "kl_outside_se", "outside_low", "outside_high", "start", "bound"),
+    *("per_efold_low", "exponent_low"),
 ]
 
 
@@ -137,6 +141,9 @@ def density_bound(
         "start": energy.mean() / (2 * sigmas[inside][-1] ** 2),
         "per_efold_low": per_efold.mean((0, 2))[inside][0],
     }
+    row["bound"] = row["kl"] + row["start"]
+    lowest = np.log(sigmas[inside][:3]), np.log(excess.mean((0, 2))[inside][:3])
+    row["exponent_low"] = float(np.polyfit(*lowest, deg=1)[0])
     if variance is not None:
         spread = integral(pixels * variance / sigmas[:, None] ** 2, inside)
         row |= {

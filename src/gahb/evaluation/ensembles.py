@@ -4,10 +4,12 @@ With K networks f_k trained on K disjoint sets of N images, and the conditional 
 
     E||f - x||^2 = E||f* - x||^2 + E||f - f*||^2,    E||f - f*||^2 = variance + bias^2,
 
-the variance being that between training sets, estimated without bias by the spread of the K outputs around
-their mean, and the bias what is left: the distance to f* of the mean over all training sets. Each
-network is also compared with the denoiser that is optimal for the empirical distribution of its own
-training set, the one that memorises. All errors are per pixel.
+the variance being that between trainings, estimated without bias by the spread of the K outputs around
+their mean, and the bias what is left: the distance to f* of the mean over all trainings. Trainings on
+different sets also differ in their first weights and in the order and noise of their draws: the variance
+is that of all of these together. Each network is also compared with the denoiser that is optimal for
+the empirical distribution of its own training set, the one that memorises, and its denoised images with
+their closest training images. All errors are per pixel.
 
 Beside the table ``X.csv`` lies ``X.h5`` with the numbers of every single draw, which the bound on the
 density (:mod:`gahb.evaluation.density`) needs.
@@ -35,7 +37,7 @@ from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set, on_fastest_device
 from gahb.evaluation.psnr import input_psnr, standard_error
 from gahb.params.specs import member_spec
-from gahb.samples.similarity import MEASURES, similarity
+from gahb.similarity import MEASURES, closest, similarity
 
 Float64 = NDArray[np.float64]
 Batches = list[tuple[Tensor, Tensor]]  # (clean, noisy)
@@ -119,6 +121,7 @@ class _Comparison:
     ) -> None:
         self._levels: list[float] = measured["sigmas"]
         self._test, self._noisy, self._exact = test, noisy, exact
+        self._training: list[Tensor] = []
         self._own: list[NoisySet] = []
         self._own_noisy: list[list[Batches]] = []
         self._empirical: list[Outputs] = []
@@ -126,9 +129,8 @@ class _Comparison:
         for member in members:
             index = dataset.training_set(member["split"], member["set_size"])
             own = noisy_set(dataset, index, measured["images"], measured["images"])
-            memorising = on_fastest_device(
-                EmpiricalDenoiser(torch.from_numpy(dataset.images(index)))
-            )
+            self._training.append(torch.from_numpy(dataset.images(index)))
+            memorising = on_fastest_device(EmpiricalDenoiser(self._training[-1]))
             self._own.append(own)
             self._own_noisy.append(_at_levels(own, measured))
             self._empirical.append(_outputs(memorising, noisy, self._levels))
@@ -166,6 +168,12 @@ class _Comparison:
                 for answer, empirical in zip(own, self._own_empirical, strict=True)
             ],
         }
+        for measure in MEASURES:
+            nearest = [
+                torch.stack([closest(one, images, measure)[0] for one in answer])
+                for answer, images in zip(answers, self._training, strict=True)
+            ]
+            found[f"closest_{measure}"] = torch.stack(nearest).double().numpy()
         if self._exact is not None:
             exact = chosen(self._exact)
             found["exact_mse"] = _distances([exact], clean)[0]
@@ -215,7 +223,8 @@ class _Comparison:
 
 
 _QUANTITIES = (
-    *("mse", "variance", *MEASURES, "empirical_distance", "own_empirical_distance"),
+    *("mse", "variance", *MEASURES, *(f"closest_{measure}" for measure in MEASURES)),
+    *("empirical_distance", "own_empirical_distance"),
     *("exact_mse", "excess", "bias"),
 )
 

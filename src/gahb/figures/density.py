@@ -49,7 +49,7 @@ _PARTS: dict[str, dict[str, Any]] = {  # the bound and its parts: columns of bot
     "bias": {"color": _DARKER, "linestyle": ":", "marker": "D", "linewidth": 1.4},
 }
 _BOUNDS = {"excess": "kl", "variance": "kl_variance", "bias": "kl_bias"}
-_NAMES = {"excess": "bound", "variance": "variance between networks", "bias": "squared bias"}
+_NAMES = {"excess": "integral", "variance": "variance between networks", "bias": "squared bias"}
 _OUTSIDE: dict[str, Any] = {"color": "0.55", "linestyle": "none", "marker": "x"}
 _START: dict[str, Any] = {"color": "0.55", "linestyle": "-.", "linewidth": 1.0}
 _SHADE = "0.86"
@@ -297,8 +297,10 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
                 with_error(row["kl"], row["kl_se"], row["kl_quadrature"], row["kl_between"]),
                 f"{row['bits_per_pixel']:.3g}",
                 f"{row['start']:.3g}",
+                f"{row['bound']:.4g}",
                 with_error(row["kl_outside"], row["kl_outside_se"]),
                 f"{row['per_efold_low']:.3g}",
+                f"{row['exponent_low']:.2f}",
             ]
         )
         splits.append(
@@ -316,28 +318,29 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
             "the images, both with noise of sigma low: KL(p || p theta) <= start + the integral from "
             "sigma low to sigma high of (MSE(network) - MSE(exact)) / sigma cubed, MSE summed over "
             "pixels; averaged over networks of K disjoint training sets. p theta is what the reverse "
-            "diffusion driven by the network ends in, begun at sigma high with Gaussian noise around "
-            "the mean image; start is what beginning there adds, at most the mean squared distance "
-            "of images to their mean over 2 sigma high squared. Nothing is said of what is left below "
-            "sigma low: continued to 0 the integral diverges, logarithmically, wherever the excess "
-            "of the network does not vanish faster than sigma squared; the last column gives what "
-            "each further e-fold of sigma would then add."
+            "diffusion driven by the network (its stochastic equation, in continuous time) ends in, "
+            "begun at sigma high with Gaussian noise around the mean intensity; start bounds what "
+            "beginning there adds: the mean squared distance of images to that intensity over 2 sigma "
+            "high squared. The excess error goes as sigma to the power a at sigma low (last column): a "
+            "lower sigma low would raise the integral as sigma low to the power a - 2 where a is below "
+            "2, so the bounds of networks that copy, a near 0, are about the sigma low chosen."
         ),
         "Above: the integrand d (MSE(network) - MSE(exact)) / sigma squared, per e-fold of sigma, MSE "
-        "per pixel, d pixels: its area over ln sigma is the bound; one curve per number of training "
+        "per pixel, d pixels: its area over ln sigma is the integral; one curve per number of training "
         "images N. Middle: the same on a linear scale for the largest N, with its split into "
-        "variance between networks of disjoint training sets and squared bias. Below: the bound "
+        "variance between networks of disjoint training sets and squared bias. Below: the integral "
         "against N with its split; thick bars are one standard error over test images, thin ones "
         "join to it the error of quadrature and the standard error between networks.",
         _outside(columns),
         f"{BARS} {TRIANGLES}",
-        "Bound in nats with its standard error over images, its error of quadrature, and the standard "
-        "error between networks; the same in bits per pixel; the start, which is to be added; "
-        "the integral beyond the trained range with its standard error; nats per e-fold at sigma low:",
+        "The integral in nats with its standard error over images, its error of quadrature, and the "
+        "standard error between networks; the same in bits per pixel; the start; the bound, which is "
+        "their sum; the integral beyond the trained range with its standard error; nats per e-fold, and "
+        "the exponent a, at sigma low:",
         captions.grid(
             (
-                *("experiment", "N", "bound (images, quadrature, networks)", "bits/pixel"),
-                *("start", "beyond", "e-fold at sigma low"),
+                *("experiment", "N", "integral (images, quadrature, networks)", "bits/pixel"),
+                *("start", "bound", "beyond", "e-fold at sigma low", "a"),
             ),
             bounds,
         ),
@@ -372,5 +375,5 @@ def _outside(columns: Sequence[_Column]) -> str:
         return ""
     return (
         "Shaded, and as crosses below: the same integral over noise levels above those trained at, "
-        f"which the bound leaves out ({'; '.join(beyond)})."
+        f"which the integral leaves out ({'; '.join(beyond)})."
     )

@@ -23,7 +23,8 @@ WILSON = (
 )
 SPREAD = (
     "Standard errors of errors are over test images, for the networks that were trained: what other "
-    "training sets would change is not in them."
+    "training sets would change is not in them. Networks of disjoint sets also start from other weights "
+    "and see their images in other orders and noise: variance is that of all of these together."
 )
 TRIANGLES = (
     "On logarithmic axes, what is not more than one standard error above 0 is an open triangle, two "
@@ -144,8 +145,9 @@ def summarised(
 
 
 CONTRAST_FREE = (
-    "distances between images less their mean and of unit norm, since a bias-free network copies up to "
-    "brightness and contrast; by plain distance: those of Gu et al., between the images as they are"
+    "distances between images less their mean and of unit norm, since a bias-free network copies an "
+    "image up to a factor; more lenient than by plain distance, the criterion of Gu et al. on the images "
+    "as they are"
 )
 
 

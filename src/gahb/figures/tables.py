@@ -55,6 +55,7 @@ _COLUMNS = {
             name + end
             for name in (
                 *("variance", "bias", "excess", "exact_mse"),
+                *("cosine", "correlation", "closest_cosine", "closest_correlation"),
                 *("empirical_distance", "own_empirical_distance"),
             )
             for end in ("", "_se")
@@ -65,7 +66,7 @@ _COLUMNS = {
         *("sigma_low", "sigma_high", "kl", "kl_se", "kl_quadrature", "kl_between"),
         *("bits_per_pixel", "kl_variance", "kl_variance_se", "kl_bias", "kl_bias_se"),
         *("kl_outside", "kl_outside_se", "outside_low", "outside_high"),
-        *("start", "per_efold_low"),
+        *("start", "bound", "per_efold_low", "exponent_low"),
     ],
     "samples_over_training": ["set_size", "update", *_SAMPLES],
     "samples": [*_SAMPLES],

@@ -205,6 +205,11 @@ def _ensemble_inconsistencies(params: Params) -> Iterator[str]:
         chosen = params["experiments"][experiment]
         low, high = (params["training"] | chosen.get("training", {}))["sigma_range"]
         inside = [sigma for sigma in sigmas if low <= sigma <= high]
+        if sigmas[0] < low and has_exact_denoiser(params, chosen["image_class"]):
+            yield (
+                f"ensembles.sigmas.0: found {sigmas[0]}, allowed is at least {low:g}, the lowest that "
+                f"{experiment} is trained at: the bound on its density begins there"
+            )
         if len(inside) < 3 and has_exact_denoiser(params, chosen["image_class"]):
             yield (
                 f"ensembles.sigmas: found {sigmas}, of which {len(inside)} are in [{low:g}, {high:g}], "

@@ -134,6 +134,10 @@ def _memorisation(params: Params, figure: Params) -> Needs:
     return Needs(ensembles=names, sample_tables=tuple(samples))
 
 
+def _outputs(params: Params, figure: Params) -> Needs:
+    return Needs(ensembles=(figure["experiment"],))
+
+
 def _onset(params: Params, figure: Params) -> Needs:
     experiment = (figure["experiment"],)
     return Needs(ensembles=experiment, samples_over_training=experiment)
@@ -164,6 +168,7 @@ _NEEDS: dict[str, Callable[[Params, Params], Needs]] = {
     "wiener": _wiener,
     "shuffled": _shuffled,
     "cones": _cones,
+    "outputs": _outputs,
     "memorisation": _memorisation,
     "onset": _onset,
     "density": _density,

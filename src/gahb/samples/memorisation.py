@@ -1,8 +1,9 @@
 """Does a network copy its training images? Fractions with standard errors.
 
-A bias-free network f(ay) = a f(y) does not know the scale of its images: what it copies, it copies up to
-brightness and contrast, which plain distances do not see as a copy. The same criterion is therefore
-also applied to images less their mean and of unit norm, whose distance is sqrt(2 - 2 correlation).
+A bias-free network, f(ay) = a f(y), does not know the scale of its images: it copies an image up to a
+factor, and plain distances do not see that as a copy. The same criterion is therefore also applied to
+images less their mean and of unit norm, whose distance is sqrt(2 - 2 correlation), correlation being the
+similarity of the paper. It is more lenient than that of Gu et al.: the mean is free too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from gahb.samples.similarity import nearest_distances
+from gahb.similarity import nearest_distances
 
 MEMORISED_BELOW = 1 / 3  # Gu et al. 2023 (arXiv 2310.02664), after Yoon et al. 2023
 
@@ -23,7 +24,7 @@ def distance_ratio(distances: Tensor) -> NDArray[np.float64]:
     """Distance to the nearest training image over that to the second nearest: (n,) in [0, 1].
 
     Args:
-        distances: (n, 2) from :func:`gahb.samples.similarity.nearest_distances`.
+        distances: (n, 2) from :func:`gahb.similarity.nearest_distances`.
 
     NaN where there is no second image, for a training set of one. A copy of an image that is in the
     training set twice has the ratio 1, so that it is not called memorised.

@@ -13,7 +13,7 @@ from gahb.datasets.store import Dataset
 from gahb.denoisers.optimisation import resolve_computation
 from gahb.denoisers.snapshots import read_snapshots
 from gahb.params.specs import member_spec
-from gahb.samples.run import SPLITS, compare, draw, summary_table
+from gahb.samples.run import OF_THE_SETS, SPLITS, compare, draw, summary_table
 from gahb.samples.sampling import prepared
 
 
@@ -26,8 +26,8 @@ def sample_over_training(
         spec: ``ensemble``, what the networks were trained with, and ``sampling``.
         dataset: what all were trained on.
         snapshots: of the networks, by set size, S1 before S2.
-        output: table to write, ``.csv``: the rows of :func:`gahb.samples.run.summary_table` for
-            each ``set_size`` and ``update``.
+        output: table to write, ``.csv``: the rows of :func:`gahb.samples.run.summary_table` that
+            are about samples, for each ``set_size`` and ``update``.
 
     Raises:
         ArtifactError: snapshots are missing, damaged, or of other networks.
@@ -61,10 +61,12 @@ def sample_over_training(
                     size,
                     computation,
                     f"{ensemble['experiment']} N={set_size} {split}, {update} updates",
+                    followed=0,
                 )
                 for split, (_, denoiser) in zip(SPLITS, pair, strict=True)
             ]
             table = summary_table(compare(drawn, images, indices), settings["duplicate_threshold"])
+            table = table[~table["quantity"].isin(OF_THE_SETS)].copy()
             table.insert(0, "set_size", set_size)
             table.insert(1, "update", update)
             tables.append(table)

@@ -23,16 +23,17 @@ from gahb.denoisers.weights import load_denoiser
 from gahb.samples.memorisation import distance_ratio, mean_and_error, memorised
 from gahb.samples.samplers import build_sampler
 from gahb.samples.sampling import Samples, draw_samples, prepared, sample_noise
-from gahb.samples.similarity import (
+from gahb.samples.store import write_samples
+from gahb.similarity import (
     MEASURES,
     closest,
     nearest_distances,
     similarity,
     standardised,
 )
-from gahb.samples.store import write_samples
 
 SPLITS = ("S1", "S2")
+OF_THE_SETS = ("twin_similarity", "twins")  # quantities that no sample enters
 _RATIOS = {"distance_ratio": "nearest_distances", "correlation_ratio": "nearest_standardised"}
 Arrays = dict[str, NDArray[Any]]
 
@@ -69,7 +70,9 @@ def sample_pair(
         inputs[role] = header["tensors_sha256"]
         f = prepared(denoiser, computation.precision, computation.device)
         label = f"{network['experiment']} N={network['set_size']} {network['split']}"
-        drawn.append(draw(f, settings, dataset.spec["size"], computation, label))
+        drawn.append(
+            draw(f, settings, dataset.spec["size"], computation, label, settings["samples"])
+        )
         index = dataset.training_set(network["split"], network["set_size"])
         indices.append(index)
         images.append(torch.from_numpy(dataset.images(index)))
@@ -91,8 +94,13 @@ def draw(
     size: int,
     computation: Computation,
     label: str,
+    followed: int,
 ) -> Samples:
-    """The samples that ``settings``, the section ``sampling`` of params.yaml, ask for."""
+    """The samples that ``settings``, the section ``sampling`` of params.yaml, ask for.
+
+    Args:
+        followed: of how many of them to keep the trajectory.
+    """
     sampler = build_sampler(settings["sampler"])
     low, high = sampler.sigma_range
     return draw_samples(
@@ -102,7 +110,7 @@ def draw(
         size,
         settings["seed"],
         mean=settings["start_mean"],
-        followed=settings["samples"],
+        followed=followed,
         levels=np.geomspace(high, low, settings["levels_kept"]).tolist(),
         device=computation.device,
         label=label,
