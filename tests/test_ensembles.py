@@ -24,7 +24,7 @@ from gahb.denoisers.snapshots import read_snapshots
 from gahb.denoisers.training import Trainer, train
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.density import bound_densities, density_bound, quadrature_weights
-from gahb.evaluation.ensembles import measure_ensembles
+from gahb.evaluation.ensembles import _Comparison, measure_ensembles
 from gahb.evaluation.measure import noisy_set
 from gahb.params import (
     ensemble_spec,
@@ -261,10 +261,54 @@ def test_every_quantity_by_hand(fields: SimpleNamespace):
 
 def test_excess_is_the_difference_of_the_errors(fields: SimpleNamespace):
     """In expectation, since the error of the conditional mean is orthogonal to all else."""
-    found = rows(fields, 4, 30)
-    difference = found.mse - found.exact_mse - found.excess
-    assert (difference.abs() < 5 * (found.mse_se + found.exact_mse_se)).all()
-    np.testing.assert_allclose(found.excess, found.variance + found.bias, rtol=1e-7)
+    dataset, sigma = fields.dataset, 0.4
+    exact = exact_denoiser(fields.spec["ensemble"]["dataset"])
+    denoiser, _ = load_denoiser(fields.networks[4])
+    test = noisy_set(dataset, dataset.indices["test"], 24, minimum_draws=600)
+    with torch.no_grad():
+        paired = [
+            (
+                (denoiser(y) - x) ** 2
+                - (exact(y, sigma) - x) ** 2
+                - (denoiser(y) - exact(y, sigma)) ** 2
+            )
+            for x, y in test.batches(1, 0, sigma)
+        ]
+    values = torch.cat(paired).mean(dim=(1, 2, 3)).double().numpy()
+    assert abs(values.mean()) < 4 * values.std(ddof=1) / len(values) ** 0.5
+    excess = rows(fields, 4, 30).excess[sigma]
+    assert values.std(ddof=1) / len(values) ** 0.5 < 0.1 * excess  # so that it could have failed
+
+
+@pytest.mark.parametrize("networks", [2, 4])
+def test_variance_and_bias_are_unbiased(networks: int, dataset: Dataset):
+    """Of denoisers f_k = f* + b + e_k, drawn anew many times, the means are var(e) and b^2."""
+    bias, deviation, found = 0.3, 0.2, []
+    clean = torch.zeros(8, 1, 8, 8)
+    test = SimpleNamespace(images=clean, indices=np.arange(8))
+    noisy = [[(clean, clean)]]
+    draws = torch.Generator().manual_seed(0)
+    comparison = object.__new__(_Comparison)
+    comparison.__dict__.update(
+        _levels=[0.5],
+        _test=test,
+        _noisy=noisy,
+        _own_noisy=[noisy] * networks,
+        _empirical=[[clean]] * networks,
+        _own_empirical=[[clean]] * networks,
+        _training=[torch.ones(1, 1, 8, 8)] * networks,
+        _exact=[clean],
+    )
+    for _ in range(200):
+        answers = [
+            bias + deviation * torch.randn(clean.shape, generator=draws) for _ in range(networks)
+        ]
+        drawn = [lambda y, sigma, answer=answer: answer for answer in answers]
+        measured = comparison.measure(drawn, [0.5])
+        found.append((measured["variance"].mean(), measured["bias"].mean()))
+    means, errors = np.mean(found, 0), np.std(found, 0, ddof=1) / 200**0.5
+    assert (np.abs(means - [deviation**2, bias**2]) < 4 * errors).all()
+    assert (errors < 0.01 * means).all()
 
 
 def test_errors_are_those_of_the_mean_over_draws(fields: SimpleNamespace, tmp_path: Path):
@@ -392,13 +436,33 @@ def test_density_table(fields: SimpleNamespace, tmp_path: Path):
     assert (table.networks == 4).all()
     assert (table.pixels == 64).all()
     assert (table.sigma_high == 0.9).all()
-    np.testing.assert_allclose(table.kl, table.kl_variance + table.kl_bias, rtol=1e-6)
     assert (table[["kl", "kl_se", "kl_between", "start"]] > 0).all(axis=None)
     measured = rows(fields, 4, 30)
     inside = measured.index <= 1
     weights = quadrature_weights(measured.index[inside].to_numpy())
     integral = weights @ (64 * measured.excess / measured.index**2)[inside]
     assert table.kl[1] == pytest.approx(integral, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "at"), [("snapshots.safetensors", []), ("x.safetensors", [31]), (None, [3])]
+)
+def test_snapshots_that_cannot_be_taken(
+    fields: SimpleNamespace, tmp_path: Path, snapshots: str | None, at: list[int]
+):
+    spec = network_spec(FIELDS, "fields", 2, "S1")
+    path = None if snapshots is None else tmp_path / snapshots
+    with pytest.raises(ValueError, match="expected a file, and numbers of at most 30, or neither"):
+        train(
+            spec,
+            fields.dataset,
+            tmp_path / "weights.safetensors",
+            tmp_path / "log.csv",
+            tmp_path / "checkpoint",
+            snapshots=path,
+            snapshots_at=at,
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_table_is_no_ensemble(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -107,6 +108,46 @@ def test_every_phase_leaves_what_it_should(finished: Path):
     spectra, _ = read_spectra(results / "spectra/alpha2/N16_S1.h5")
     assert (spectra["homogeneity_residual"] < 1e-4).all()
     assert (spectra["homogeneity_residual"] > 0).all()
+
+
+LOADED_BY = {  # rule: the module whose content, with all that it loads, decides its results
+    "denoiser": "gahb.denoisers.training",
+    "denoiser_followed": "gahb.denoisers.training",
+    "evaluation_network": "gahb.evaluation.tables",
+    "evaluation_ensembles": "gahb.evaluation.ensembles",
+    "evaluation_density": "gahb.evaluation.density",
+    "sample_pair": "gahb.samples.run",
+    "samples_over_training": "gahb.samples.over_training",
+    "spectrum": "gahb.spectra.run",
+}
+# Loaded, and of no effect there: other image classes and denoisers; formats, whose readers check them.
+WITHOUT_EFFECT = re.compile(
+    r"src/gahb/(__init__|artifacts|params/\w+|datasets/(?!splits|store)\w+|\w+/__init__"
+    r"|denoisers/(empirical|references|\w+/__init__))\.py"
+)
+
+
+@pytest.mark.parametrize("rule", LOADED_BY)
+def test_a_rule_watches_every_module_that_decides_its_results(finished: Path, rule: str):
+    records = (finished / "results/smoke/records").glob("*.json")
+    jobs = [job for file in records for job in json.loads(file.read_text())]
+    (watched, *_) = (set(job["input_checksums"]) for job in jobs if job["rule"] == rule)
+    program = (
+        f"import sys, {LOADED_BY[rule]}\n"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'gahb'), sep='\\n')"
+    )
+    environment = os.environ | {"PYTHONPATH": "src"}
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=finished,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    loaded = {Path(name).relative_to(finished).as_posix() for name in run.stdout.split()}
+    assert len(loaded) > 3
+    assert not [name for name in loaded - watched if not WITHOUT_EFFECT.fullmatch(name)]
 
 
 def test_a_finished_tree_plans_nothing(finished: Path):

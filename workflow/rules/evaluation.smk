@@ -209,7 +209,7 @@ rule evaluation_references:
     input:
         tables=REFERENCES,
         draws=[path.replace(".csv", ".h5") for path in REFERENCES],
-        source=SUMMARY_SOURCES,
+        source=[*SUMMARY_SOURCES, REFERENCE_REGISTRY],
     output:
         table=f"{RESULTS}/evaluation/references.csv",
         sidecar=f"{RESULTS}/evaluation/references.json",

@@ -11,6 +11,7 @@ import pandas as pd
 from gahb.artifacts import read_table, write_text
 
 LABELS = {"experiment", "image_class", "alpha", "set_size", "split", "updates"}
+CONSTANTS = {"sigma_low", "sigma_high", "theoretical_slope"}  # what no run changes
 
 
 def write_metrics(summary: Path, output: Path) -> None:
@@ -28,6 +29,8 @@ def write_metrics(summary: Path, output: Path) -> None:
         splits[str(row["split"])] = {
             str(name): float(value)
             for name, value in row.items()
-            if name not in LABELS and isinstance(value, int | float) and not pd.isna(value)
+            if name not in LABELS | CONSTANTS
+            and isinstance(value, int | float)
+            and not pd.isna(value)
         }
     write_text(output, json.dumps(tree, indent=1, sort_keys=True) + "\n")
