@@ -1,0 +1,248 @@
+"""What each verb of the ``gahb`` command does with its options: open the inputs, and call the library.
+
+Torch and the phases are loaded by the verb that needs them, so that the command line itself is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gahb.artifacts import ArtifactError, check_input
+
+
+def datasets(options: argparse.Namespace) -> None:
+    """Make a dataset, synthetic or of photographs: images, and the disjoint index sets S1, S2 and test."""
+    from gahb.datasets.store import write_dataset
+
+    write_dataset(options.spec, options.output, options.threads)
+
+
+def denoisers(options: argparse.Namespace) -> None:
+    """Train a denoiser, or continue a training that was killed."""
+    from gahb.datasets.store import open_dataset
+    from gahb.denoisers.training import train
+
+    train(
+        options.spec,
+        open_dataset(options.dataset, options.spec["dataset"]),
+        options.output,
+        options.table,
+        options.checkpoint,
+        options.checkpoint_seconds,
+        options.snapshots,
+        options.snapshots_at,
+    )
+
+
+def evaluate_network(options: argparse.Namespace) -> None:
+    """PSNR of a network on its own training set, the other split's, and the test set."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import evaluate_network
+
+    dataset = open_dataset(options.dataset, options.spec["network"]["dataset"])
+    evaluate_network(options.spec, dataset, options.network, options.output)
+
+
+def evaluate_memorising(options: argparse.Namespace) -> None:
+    """PSNR of the denoiser that is optimal for a training set, on the same draws."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import evaluate_memorising
+
+    dataset = open_dataset(options.dataset, options.spec["memorising"]["dataset"])
+    evaluate_memorising(options.spec, dataset, options.output)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """PSNR between the outputs of the two splits' networks on the same noisy test images."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import compare_networks
+
+    dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
+    compare_networks(options.spec, dataset, tuple(options.networks), options.output)
+
+
+def evaluate_reference(options: argparse.Namespace) -> None:
+    """PSNR of an exact or classical denoiser on test images, on the draws that networks get."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.tables import evaluate_reference
+
+    dataset = open_dataset(options.dataset, options.spec["dataset"])
+    evaluate_reference(options.spec, dataset, options.output)
+
+
+def summarise_references(options: argparse.Namespace) -> None:
+    """Fitted slope of each exact or classical denoiser: one row per image class and denoiser."""
+    from gahb.evaluation.gaps import summarise_references
+
+    summarise_references(options.spec, options.references, options.output)
+
+
+def measure_gaps(options: argparse.Namespace) -> None:
+    """PSNR of each reference less that of each network of its class, on the same draws."""
+    from gahb.evaluation.gaps import measure_gaps
+
+    measure_gaps(options.tables, options.references, options.output)
+
+
+def summarise(options: argparse.Namespace) -> None:
+    """Train-test gap, agreement of the splits and test slope: one row per network."""
+    from gahb.evaluation.summary import summarise
+
+    summarise(options.spec, options.tables, options.comparisons, options.output)
+
+
+def measure_ensembles(options: argparse.Namespace) -> None:
+    """Variance and bias of networks of disjoint training sets, and their distance from optima."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.ensembles import measure_ensembles
+
+    dataset = open_dataset(options.dataset, options.spec["ensemble"]["dataset"])
+    measure_ensembles(options.spec, dataset, options.networks, options.snapshots, options.output)
+
+
+def bound_densities(options: argparse.Namespace) -> None:
+    """Bounds on the divergence of learned densities from those of the images, in nats."""
+    from gahb.evaluation.density import bound_densities
+
+    bound_densities(options.ensembles, options.output)
+
+
+def samples(options: argparse.Namespace) -> None:
+    """Samples of the two splits' networks from the same noise, and their closest training images."""
+    from gahb.datasets.store import open_dataset
+    from gahb.samples.run import sample_pair
+
+    dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
+    sample_pair(options.spec, dataset, tuple(options.networks), options.output)
+
+
+def samples_over_training(options: argparse.Namespace) -> None:
+    """Samples of two splits' networks from the same noise, after more and more updates."""
+    from gahb.datasets.store import open_dataset
+    from gahb.samples.over_training import sample_over_training
+
+    dataset = open_dataset(options.dataset, options.spec["ensemble"]["dataset"])
+    sample_over_training(options.spec, dataset, options.snapshots, options.output)
+
+
+def spectra(options: argparse.Namespace) -> None:
+    """Eigenvalues and eigenvectors of a denoiser's Jacobian at noisy test images."""
+    import torch
+
+    from gahb.datasets.store import open_dataset
+    from gahb.denoisers.references import ErrorBound, build_reference
+    from gahb.denoisers.weights import load_denoiser
+    from gahb.spectra.run import compute_spectra
+
+    spec = options.spec
+    learned = options.network is not None
+    torch.set_num_threads(spec["spectra"]["threads"])
+    dataset = open_dataset(options.dataset, (spec["network"] if learned else spec)["dataset"])
+    inputs = {"dataset": dataset.images_sha256}
+    device = "cpu"
+    denoiser: torch.nn.Module
+    if learned:
+        denoiser, header = load_denoiser(options.network, spec["network"])
+        check_input(options.network, header["inputs"], "dataset", dataset.images_sha256)
+        inputs["network"] = header["tensors_sha256"]
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    else:
+        built = build_reference(spec["reference"], spec["dataset"], dataset)
+        if isinstance(built, ErrorBound):
+            name = spec["reference"]["name"]
+            raise ValueError(f"{name} is a bound on the error, no denoiser with a Jacobian")
+        denoiser = built
+    indices = dataset.indices["test"][spec["spectra"]["test_images"]]
+    images = dataset.images(indices)
+    compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)
+
+
+def import_weights(options: argparse.Namespace) -> None:
+    """Turn published weights into weights that every command reads as if trained here.
+
+    With ``--experiment`` they take the place of a network of params.yaml, whose dataset must exist:
+    the rules find it trained. With ``--output`` they carry their architecture alone, for the library.
+    """
+    from gahb.denoisers.published import convert_published
+
+    def absent(path: Path) -> Path:
+        if path.exists():
+            raise ValueError(f"{path} exists and would be overwritten: remove it first")
+        return path
+
+    if options.output is not None:
+        if options.set_size is not None or options.split is not None or options.preset is not None:
+            raise ValueError("--set-size, --split and --preset go with --experiment, not --output")
+        print(options.output, convert_published(options.weights, absent(options.output)))
+        return
+    if options.set_size is None or options.split is None:
+        raise ValueError("--experiment needs --set-size and --split")
+    from gahb.datasets.store import open_dataset
+    from gahb.params import load_params, network_spec, require_network
+
+    params = load_params(preset=options.preset)
+    network = (options.experiment, options.set_size, options.split)
+    require_network(params, *network)
+    if "snapshots" in params["experiments"][options.experiment]:
+        raise ValueError(
+            f"{options.experiment} keeps snapshots of the training, which published weights lack"
+        )
+    spec = network_spec(params, *network)
+    results = Path(params["results"])
+    dataset = open_dataset(results / f"datasets/{spec['image_class']}.h5", spec["dataset"])
+    place = f"{options.experiment}/N{options.set_size}_{options.split}"
+    output = results / f"denoisers/{place}.safetensors"
+    architecture = convert_published(
+        options.weights,
+        absent(output),
+        spec,
+        dataset.images_sha256,
+        results / f"training/{place}.csv",
+    )
+    print(output, architecture)
+
+
+def figures(options: argparse.Namespace) -> None:
+    """Draw a figure from tables and spectra, and write the caption that says how it was made."""
+    from gahb.figures.registry import make_figure
+
+    make_figure(options.name, options.inputs, options.spec, options.output)
+
+
+def metrics(options: argparse.Namespace) -> None:
+    """The numbers that DVC compares between commits."""
+    from gahb.provenance.metrics import write_metrics
+
+    write_metrics(options.summary, options.output)
+
+
+def data_cards(options: argparse.Namespace) -> None:
+    """One card per dataset."""
+    from gahb.provenance.cards import write_data_cards
+
+    write_data_cards(options.datasets, options.output)
+
+
+def model_cards(options: argparse.Namespace) -> None:
+    """One card per network."""
+    from gahb.provenance.cards import write_model_cards
+
+    write_model_cards(options.networks, options.summary, options.output)
+
+
+def crate(options: argparse.Namespace) -> None:
+    """Write the RO-Crate of a finished run."""
+    from gahb.provenance.crate import write_crate
+
+    write_crate(options.spec, options.citation, options.output)
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Check every result of this folder against params.yaml, its records and dvc.lock."""
+    from gahb.provenance.verify import disagreements
+
+    found = disagreements(Path(), options.preset)
+    if found:
+        raise ArtifactError(f"{len(found)} disagreements\n" + "\n".join(found))
+    print("every result is what params.yaml, the records and dvc.lock say")
