@@ -323,10 +323,10 @@ def test_shell_lines_make_everything(project: Path):
     assert len(read_table(project / "evaluation/gaps.csv")) == 6 * 2 * 4
     assert len(read_table(project / "evaluation/soft/ensembles.csv")) == 3 * (3 + 1)
     assert read_table(project / "evaluation/density.csv").empty  # no exact denoiser is known
-    assert len(read_table(project / "samples/soft/updates.csv")) == 3 * 2 * 30
+    assert len(read_table(project / "samples/soft/updates.csv")) == 3 * 2 * 32
     for size in (1, 4, 16):
         spec = samples_spec(TINY, "soft", size)
-        assert len(read_table(project / f"samples/soft/N{size}.csv", spec)) == 34
+        assert len(read_table(project / f"samples/soft/N{size}.csv", spec)) == 36
         samples, _ = read_samples(project / f"samples/soft/N{size}.h5", spec)
         assert samples["samples"].shape == (2, 5, 1, 8, 8)
     for name in ("soft/N4_S1", "soft/N16_S1", "soft/wavelets", "hard/N16_S1"):

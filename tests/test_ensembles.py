@@ -15,6 +15,7 @@ import pytest
 import torch
 from conftest import TINY
 
+import gahb
 from gahb.artifacts import ArtifactError, read_sidecar, read_table, read_tensors
 from gahb.datasets.splits import half_and_turn, paired_split
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
@@ -197,6 +198,11 @@ def test_a_continued_training_leaves_the_same_snapshots(
     monkeypatch.setattr(Trainer, "step", step)
     run()
     assert (tmp_path / "snapshots.safetensors").read_bytes() == fields.snapshots[2].read_bytes()
+
+
+def test_snapshots_are_read_without_being_told_what_they_are(fields: SimpleNamespace):
+    networks, _ = gahb.read_snapshots(fields.snapshots[2])
+    assert [update for update, _ in networks] == fields.updates
 
 
 def test_snapshots_of_something_else_are_refused(fields: SimpleNamespace):
@@ -425,7 +431,11 @@ def test_bound_by_hand():
     assert found["per_efold_low"] == pytest.approx(10 * level.mean())
     assert found["bound"] == pytest.approx(found["kl"] + found["start"])
     assert found["exponent_low"] == pytest.approx(2)  # so each e-fold adds as much
-    with pytest.raises(ArtifactError, match=r"2 of 6 noise levels are between 0\.3 and 1"):
+    with pytest.raises(ValueError, match="allowed are ascending levels above 0"):
+        density_bound(sigmas[::-1], excess, variance, energy, 10, [0.1, 1])
+    with pytest.raises(ValueError, match=r"found excess \(6, 2\), variance None, energy \(2,\)"):
+        density_bound(sigmas, excess[0], None, energy, 10, [0.1, 1])
+    with pytest.raises(ValueError, match=r"2 of 6 noise levels are between 0\.3 and 1"):
         density_bound(sigmas, excess, variance, energy, 10, [0.3, 1])
 
 

@@ -97,6 +97,7 @@ def write_pair(
         "closest_index": np.zeros((2, 2, 2, COUNT)),
         "nearest_distances": np.ones((2, 2, COUNT, 2)),
         "nearest_standardised": np.ones((2, 2, COUNT, 2)),
+        "unpaired_similarity": np.zeros((2, COUNT)),
         "closest_images": np.repeat(closest[:, None, :shown, None], 2, axis=1),
         "start_noise": noise[:, None],
         "trajectory_sigma": np.broadcast_to(np.geomspace(3, 0.02, 9), (2, shown, 9)),

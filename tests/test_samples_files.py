@@ -193,7 +193,7 @@ def test_copies_and_novel_samples_are_told_apart():
     table = summary_table(arrays, 0.95).set_index(
         ["quantity", "network", "training_set", "measure"]
     )
-    assert len(table) == 34
+    assert len(table) == 36
     assert table.index.is_unique
     assert table.loc[("memorised", "S1", "S1", "distance_ratio"), "mean"] == 1
     for key in (("S1", "S2"), ("S2", "S1"), ("S2", "S2")):

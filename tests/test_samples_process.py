@@ -53,6 +53,8 @@ def test_published_values():
 def test_unknown_schedules_are_named():
     with pytest.raises(ValueError, match="found 'square', allowed is one of linear, cosine"):
         beta_schedule("square")
+    with pytest.raises(ValueError, match="allowed is one of linear, cosine, geometric"):
+        noise_levels("geom", 8, (0.02, 1))
     with pytest.raises(ValueError, match="at least 21"):
         beta_schedule("linear", 20)
 

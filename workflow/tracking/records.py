@@ -119,9 +119,19 @@ class Records:
                     )
                     _say(self.refused[path])
                 self.persistence._mark_incomplete(path, None)
+        self._tell_absent(travelling)
         self._write_ledger()
         if unseen:  # a run was killed before it could write the records that travel
             self.write()
+
+    def _tell_absent(self, travelling: dict[str, Made]) -> None:
+        """Say that what a clone lacks need not be made again."""
+        absent = [path for path in travelling if not os.path.isfile(path)]
+        if absent:
+            _say(
+                f"{len(absent)} recorded results are not here, {absent[0]} among them: dvc pull fetches "
+                "them where there is a remote, or they are made again; make figures needs none of them"
+            )
 
     def _find_imported(self, travelling: dict[str, Made]) -> bool:
         """Collect what was imported; whether any of it has no record that travels yet."""

@@ -39,14 +39,14 @@ class Snapshots:
 
 
 def read_snapshots(
-    path: Path | str, expected: Spec, updates: Sequence[int]
+    path: Path | str, expected: Spec | None = None, updates: Sequence[int] | None = None
 ) -> tuple[Iterator[tuple[int, NetworkDenoiser]], dict[str, str]]:
     """The networks in a file of snapshots, in evaluation mode.
 
     Args:
         path: file written by :func:`gahb.denoisers.training.train`.
-        expected: spec of the network.
-        updates: at which it must hold the weights.
+        expected: spec of the network (:func:`gahb.params.network_spec`); by default any.
+        updates: those that it must hold; by default any.
 
     Returns:
         (update, denoiser) one by one, and the digests of what the network was trained from with
@@ -57,7 +57,7 @@ def read_snapshots(
     """
     tensors, header = read_tensors(path, expected)
     found = sorted({int(name.split(".")[0]) for name in tensors})
-    if found != sorted(updates):
+    if updates is not None and found != sorted(updates):
         raise ArtifactError(
             f"{path} holds snapshots at updates {', '.join(map(str, found)) or 'none'}; expected "
             f"{', '.join(map(str, sorted(updates)))}"

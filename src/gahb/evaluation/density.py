@@ -100,23 +100,38 @@ def density_bound(
     pixels: int,
     trained: list[float],
 ) -> dict[str, Any]:
-    """The bound on the divergence at the lowest noise level, from the error of K networks.
+    """The bound on KL(p_s || p_f,s) at the lowest noise level s, from the error of K networks.
 
     Args:
-        sigmas: (levels,) in ascending order.
+        sigmas: (levels,) in ascending order, three or more of them within ``trained``.
         excess: (K, levels, images) squared distance per pixel to the conditional mean.
         variance: (levels, images) between the networks, per pixel; None for a single network.
-        energy: (images,) squared distance from the mean intensity, summed over pixels.
+        energy: (images,) squared distance of images from their mean intensity, summed over pixels.
         pixels: d.
         trained: lowest and highest noise level of the training.
 
     Returns:
-        The columns of the table from ``networks`` on.
+        The columns of the table from ``networks`` on, as docs/diffusion.md lists them; ``kl``, the
+        integral in nats, and ``bound`` among them. What cannot be had is left out or NaN: the split
+        for a single network, the error of the quadrature for an even number of levels.
+
+    Raises:
+        ValueError: noise levels that do not ascend, shapes that do not fit, too few levels.
     """
+    sigmas, excess, energy = (np.asarray(one, np.float64) for one in (sigmas, excess, energy))
+    if sigmas.ndim != 1 or np.any(np.diff(sigmas) <= 0) or sigmas[0] <= 0:
+        raise ValueError(f"sigmas: found {sigmas.tolist()}, allowed are ascending levels above 0")
+    fits = excess.ndim == 3 and excess.shape[1:] == (len(sigmas), len(energy))
+    if not fits or (variance is not None and np.shape(variance) != excess.shape[1:]):
+        given = "None" if variance is None else np.shape(variance)
+        raise ValueError(
+            f"found excess {excess.shape}, variance {given}, energy {energy.shape} at {len(sigmas)} "
+            "levels; expected (K, levels, images), (levels, images) and (images,)"
+        )
     inside = (sigmas >= trained[0]) & (sigmas <= trained[1])
     if inside.sum() < 3:
-        raise ArtifactError(
-            f"ensembles.sigmas: {inside.sum()} of {len(sigmas)} noise levels are between "
+        raise ValueError(
+            f"sigmas: {inside.sum()} of {len(sigmas)} noise levels are between "
             f"{trained[0]:g} and {trained[1]:g}, those trained at; 3 are needed for an integral"
         )
     beyond = np.flatnonzero(sigmas >= sigmas[inside][-1])  # from the highest that was trained at

@@ -374,6 +374,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         f"{BARS} {WILSON} {TRIANGLES}",
         law,
         SPREAD,
+        "A network that has learned nothing yet returns the noise, which the two share: agreement at "
+        "the first updates is that. Memorised shares are means over two networks, which can differ.",
         "Updates are counted alike, whatever the learning rate at that time: its schedule is below.",
         f"Onset, first measured at update {start}; largest share in the other network's set over all "
         "updates (control); and, at the last update, shares with half of Wilson's interval, copied being "

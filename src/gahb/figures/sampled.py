@@ -163,13 +163,14 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
 
 
 def pooled(pair: Pair, measure: str, own: bool) -> tuple[float, float]:
-    """Mean and standard error of :meth:`Pair.with_closest` over both networks.
+    """Mean of :meth:`Pair.with_closest` over both networks, with the standard error of one of them.
 
-    The two samples of one number share their noise: they are averaged first, and the error is over
-    numbers.
+    The two samples of one number share their noise, so that the second network adds little to the
+    first: the error is the mean of the two.
     """
     both = pair.with_closest(measure, own).reshape(2, -1)
-    return mean_and_error(both.mean(0))
+    means, errors = zip(*map(mean_and_error, both), strict=True)
+    return float(np.mean(means)), float(np.mean(errors))
 
 
 def measured_text(mean: float, error: float) -> str:

@@ -123,7 +123,7 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         )
     header = (
         *("N", "S1 - S2", "alike", "own closest", "copies", "other's closest"),
-        *("images", "std", "std of images"),
+        *("images", "std", "std of closest"),
     )
     return captions.caption(
         spec["title"],
@@ -133,7 +133,8 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "network, the image of S2 closest to it; below, the similarity of neighbours (bold: of the "
         f"two samples): {MEASURE_TEXT[measure]}. Intensities below 0 and above 1 are shown black and "
         "white.",
-        f"Over all samples, mean with standard error; alike and copies are shares above {threshold:g}; "
+        "Over all samples, mean with the standard error of one network's samples; alike and copies are "
+        f"shares above {threshold:g}; "
         "other's closest is the closest image of the training set of the other network; images is "
         "the mean similarity of the images of S1 with the closest of S2; std is the standard deviation "
         "over the pixels of a sample, and of the closest training images that are kept:",

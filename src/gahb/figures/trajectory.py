@@ -192,7 +192,6 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
     """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
     pairs = _measure(inputs, spec)
     sample: int = spec["sample"]
-    last = _similar(pairs[0], "denoised")[:, -1]
     tables = []
     for pair in pairs:
         denoised, noisy = _similar(pair, "denoised"), _similar(pair, "noisy")
@@ -225,10 +224,9 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         "over all pairs with one standard error; dashed: of y, mean; orange: of f(y), the pair above; "
         "gray: the other pairs whose images are kept. A pair that parts ends with a low correlation. y "
         "is the same at the start, and stays alike as long as noise makes up most of it.",
-        f"The pair above is the one at position {sample} of the {pairs[0].shown} kept, chosen "
-        f"to show what happens: at N = {pairs[0].set_size} it ends with a correlation of "
-        f"{last[sample]:.3f}, and {int((last < last[sample]).sum())} of the {len(last)} pairs end with "
-        f"a lower one, {int((last > last[sample]).sum())} with a higher. Correlation:",
+        f"The pair above is the one at position {sample} of the {pairs[0].shown} kept. "
+        + "; ".join(_standing(pair, sample) for pair in pairs)
+        + ". Correlation:",
         *tables,
         "Made with:",
         captions.bullets(
@@ -240,4 +238,14 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         )
         + "\n"
         + captions.parameters(pair.spec for pair in pairs),
+    )
+
+
+def _standing(pair: Pair, sample: int) -> str:
+    """Where one pair of samples ends among all of them."""
+    last = _similar(pair, "denoised")[:, -1]
+    return (
+        f"at N = {pair.set_size} it ends with a correlation of {last[sample]:.3f}, "
+        f"{int((last < last[sample]).sum())} of the {len(last)} pairs with a lower one and "
+        f"{int((last > last[sample]).sum())} with a higher"
     )

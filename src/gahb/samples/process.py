@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 TIMES = 1000  # of the schedules that samplers walk through
 
 
+SCHEDULES = ("linear", "cosine", "geometric")
+
+
 def beta_schedule(kind: str, times: int = TIMES) -> Floats:
     """Variances beta_1 ... beta_T of the noise added at each time: (T,) in (0, 1).
 
@@ -96,6 +99,8 @@ def noise_levels(schedule: str, steps: int, sigma_range: tuple[float, float]) ->
         raise ValueError(f"sigma_range: found {sigma_range}, allowed is 0 < lowest < highest")
     if steps < 2:
         raise ValueError(f"steps: found {steps}, allowed is at least 2")
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule: found {schedule!r}, allowed is one of {', '.join(SCHEDULES)}")
     if schedule == "geometric":
         return np.geomspace(high, low, steps)
     process = alpha_bars(beta_schedule(schedule))

@@ -161,6 +161,9 @@ def compare(
         "pair_similarity": np.stack(
             [similarity(samples[0], samples[1], name) for name in MEASURES]
         ),
+        "unpaired_similarity": np.stack(
+            [similarity(samples[0], samples[1].roll(1, dims=0), name) for name in MEASURES]
+        ),
         "closest_similarity": closest_similarity,
         "closest_index": closest_index,
         "nearest_distances": np.stack(
@@ -209,6 +212,7 @@ def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
 
     - ``pair_similarity`` and ``pair_alike`` (share above the threshold) of the two networks' samples
       of the same number;
+    - ``unpaired_similarity`` of sample i of the one and sample i - 1 of the other, a control;
     - ``closest_similarity`` and ``copied`` (share above the threshold) of samples and the closest
       image of a training set;
     - ``memorised``, the share of samples whose distance to the nearest training image is less than a
@@ -238,6 +242,7 @@ def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
         pair = arrays["pair_similarity"][measure]
         add("pair_similarity", "both", "none", name, pair)
         add("pair_alike", "both", "none", name, pair > duplicate_threshold)
+        add("unpaired_similarity", "both", "none", name, arrays["unpaired_similarity"][measure])
         for network, own in enumerate(SPLITS):
             for split, searched in enumerate(SPLITS):
                 found = arrays["closest_similarity"][network, split, measure]

@@ -25,6 +25,12 @@ SCHEMA: Schema = {
     "pair_similarity": Field(
         ("C", "n"), "float64", "1", "similarity of the two networks' samples of the same number"
     ),
+    "unpaired_similarity": Field(
+        ("C", "n"),
+        "float64",
+        "1",
+        "of sample i of S1's network and sample i - 1 of S2's: a control",
+    ),
     "closest_similarity": Field(
         ("A", "B", "C", "n"),
         "float64",
