@@ -91,7 +91,8 @@ def _record(results: Path, weights: Path, table: Path) -> dict[str, Any]:
     with open_hdf5(dataset, spec["dataset"]) as file:
         check_input(weights, header["inputs"], "dataset", read_attribute(file, "images_sha256"))
     place = weights.relative_to(results / "denoisers")
-    params = [canonical_json(spec), (results / "checkpoints" / place).as_posix()]
+    checkpoint = (results / "checkpoints" / place).as_posix()
+    params = [canonical_json(spec), checkpoint, ""]  # no snapshots, as rule denoiser says it
     return {
         "rule": RULE,
         "code": None,
