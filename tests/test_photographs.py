@@ -709,6 +709,8 @@ def test_snakemake_notices_the_folder(root: Path, tmp_path: Path):
     changed["experiments"]["photographs"]["set_sizes"] = [1, 20]
     changed["spectra"]["networks"]["photographs"] |= {"set_sizes": [1, 20], "eigenvectors": 64}
     changed["figures"]["basis"] |= {"set_sizes": [1, 20], "eigenvectors": [1]}
+    changed["figures"]["trajectory"]["set_sizes"] = [1, 20]
+    changed["figures"]["twins"]["set_size"] = 20
     (project / "params.yaml").write_text(yaml.safe_dump(changed))
     run = snakemake(project, "datasets")
     assert run.returncode != 0
