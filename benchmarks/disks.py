@@ -20,7 +20,7 @@ import time
 import numpy as np
 import torch
 
-from gahb.datasets.disks import PARAMETERS, RENDERINGS, Disks
+from gahb.datasets.classes.disks import PARAMETERS, RENDERINGS, Disks
 from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.randomness import generator, image_noise
 

@@ -30,14 +30,14 @@ import numpy as np
 import torch
 from scipy.stats import ks_2samp
 
-from gahb.datasets.calpha import CAlpha
-from gahb.datasets.disks import Disks
+from gahb.datasets.classes.calpha import CAlpha
+from gahb.datasets.classes.disks import Disks
 from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.training import Trainer
-from gahb.samples.disks import energy_distance, fit_disks
+from disk_fits import energy_distance, fit_disks
 from gahb.samples.process import noise_levels
-from gahb.samples.samplers import (
+from gahb.samples.sampler import (
     SCORE_ASCENT,
     Ancestral,
     Denoiser,
@@ -46,7 +46,7 @@ from gahb.samples.samplers import (
     Sampler,
     ScoreAscent,
 )
-from gahb.samples.sampling import draw_samples, prepared, sample_noise
+from gahb.samples.draw import draw_samples, prepared, sample_noise
 
 LOW = 0.02
 TRAINING = {

@@ -18,7 +18,7 @@ import time
 import numpy as np
 import torch
 
-from gahb.datasets.calpha import CAlpha
+from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.networks import NetworkDenoiser
 from gahb.denoisers.training import Trainer
 from gahb.spectra import LinearisedDenoiser, full_spectrum, leading_spectrum

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from gahb.datasets.calpha import CAlpha
+from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.networks import build_network
 from gahb.denoisers.training import Trainer
 

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from gahb.artifacts import create_hdf5, provenance, write_table
-from gahb.figures.style import PAGE_WIDTH, figure_style
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style
 
 SIZES = [1, 10, 100, 1000]
 SIGMAS = [0.01, 0.03, 0.1, 0.3, 1.0]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gahb.datasets.calpha import CAlpha
+from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.classical.alpert import alpert_basis, bandlet_bases, flows, warped
 from gahb.denoisers.classical.bandlets import BandletDenoiser, square_sides
 from gahb.denoisers.classical.transform import WaveletTransform

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gahb.artifacts import ArtifactError, create_hdf5, digest_file, provenance
-from gahb.datasets.calpha import OVERSAMPLING, CAlpha
+from gahb.datasets.classes.calpha import OVERSAMPLING, CAlpha
 from gahb.datasets.splits import half_size, split_indices
 from gahb.datasets.store import BLOCK, Dataset, open_dataset, render_blocks, write_dataset
 from gahb.randomness import generator, image_noise, seed_of, uniform_rows

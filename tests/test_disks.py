@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gahb import DiskPosterior, Disks, EmpiricalDenoiser, LinearisedDenoiser, analyse, eigenbasis
-from gahb.datasets.disks import PARAMETERS, RENDERINGS
+from gahb.datasets.classes.disks import PARAMETERS, RENDERINGS
 from gahb.denoisers.exact.unit_square import moments
 from gahb.randomness import generator
 

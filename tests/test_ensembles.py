@@ -20,11 +20,11 @@ from gahb.artifacts import ArtifactError, read_sidecar, read_table, read_tensors
 from gahb.datasets.splits import half_and_turn, paired_split
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
 from gahb.denoisers.empirical import EmpiricalDenoiser
-from gahb.denoisers.exact.registry import exact_denoiser
+from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import read_snapshots
 from gahb.denoisers.training import Trainer, train
 from gahb.denoisers.weights import load_denoiser
-from gahb.evaluation.density import bound_densities, density_bound, quadrature_weights
+from gahb.evaluation.divergence import bound_densities, density_bound, quadrature_weights
 from gahb.evaluation.ensembles import _Comparison, measure_ensembles
 from gahb.evaluation.measure import noisy_set
 from gahb.params import (
@@ -35,8 +35,8 @@ from gahb.params import (
     snapshot_updates,
 )
 from gahb.samples.over_training import sample_over_training
-from gahb.samples.run import sample_pair
-from gahb.similarity import similarity
+from gahb.samples.pair import sample_pair
+from gahb.likeness import similarity
 
 FIELDS: dict[str, Any] = {
     **copy.deepcopy(TINY),

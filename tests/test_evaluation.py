@@ -29,7 +29,7 @@ from gahb.evaluation.measure import (
 )
 from gahb.evaluation.psnr import input_psnr, mean_psnr, psnr_of_mean_mse
 from gahb.evaluation.summary import linear_statistic, slope_weights, summarise
-from gahb.evaluation.tables import (
+from gahb.evaluation.evaluate import (
     compare_networks,
     draws_of,
     evaluate_memorising,

@@ -13,14 +13,14 @@ from torch import Tensor
 
 import gahb.denoisers.exact.rays
 import gahb.denoisers.exact.sines
-from gahb.datasets.calpha import CAlpha
-from gahb.datasets.classes import image_class
-from gahb.datasets.gaussian import Gaussian
-from gahb.datasets.rays import Rays
-from gahb.datasets.sines import Sines
+from gahb.datasets.classes.calpha import CAlpha
+from gahb.datasets.image_class import image_class
+from gahb.datasets.classes.gaussian import Gaussian
+from gahb.datasets.classes.rays import Rays
+from gahb.datasets.classes.sines import Sines
 from gahb.datasets.store import open_dataset, write_dataset
 from gahb.denoisers.empirical import EmpiricalDenoiser
-from gahb.denoisers.exact.calpha import (
+from gahb.denoisers.exact.known_contour import (
     KnownContourDenoiser,
     background_covariance,
     known_contour_mse,
@@ -29,7 +29,7 @@ from gahb.denoisers.exact.gaussian import WienerDenoiser
 from gahb.denoisers.exact.permuted import PermutedDenoiser
 from gahb.denoisers.exact.quadrature import window_rule
 from gahb.denoisers.exact.rays import RayPosterior
-from gahb.denoisers.exact.registry import EXACT_DENOISERS, exact_denoiser
+from gahb.denoisers.optimal import EXACT_DENOISERS, exact_denoiser
 from gahb.denoisers.exact.sines import SinePosterior
 from gahb.evaluation.measure import noisy_set, squared_errors
 from gahb.evaluation.psnr import input_psnr, psnr_of_mean_mse

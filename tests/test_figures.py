@@ -34,10 +34,10 @@ from figure_results import (  # noqa: E402
 
 from gahb.artifacts import ArtifactError, create_hdf5, provenance, write_table  # noqa: E402
 from gahb.figures import FIGURES, make_figure  # noqa: E402
-from gahb.figures.captions import escape, parameters  # noqa: E402
+from gahb.figures.parts.captions import escape, parameters  # noqa: E402
 from gahb.figures.options import check_options  # noqa: E402
-from gahb.figures.style import luminance, ordered_colours, spread  # noqa: E402
-from gahb.figures.tables import read_tables  # noqa: E402
+from gahb.figures.parts.style import luminance, ordered_colours, spread  # noqa: E402
+from gahb.figures.parts.tables import read_tables  # noqa: E402
 
 ALPHAS = {f"alpha{n}": float(n) for n in (1, 2, 3)}
 SPECS: dict[str, dict[str, Any]] = {

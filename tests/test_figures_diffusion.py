@@ -23,10 +23,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 
 from gahb.artifacts import ArtifactError, provenance, write_table  # noqa: E402
 from gahb.figures import FIGURES, make_figure  # noqa: E402
-from gahb.figures.diffusion import Points, wilson, with_error  # noqa: E402
+from gahb.figures.parts.intervals import Points, wilson, with_error  # noqa: E402
 from gahb.figures.onset import growth, onset  # noqa: E402
 from gahb.figures.options import check_options  # noqa: E402
-from gahb.figures.tables import read_tables  # noqa: E402
+from gahb.figures.parts.tables import read_tables  # noqa: E402
 from gahb.params.consistency import inconsistencies  # noqa: E402
 from gahb.params.figure_inputs import figure_files  # noqa: E402
 

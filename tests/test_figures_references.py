@@ -27,8 +27,8 @@ from reference_results import (  # noqa: E402
 
 from gahb.artifacts import ArtifactError, provenance, write_table  # noqa: E402
 from gahb.figures import FIGURES, make_figure  # noqa: E402
-from gahb.figures.compared import small_noise_gain  # noqa: E402
-from gahb.figures.tables import read_tables  # noqa: E402
+from gahb.figures.parts.beside import small_noise_gain  # noqa: E402
+from gahb.figures.parts.tables import read_tables  # noqa: E402
 from gahb.params import ParamsError, validate  # noqa: E402
 from gahb.params.figure_inputs import FIGURE_NAMES, figure_files, needs  # noqa: E402
 

@@ -17,7 +17,7 @@ from figure_results import check_text, contour_image, network, write_spectra  # 
 
 from gahb.artifacts import ArtifactError, provenance  # noqa: E402
 from gahb.figures import FIGURES, make_figure  # noqa: E402
-from gahb.figures.sampled import mean_and_error, measured_text, read_pairs  # noqa: E402
+from gahb.figures.parts.pairs import mean_and_error, measured_text, read_pairs  # noqa: E402
 from gahb.params import ParamsError, figure_files, validate  # noqa: E402
 from gahb.samples.store import write_samples  # noqa: E402
 

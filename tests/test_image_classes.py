@@ -16,13 +16,13 @@ import scipy.stats
 import yaml
 
 from gahb.artifacts import digest_file
-from gahb.datasets.calpha import CAlpha
-from gahb.datasets.classes import IMAGE_CLASSES, image_class
-from gahb.datasets.gaussian import Gaussian
+from gahb.datasets.classes.calpha import CAlpha
+from gahb.datasets.image_class import IMAGE_CLASSES, image_class
+from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.power_law import power_law
-from gahb.datasets.rays import Rays
-from gahb.datasets.shuffled import Shuffled
-from gahb.datasets.sines import Sines
+from gahb.datasets.classes.rays import Rays
+from gahb.datasets.classes.shuffled import Shuffled
+from gahb.datasets.classes.sines import Sines
 from gahb.datasets.store import BLOCK, open_dataset, render_blocks, write_dataset
 from gahb.denoisers.training import train
 from gahb.params import ParamsError, dataset_spec, network_spec, validate
@@ -360,7 +360,7 @@ def test_limits_of_shuffled_classes_are_those_of_the_one_underneath(params: Para
 
 def test_names_of_classes_come_without_torch(environment: dict[str, str]):
     """The workflow reads them in whatever environment Snakemake runs in."""
-    script = "import sys, gahb.datasets.classes; print({'torch', 'numpy'} & set(sys.modules))"
+    script = "import sys, gahb.datasets.image_class; print({'torch', 'numpy'} & set(sys.modules))"
     run = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )

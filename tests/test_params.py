@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gahb.artifacts import canonical_json
-from gahb.datasets.classes import image_class
+from gahb.datasets.image_class import image_class
 from gahb.params import (
     Only,
     ParamsError,
@@ -58,7 +58,7 @@ def put(params: Params, key: str, value: Any) -> Params:
 
 def refusal(params: Params) -> str:
     with pytest.raises(ParamsError) as refused:
-        validate(params, SCHEMA)
+        validate(params)
     return str(refused.value)
 
 
@@ -144,7 +144,7 @@ def test_every_key_of_params_yaml_is_described_or_plain(root: Path):
 
 def test_tiny_project_is_valid(params: Params):
     before = copy.deepcopy(params)
-    assert validate(params, SCHEMA) is params
+    assert validate(params) is params
     assert params == before
 
 
@@ -507,7 +507,7 @@ def test_inconsistency(params: Params, key: str, value: Any, expected: str):
 def test_full_jacobian_has_a_limit(params: Params):
     put(params, "image_classes.hard.size", 82)
     assert "spectra.method: found full, allowed is leading: hard has 6724" in refusal(params)
-    validate(put(params, "spectra.method", "leading"), SCHEMA)
+    validate(put(params, "spectra.method", "leading"))
 
 
 def test_a_contour_is_known_for_calpha_images_alone(params: Params):
@@ -526,7 +526,7 @@ def test_a_contour_is_known_for_calpha_images_alone(params: Params):
     )
     params["references"]["exact"] = {"denoiser": "exact", "images": 8}
     params["evaluation"]["references"]["field"] = ["wavelets", "exact"]
-    validate(params, SCHEMA)
+    validate(params)
 
 
 @pytest.mark.parametrize(
@@ -557,7 +557,7 @@ def test_disks_exist(params: Params, changes: Params, expected: str | None):
     disks |= {"size": 16, "images": 40, "test_images": 8, "seed": 0}
     params["image_classes"]["disks"] = disks | changes
     if expected is None:
-        validate(params, SCHEMA)
+        validate(params)
         image_class(dataset_spec(params, "disks"))
         return
     assert f"params.yaml: image_classes.disks.{expected}" in refusal(params)
@@ -581,7 +581,7 @@ def test_shuffled_images_are_known_where_those_underneath_are(params: Params):
         "of soft, which is calpha"
     )
     del params["evaluation"]["references"]["mixed-soft"]
-    validate(params, SCHEMA)
+    validate(params)
 
 
 def test_wavelets_are_known_by_the_names_that_denoisers_know(params: Params):
@@ -594,7 +594,7 @@ def test_wavelets_are_known_by_the_names_that_denoisers_know(params: Params):
         except ValueError:
             assert "allowed is an orthogonal one" in refusal(params)
         else:
-            validate(params, SCHEMA)
+            validate(params)
 
 
 @pytest.mark.parametrize(
@@ -622,7 +622,7 @@ def test_a_memorising_reference_fits_its_class(params: Params):
     params["references"]["memorising-16"] = entry
     params["evaluation"]["references"] |= {"soft": ["known-contour", "wavelets", "memorising-16"]}
     params["spectra"]["networks"]["soft"]["references"] = ["memorising-16"]
-    validate(params, SCHEMA)
+    validate(params)
     put(params, "references.memorising-16.set_size", 17)
     assert (
         "references.memorising-16.set_size: found 17, allowed is at most 16: half of the 72 images of "
@@ -635,7 +635,7 @@ def test_a_memorising_reference_fits_its_class(params: Params):
 def test_an_oracle_may_be_evaluated(params: Params):
     params["references"]["oracle"] = {"denoiser": "wavelet", "rule": "oracle", "images": 8}
     params["evaluation"]["references"]["soft"].append("oracle")
-    validate(params, SCHEMA)
+    validate(params)
 
 
 def test_references_may_be_left_out(params: Params):
@@ -643,13 +643,13 @@ def test_references_may_be_left_out(params: Params):
     del params["evaluation"]["references"]
     del params["spectra"]["networks"]["soft"]["references"]
     del params["figures"]["bounds"]
-    validate(params, SCHEMA)
+    validate(params)
 
 
 def test_log_uniform_from_above_zero_is_allowed(params: Params):
     put(params, "training.noise_law", "log_uniform")
     put(params, "training.sigma_range", [0.01, 1])
-    validate(params, SCHEMA)
+    validate(params)
     put(params, "experiments.hard.training.sigma_range", [0, 1])
     message = refusal(params)
     assert "experiments.hard.training.sigma_range" in message
@@ -658,7 +658,7 @@ def test_log_uniform_from_above_zero_is_allowed(params: Params):
 
 def test_largest_set_is_allowed(params: Params):
     put(params, "image_classes.soft.test_images", 39)  # 33 left, one of them unused
-    validate(params, SCHEMA)
+    validate(params)
 
 
 def test_all_errors_are_told_at_once(params: Params):
@@ -897,7 +897,7 @@ MEASURED = r"reference soft .*"  # evaluations of references
 )
 def test_specs_change_exactly_where_they_should(params: Params, key: str, value: Any, changed: str):
     before = all_specs(params)
-    after = all_specs(validate(put(params, key, value), SCHEMA))
+    after = all_specs(validate(put(params, key, value)))
     assert before.keys() == after.keys()
     differing = {name for name in before if before[name] != after[name]}
     assert differing == {name for name in before if re.fullmatch(changed, name)}
@@ -908,7 +908,7 @@ def test_new_networks_leave_the_others_alone(params: Params):
     params["spectra"]["networks"]["soft"]["splits"] = ["S1", "S2"]
     params["experiments"]["soft"]["set_sizes"] = [1, 2, 4, 16]
     params["architectures"]["other"] = {"network": "unet", "blocks": 1, "channels": 6}
-    after = all_specs(validate(params, SCHEMA))
+    after = all_specs(validate(params))
     assert set(after) - set(before)
     assert {name: after[name] for name in before} == before
 
@@ -969,7 +969,7 @@ def test_bounds_need_three_noise_levels_that_were_trained_at(params: Params):
     message = refusal(params)
     assert "ensembles.sigmas: found [0.5, 0.9, 1.1], of which 2 are in [0, 1]" in message
     params["ensembles"]["sigmas"] = [0.4, 0.5, 0.9, 1.1]
-    validate(params, SCHEMA)
+    validate(params)
     params["training"]["sigma_range"] = [0.45, 2]
     message = refusal(params)
     assert (

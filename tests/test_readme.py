@@ -13,7 +13,7 @@ import pytest
 
 import gahb.samples.store
 import gahb.spectra.store
-from gahb.schemas import schema_table
+from gahb.hdf5 import schema_table
 
 
 def cell(value: float, form: str) -> str:

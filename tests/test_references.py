@@ -18,19 +18,19 @@ from conftest import TINY
 
 from gahb.artifacts import ArtifactError, read_sidecar, read_table
 from gahb.cli import main
-from gahb.datasets.classes import image_class
+from gahb.datasets.image_class import image_class
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
 from gahb.denoisers.classical.bandlets import BandletDenoiser
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.exact.base import ExactDenoiser
-from gahb.denoisers.exact.calpha import known_contour_mse
+from gahb.denoisers.exact.known_contour import known_contour_mse
 from gahb.denoisers.exact.gaussian import WienerDenoiser
 from gahb.denoisers.exact.permuted import PermutedDenoiser
-from gahb.denoisers.exact.registry import EXACT_DENOISERS
-from gahb.denoisers.references import BUILDERS, ErrorBound, build_reference, theoretical_slope
+from gahb.denoisers.optimal import EXACT_DENOISERS
+from gahb.denoisers.reference import BUILDERS, ErrorBound, build_reference, theoretical_slope
 from gahb.evaluation.gaps import measure_gaps, summarise_references
-from gahb.evaluation.tables import draws_of, evaluate_network, evaluate_reference, read_draws
+from gahb.evaluation.evaluate import draws_of, evaluate_network, evaluate_reference, read_draws
 from gahb.params import (
     dataset_spec,
     evaluation_spec,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from gahb import DiskPosterior, Disks, EmpiricalDenoiser
 from gahb.randomness import generator
-from gahb.samples.disks import DiskFit, compare_parameters, energy_distance, fit_disks
+from disk_fits import DiskFit, compare_parameters, energy_distance, fit_disks
 from gahb.samples.process import noise_levels
-from gahb.samples.samplers import Denoiser, Deterministic, FlowODE, Sampler, ScoreAscent
-from gahb.samples.sampling import draw_samples
+from gahb.samples.sampler import Denoiser, Deterministic, FlowODE, Sampler, ScoreAscent
+from gahb.samples.draw import draw_samples
 
 Float64 = NDArray[np.float64]
 LOW, HIGH = 0.02, 20.0  # the grey of a whole image has the variance 12: 20 keeps 97% of it

@@ -15,13 +15,13 @@ from gahb import similarity as similarity_module
 from gahb.artifacts import ArtifactError, read_sidecar, read_table
 from gahb.params import ParamsError, samples_spec, validate
 from gahb.randomness import generator
-from gahb.samples.memorisation import distance_ratio, is_memorised, mean_and_error, memorised
-from gahb.samples.run import compare, sample_pair, summary_table
-from gahb.samples.sampling import Samples
+from gahb.samples.copies import distance_ratio, is_memorised, mean_and_error, memorised
+from gahb.samples.pair import compare, sample_pair, summary_table
+from gahb.samples.draw import Samples
 from gahb.samples.store import SCHEMA, read_samples, write_samples
 from gahb.samples.trajectories import Recorder
-from gahb.schemas import schema_table
-from gahb.similarity import (
+from gahb.hdf5 import schema_table
+from gahb.likeness import (
     closest,
     directions,
     nearest_distances,

@@ -8,9 +8,9 @@ import torch
 
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.weights import load_denoiser
-from gahb.samples.memorisation import is_memorised
+from gahb.samples.copies import is_memorised
 from gahb.samples.process import alpha_bar_of, noise_levels
-from gahb.samples.samplers import (
+from gahb.samples.sampler import (
     SCORE_ASCENT,
     Ancestral,
     Deterministic,
@@ -18,8 +18,8 @@ from gahb.samples.samplers import (
     ScoreAscent,
     build_sampler,
 )
-from gahb.samples.sampling import draw_samples, sample_noise
-from gahb.similarity import closest, nearest_distances
+from gahb.samples.draw import draw_samples, sample_noise
+from gahb.likeness import closest, nearest_distances
 
 SIZE, MEAN = 8, 0.5
 FREQUENCY = np.hypot.outer(*2 * [np.fft.fftfreq(SIZE) * SIZE])

@@ -13,7 +13,7 @@ from torch import nn
 from gahb.artifacts import ArtifactError
 from gahb.denoisers.networks import BiasFreeNorm, NetworkDenoiser, build_network
 from gahb.randomness import image_noise
-from gahb.schemas import schema_table
+from gahb.hdf5 import schema_table
 from gahb.spectra import analyse, compute_spectra, read_spectra
 from gahb.spectra.store import SCHEMA, write_spectra
 

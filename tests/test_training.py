@@ -35,14 +35,14 @@ from gahb.datasets.store import Dataset, open_dataset, write_dataset
 from gahb.denoisers import optimisation, progress, training
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.noise import NOISE_LAWS, WEIGHTINGS
-from gahb.denoisers.optimisation import (
+from gahb.denoisers.computation import (
     BatchOrder,
     Computation,
     build_optimiser,
     learning_rate,
     resolve_computation,
 )
-from gahb.denoisers.progress import Progress
+from gahb.progress import Progress
 from gahb.denoisers.training import DivergenceError, Trainer, noise_errors, train
 from gahb.denoisers.weights import load_denoiser
 from gahb.params import dataset_spec, network_spec

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import gahb
-from gahb.datasets.calpha import CAlpha
+from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.classical.transform import WaveletTransform
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
 from gahb.randomness import image_noise

@@ -113,10 +113,10 @@ def test_every_phase_leaves_what_it_should(finished: Path):
 LOADED_BY = {  # rule: the module whose content, with all that it loads, decides its results
     "denoiser": "gahb.denoisers.training",
     "denoiser_followed": "gahb.denoisers.training",
-    "evaluation_network": "gahb.evaluation.tables",
+    "evaluation_network": "gahb.evaluation.evaluate",
     "evaluation_ensembles": "gahb.evaluation.ensembles",
-    "evaluation_density": "gahb.evaluation.density",
-    "sample_pair": "gahb.samples.run",
+    "evaluation_density": "gahb.evaluation.divergence",
+    "sample_pair": "gahb.samples.pair",
     "samples_over_training": "gahb.samples.over_training",
     "spectrum": "gahb.spectra.run",
 }

@@ -38,7 +38,7 @@ def denoisers(options: argparse.Namespace) -> None:
 def evaluate_network(options: argparse.Namespace) -> None:
     """PSNR of a network on its own training set, the other split's, and the test set."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.tables import evaluate_network
+    from gahb.evaluation.evaluate import evaluate_network
 
     dataset = open_dataset(options.dataset, options.spec["network"]["dataset"])
     evaluate_network(options.spec, dataset, options.network, options.output)
@@ -47,7 +47,7 @@ def evaluate_network(options: argparse.Namespace) -> None:
 def evaluate_memorising(options: argparse.Namespace) -> None:
     """PSNR of the denoiser that is optimal for a training set, on the same draws."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.tables import evaluate_memorising
+    from gahb.evaluation.evaluate import evaluate_memorising
 
     dataset = open_dataset(options.dataset, options.spec["memorising"]["dataset"])
     evaluate_memorising(options.spec, dataset, options.output)
@@ -56,7 +56,7 @@ def evaluate_memorising(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """PSNR between the outputs of the two splits' networks on the same noisy test images."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.tables import compare_networks
+    from gahb.evaluation.evaluate import compare_networks
 
     dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
     compare_networks(options.spec, dataset, tuple(options.networks), options.output)
@@ -65,7 +65,7 @@ def compare(options: argparse.Namespace) -> None:
 def evaluate_reference(options: argparse.Namespace) -> None:
     """PSNR of an exact or classical denoiser on test images, on the draws that networks get."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.tables import evaluate_reference
+    from gahb.evaluation.evaluate import evaluate_reference
 
     dataset = open_dataset(options.dataset, options.spec["dataset"])
     evaluate_reference(options.spec, dataset, options.output)
@@ -103,7 +103,7 @@ def measure_ensembles(options: argparse.Namespace) -> None:
 
 def bound_densities(options: argparse.Namespace) -> None:
     """Bounds on the divergence of learned densities from those of the images, in nats."""
-    from gahb.evaluation.density import bound_densities
+    from gahb.evaluation.divergence import bound_densities
 
     bound_densities(options.ensembles, options.output)
 
@@ -111,7 +111,7 @@ def bound_densities(options: argparse.Namespace) -> None:
 def samples(options: argparse.Namespace) -> None:
     """Samples of the two splits' networks from the same noise, and their closest training images."""
     from gahb.datasets.store import open_dataset
-    from gahb.samples.run import sample_pair
+    from gahb.samples.pair import sample_pair
 
     dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
     sample_pair(options.spec, dataset, tuple(options.networks), options.output)
@@ -131,7 +131,7 @@ def spectra(options: argparse.Namespace) -> None:
     import torch
 
     from gahb.datasets.store import open_dataset
-    from gahb.denoisers.references import ErrorBound, build_reference
+    from gahb.denoisers.reference import ErrorBound, build_reference
     from gahb.denoisers.weights import load_denoiser
     from gahb.spectra.run import compute_spectra
 
@@ -205,7 +205,7 @@ def import_weights(options: argparse.Namespace) -> None:
 
 def figures(options: argparse.Namespace) -> None:
     """Draw a figure from tables and spectra, and write the caption that says how it was made."""
-    from gahb.figures.registry import make_figure
+    from gahb.figures.parts.make import make_figure
 
     make_figure(options.name, options.inputs, options.spec, options.output)
 

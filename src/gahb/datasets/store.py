@@ -27,11 +27,11 @@ from gahb.artifacts import (
     read_attribute,
     write_attribute,
 )
-from gahb.datasets.classes import ImageClass, image_class
+from gahb.datasets.image_class import ImageClass, image_class
 from gahb.datasets.splits import Indices, half_and_turn, split_indices
 
 if TYPE_CHECKING:
-    from gahb.datasets.photographs import Gathered
+    from gahb.datasets.classes.photographs import Gathered
 
 BLOCK = 32  # images rendered together: always whole blocks, so that no image depends on its chunk
 

@@ -30,18 +30,18 @@ from gahb.artifacts import (
     write_tensors,
 )
 from gahb.datasets.store import Dataset
-from gahb.denoisers.networks import NetworkDenoiser, build_network
-from gahb.denoisers.noise import NOISE_LAWS, WEIGHTINGS
-from gahb.denoisers.optimisation import (
+from gahb.denoisers.computation import (
     BatchOrder,
     Computation,
     build_optimiser,
     learning_rate,
     resolve_computation,
 )
-from gahb.denoisers.progress import Progress
+from gahb.denoisers.networks import NetworkDenoiser, build_network
+from gahb.denoisers.noise import NOISE_LAWS, WEIGHTINGS
 from gahb.denoisers.snapshots import Snapshots
 from gahb.denoisers.weights import load_state, save_denoiser
+from gahb.progress import Progress
 from gahb.randomness import seed_of
 
 MONITOR_SIGMA = 0.1  # noise level of the PSNR kept in the log: input PSNR 20 dB

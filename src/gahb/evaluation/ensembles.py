@@ -12,7 +12,7 @@ the empirical distribution of its own training set, the one that memorises, and 
 their closest training images. All errors are per pixel.
 
 Beside the table ``X.csv`` lies ``X.h5`` with the numbers of every single draw, which the bound on the
-density (:mod:`gahb.evaluation.density`) needs.
+density (:mod:`gahb.evaluation.divergence`) needs.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from torch import Tensor
 from gahb.artifacts import Spec, check_input, create_hdf5, provenance, write_table
 from gahb.datasets.store import Dataset
 from gahb.denoisers.empirical import EmpiricalDenoiser
-from gahb.denoisers.exact.registry import exact_denoiser
+from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import read_snapshots
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set, on_fastest_device
 from gahb.evaluation.psnr import input_psnr, standard_error
+from gahb.likeness import MEASURES, closest, similarity
 from gahb.params.specs import member_spec
-from gahb.similarity import MEASURES, closest, similarity
 
 Float64 = NDArray[np.float64]
 Batches = list[tuple[Tensor, Tensor]]  # (clean, noisy)

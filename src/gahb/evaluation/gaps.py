@@ -3,7 +3,7 @@
 "Near-optimal" is measured here: on the same noisy images, the PSNR of a reference less that of the
 network. Against the conditional mean the gap is the price of the network's bias and of its training;
 against a known contour, a bound under the Gaussian surrogate, it is at most what remains to be gained, up
-to the size of that surrogate's error (:mod:`gahb.denoisers.exact.calpha`); against an upper bound a
+to the size of that surrogate's error (:mod:`gahb.denoisers.exact.known_contour`); against an upper bound a
 negative gap says by how much the network does better. Gap and standard error come from paired draws.
 """
 
@@ -26,10 +26,10 @@ from gahb.artifacts import (
     read_table,
     write_table,
 )
-from gahb.denoisers.references import theoretical_slope
+from gahb.denoisers.reference import theoretical_slope
+from gahb.evaluation.evaluate import read_draws
 from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse, standard_error
 from gahb.evaluation.summary import linear_statistic, slope_weights
-from gahb.evaluation.tables import read_draws
 
 Float64 = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def summarise_references(spec: Spec, references: list[Path], output: Path | str)
 
     Args:
         spec: ``{"slope_window": [low, high]}``, in sigma.
-        references: tables of :func:`gahb.evaluation.tables.evaluate_reference`.
+        references: tables of :func:`gahb.evaluation.evaluate.evaluate_reference`.
         output: table to write, ``.csv``.
     """
     low, high = spec["slope_window"]
@@ -75,7 +75,7 @@ def measure_gaps(tables: list[Path], references: list[Path], output: Path | str)
 
     Args:
         tables: evaluation tables of networks.
-        references: tables of :func:`gahb.evaluation.tables.evaluate_reference`.
+        references: tables of :func:`gahb.evaluation.evaluate.evaluate_reference`.
         output: table to write, ``.csv``.
     """
     of_class: dict[str, list[Path]] = {}

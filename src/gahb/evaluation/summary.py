@@ -23,8 +23,8 @@ from gahb.artifacts import (
     read_table,
     write_table,
 )
+from gahb.evaluation.evaluate import read_draws
 from gahb.evaluation.psnr import DB, psnr_of_mean_mse, standard_error
-from gahb.evaluation.tables import read_draws
 
 Float64 = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def summarise(spec: Spec, tables: list[Path], comparisons: list[Path], output: P
     Args:
         spec: ``{"slope_window": [low, high]}``, in sigma.
         tables: evaluation tables of networks.
-        comparisons: tables of :func:`gahb.evaluation.tables.compare_networks`.
+        comparisons: tables of :func:`gahb.evaluation.evaluate.compare_networks`.
         output: summary table, ``.csv``.
     """
     agreement = {}

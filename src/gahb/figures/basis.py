@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from gahb.artifacts import ArtifactError
-from gahb.figures import captions
-from gahb.figures.eigenbases import Eigenbasis, find_spectra, psnr, read_eigenbasis
-from gahb.figures.options import check_options
-from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
-
-OPTIONS = ("title", "experiment", "set_sizes", "split", "image", "sigma", "eigenvectors")
+from gahb.figures.parts import captions
+from gahb.figures.parts.eigenbases import Eigenbasis, find_spectra, psnr, read_eigenbasis
+from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, Ranks, TwoSizes
+from gahb.figures.parts.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.options import Index, Sigma, Split
 
 # inches
 _LEFT, _RIGHT, _MIDDLE = 0.66, 0.08, 0.2
@@ -36,7 +35,7 @@ _GAP = 0.08
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[Eigenbasis]:
     """The eigenbases of the two networks, the one trained on fewer images first."""
-    asked = check_options("basis", spec, OPTIONS)
+    asked = dict(spec)
     bases = []
     for size in sorted(asked["set_sizes"]):
         path = find_spectra(inputs, asked["experiment"], asked["split"], size)
@@ -57,7 +56,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[Eige
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -75,7 +74,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     tops.append(tops[1] + _PLOT + 0.15)
     tops.append(tops[2] + _PLOT + 0.78)
     pitch = mode + 0.34
-    figure = Figure(figsize=(PAGE_WIDTH, tops[3] + rows * pitch - 0.28))
+    figure = Drawing(figsize=(PAGE_WIDTH, tops[3] + rows * pitch - 0.28))
     figure.suptitle(spec["title"], y=1 - 0.1 / figure.get_figheight(), va="top")
     colours = two_colours()
     spectra, coefficients = [], []
@@ -110,7 +109,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _images(figure: Figure, basis: Eigenbasis, left: float, top: float, side: float) -> None:
+def _images(figure: Drawing, basis: Eigenbasis, left: float, top: float, side: float) -> None:
     clean = basis.clean
     for position, (name, image) in enumerate(
         (("clean", clean), ("noisy", basis.noisy), ("denoised", basis.denoised))
@@ -215,3 +214,32 @@ def _trace(scalars: Mapping[str, float]) -> str:
     """The trace, with its standard error where it is an estimate."""
     se = scalars["trace_se"]
     return f"{scalars['trace']:.1f}" + (f" +/- {se:.1f}" if se else "")
+
+
+class BasisFigure(Figure):
+    """Eigenvalues, coefficients and eigenvectors of two networks (the paper's figure 3)."""
+
+    experiment: str
+    """whose networks are drawn"""
+    split: Split
+    """of the networks drawn"""
+    set_sizes: TwoSizes
+    """the two networks shown, memorising and generalising"""
+    image: Index
+    """position in the test set"""
+    sigma: Sigma
+    """noise level of the image"""
+    eigenvectors: Ranks
+    """which ones to show, counted from 1"""
+
+    def needs(self, params: Params) -> Needs:
+        """The spectra of both."""
+        return Needs(spectra=tuple((self.experiment, n, self.split) for n in self.set_sizes))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

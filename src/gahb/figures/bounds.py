@@ -1,7 +1,7 @@
 """Figure "bounds": networks between what no denoiser and what known denoisers can do on C^α images.
 
 One column per regularity α. Above, what the denoisers gain over their input: with the contour known, a
-lower bound on the error under the Gaussian surrogate (:mod:`gahb.denoisers.exact.calpha`); the network;
+lower bound on the error under the Gaussian surrogate (:mod:`gahb.denoisers.exact.known_contour`); the network;
 classical denoisers, which bound the optimal error from above. Below, how far the network is from each of
 them, in dB, and the fitted slopes beside those of theory. All curves are of the network's images.
 """
@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
+from pydantic import Field
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.compared import (
+from gahb.datasets.image_class import ImageClass
+from gahb.figures.parts import captions
+from gahb.figures.parts.beside import (
     EXCESS,
     SURROGATE,
     Gap,
@@ -32,13 +34,13 @@ from gahb.figures.compared import (
     reference_slope,
     reference_table,
 )
-from gahb.figures.curves import EXACT, draw_curve, limits, text_rows
-from gahb.figures.options import check_options
-from gahb.figures.panels import place
-from gahb.figures.style import PAGE_WIDTH, figure_style, ordered_colours
-from gahb.figures.tables import Curve, read_tables
+from gahb.figures.parts.curves import EXACT, draw_curve, limits, text_rows
+from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, Uppers
+from gahb.figures.parts.panels import place
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, ordered_colours
+from gahb.figures.parts.tables import Curve, read_tables
+from gahb.options import Count, Split
 
-OPTIONS = ("title", "experiments", "set_size", "split", "lower", "upper")
 NETWORK = "network"
 _PATTERNS = (("s", (0, (5, 1))), ("^", (0, (3, 1, 1, 1))), ("D", (0, (1, 1))), ("v", (0, (6, 2))))
 
@@ -62,7 +64,7 @@ class _Column:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Column]:
-    asked = check_options("bounds", spec, OPTIONS)
+    asked = dict(spec)
     tables = read_tables(inputs)
     references = [asked["lower"], *asked["upper"]]
     columns = []
@@ -114,7 +116,7 @@ def _styles(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -133,7 +135,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     height = table_top + (2 * len(styles) + 2.4) * _PITCH + 0.04
     content = _LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT
     page = min(max(content, _NARROWEST), PAGE_WIDTH)
-    figure = Figure(figsize=(page, height))
+    figure = Drawing(figsize=(page, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     lefts = [_LEFT + number * (width + _BETWEEN) for number in range(len(columns))]
     gains, gaps = [], []
@@ -175,7 +177,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
 
 
 def _slope_rows(
-    figure: Figure,
+    figure: Drawing,
     columns: list[_Column],
     lower: str,
     styles: dict[str, dict[str, Any]],
@@ -249,3 +251,40 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(spec for column in columns for spec in column.specs),
     )
+
+
+class BoundsFigure(Figure):
+    """Networks between bounds on the least error, on C^alpha images."""
+
+    experiments: Annotated[Experiments, Field(max_length=5)]
+    """on C^alpha images, one column each"""
+    set_size: Count
+    """N"""
+    split: Split
+    """of the networks drawn"""
+    lower: str
+    """the entry of references whose error is a lower bound under the Gaussian surrogate"""
+    upper: Uppers
+    """the entries of references that bound the error from above"""
+
+    @classmethod
+    def suits(cls, images: type[ImageClass]) -> bool:
+        """Those with a contour."""
+        return images.has_contour
+
+    def needs(self, params: Params) -> Needs:
+        """One network of each experiment, and all bounds."""
+        bounds = [self.lower, *self.upper]
+        return Needs(
+            tables=("summary", "references", "gaps"),
+            networks=tuple((name, self.set_size, self.split) for name in self.experiments),
+            references=tuple((name, bound) for name in self.experiments for bound in bounds),
+        )
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
+from pydantic import Field
 
 from gahb.artifacts import Spec
-from gahb.figures import captions
-from gahb.figures.compared import (
+from gahb.datasets.classes.rays import Rays
+from gahb.datasets.classes.sines import Sines
+from gahb.datasets.image_class import ImageClass
+from gahb.figures.parts import captions
+from gahb.figures.parts.beside import (
     Gap,
     Slope,
     count_of_test_images,
@@ -31,13 +35,13 @@ from gahb.figures.compared import (
     reference_table,
     small_noise_gain,
 )
-from gahb.figures.curves import EXACT, IDENTITY, draw_curve, limits, noise_scale, text_rows
-from gahb.figures.options import check_options
-from gahb.figures.panels import place
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
-from gahb.figures.tables import Curve, read_tables
+from gahb.figures.parts.curves import EXACT, IDENTITY, draw_curve, limits, noise_scale, text_rows
+from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params
+from gahb.figures.parts.panels import place
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts.tables import Curve, read_tables
+from gahb.options import Count, Split
 
-OPTIONS = ("title", "experiments", "set_size", "split", "reference")
 _LIMIT: dict[str, Any] = {"color": "0.1", "linewidth": 1.0, "linestyle": "-."}
 
 # inches
@@ -68,7 +72,7 @@ class _Column:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Column]:
-    asked = check_options("cones", spec, OPTIONS)
+    asked = dict(spec)
     tables = read_tables(inputs)
     columns = []
     for experiment in asked["experiments"]:
@@ -102,7 +106,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -117,7 +121,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     table_top = lower_top + _GAINS + _BELOW
     height = table_top + 5 * _PITCH + 0.06
     page = min(_LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT, PAGE_WIDTH)
-    figure = Figure(figsize=(page, height))
+    figure = Drawing(figsize=(page, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     network = {"color": two_colours()[1], "marker": "o", "markersize": 3.5}
     lefts = [_LEFT + number * (width + _BETWEEN) for number in range(len(columns))]
@@ -157,7 +161,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
 
 
 def _fits(
-    figure: Figure,
+    figure: Drawing,
     columns: list[_Column],
     network: dict[str, Any],
     centres: list[float],
@@ -241,3 +245,37 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(spec for column in columns for spec in column.specs),
     )
+
+
+class ConesFigure(Figure):
+    """Networks beside the optimum on rays and sines (the paper's figures 19 and 20)."""
+
+    experiments: Annotated[Experiments, Field(max_length=3)]
+    """on rays or sines, one column each"""
+    set_size: Count
+    """N"""
+    split: Split
+    """of the networks drawn"""
+    reference: str
+    """the entry of references that is exact for the image class"""
+
+    @classmethod
+    def suits(cls, images: type[ImageClass]) -> bool:
+        """Rays and sines."""
+        return issubclass(images, Rays | Sines)
+
+    def needs(self, params: Params) -> Needs:
+        """One network of each experiment, and its optimum."""
+        return Needs(
+            tables=("summary", "references", "gaps"),
+            networks=tuple((name, self.set_size, self.split) for name in self.experiments),
+            references=tuple((name, self.reference) for name in self.experiments),
+        )
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

@@ -12,19 +12,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from pydantic import Field
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.curves import limits, sigma_axis, size_axis, size_styles
-from gahb.figures.diffusion import (
+from gahb.datasets.image_class import ImageClass
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import limits, sigma_axis, size_axis, size_styles
+from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params
+from gahb.figures.parts.intervals import (
     BARS,
     TRIANGLES,
     Points,
@@ -36,11 +39,9 @@ from gahb.figures.diffusion import (
     positive,
     with_error,
 )
-from gahb.figures.options import check_options
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
-from gahb.figures.tables import Table, read_tables, rows, the_only
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts.tables import Table, read_tables, rows, the_only
 
-OPTIONS = ("title", "experiments")
 _PER_ROW = 7  # entries of a legend
 _LIGHTER, _DARKER = two_colours()
 _PARTS: dict[str, dict[str, Any]] = {  # the bound and its parts: columns of both tables, and looks
@@ -82,7 +83,7 @@ class _Column:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Column]:
-    asked = check_options("density", spec, OPTIONS)
+    asked = dict(spec)
     tables = read_tables(inputs)
     densities = the_only(tables, "density", "density (one row per experiment and N)")
     return [_column(tables, densities, name) for name in asked["experiments"]]
@@ -120,7 +121,7 @@ def _column(tables: Sequence[Table], densities: Table, experiment: str) -> _Colu
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -131,7 +132,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     sizes = sorted({size for column in columns for size in column.integrands})
     below = 0.52 + 0.18 * -(-len(sizes) // _PER_ROW)  # inches, for the legends
     height = 6.6 + below
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
     figure.suptitle(spec["title"])
     panels = figure.subplots(3, len(columns), squeeze=False)
@@ -262,7 +263,7 @@ def _bits(axes: Axes, pixels: float) -> None:
 
 
 def _legend(
-    figure: Figure, styles: Mapping[int, dict[str, Any]], columns: Sequence[_Column]
+    figure: Drawing, styles: Mapping[int, dict[str, Any]], columns: Sequence[_Column]
 ) -> None:
     per_size = [Line2D([], [], label=f"N = {size}", **style) for size, style in styles.items()]
     parts = [
@@ -377,3 +378,29 @@ def _outside(columns: Sequence[_Column]) -> str:
         "Shaded, and as crosses below: the same integral over noise levels above those trained at, "
         f"which the integral leaves out ({'; '.join(beyond)})."
     )
+
+
+class DensityFigure(Figure):
+    """Bounds on the divergence of learned densities from those of the images."""
+
+    of_underneath: ClassVar[bool] = True
+
+    experiments: Annotated[Experiments, Field(max_length=4)]
+    """of image classes with an exact denoiser, one column each"""
+
+    @classmethod
+    def suits(cls, images: type[ImageClass]) -> bool:
+        """Those with an exact denoiser."""
+        return isinstance(images.exact, str)
+
+    def needs(self, params: Params) -> Needs:
+        """The bounds, and the ensembles that they come from."""
+        return Needs(tables=("density",), ensembles=tuple(self.experiments))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

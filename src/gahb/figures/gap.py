@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.curves import size_axis
-from gahb.figures.options import check_options
-from gahb.figures.style import PAGE_WIDTH, figure_style, ordered_colours, spread, two_colours
-from gahb.figures.tables import Table, choose, read_tables, rows, summary_of
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import size_axis
+from gahb.figures.parts.figure import Figure, Inputs, Needs, Params
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, ordered_colours, spread, two_colours
+from gahb.figures.parts.tables import Table, choose, read_tables, rows, summary_of
 
-OPTIONS = ("title", "experiment")
 _LEVELS = 4  # noise levels shown one by one, spread evenly over those measured
 _SPLITS = {"S1": ("o", "-", 1.1), "S2": ("s", "--", 1 / 1.1)}  # marker, line, shift along log N
 
@@ -38,7 +37,7 @@ class _Measured:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = check_options("gap", spec, OPTIONS)
+    asked = dict(spec)
     tables = read_tables(inputs)
     table = summary_of(tables)
     networks = rows(table, experiment=asked["experiment"]).sort_values(["split", "set_size"])
@@ -81,7 +80,7 @@ def _levels(pair: Table) -> list[float]:
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -90,7 +89,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         spec: ``title``, ``experiment``.
     """
     measured = _measure(inputs, spec)
-    figure = Figure(figsize=(PAGE_WIDTH, 3.4), layout="constrained")
+    figure = Drawing(figsize=(PAGE_WIDTH, 3.4), layout="constrained")
     figure.suptitle(spec["title"])
     left, right = figure.subplots(1, 2)
     _draw_gap(left, measured.summary)
@@ -239,3 +238,25 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(measured.specs),
     )
+
+
+class GapFigure(Figure):
+    """Train-test gap and agreement against N."""
+
+    experiment: str
+    """whose networks are drawn, at every N"""
+
+    def needs(self, params: Params) -> Needs:
+        """The two networks of every N."""
+        sizes = params["experiments"][self.experiment]["set_sizes"]
+        return Needs(
+            tables=("summary",), agreements=tuple((self.experiment, size) for size in sizes)
+        )
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
+from pydantic import Field
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.curves import IDENTITY, size_axis
-from gahb.figures.diffusion import (
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import IDENTITY, size_axis
+from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, TwoSigmas
+from gahb.figures.parts.intervals import (
     BARS,
     CONTRAST_FREE,
     SPREAD,
@@ -39,11 +41,9 @@ from gahb.figures.diffusion import (
     positive,
     relative,
 )
-from gahb.figures.options import check_options
-from gahb.figures.style import PAGE_WIDTH, figure_style, markers, ordered_colours
-from gahb.figures.tables import Table, choose, read_tables
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, markers, ordered_colours
+from gahb.figures.parts.tables import Table, choose, read_tables
 
-OPTIONS = ("title", "experiments", "sigmas")
 _DASHES = ("-", "--", ":")
 _KINDS = {  # of curves, by panel: column or quantity, and its name
     "fraction": {"own": "memorised", "plain": "by plain distance", "copied": "copied"},
@@ -74,7 +74,7 @@ class _Ensemble:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Ensemble]:
-    asked = check_options("memorisation", spec, OPTIONS)
+    asked = dict(spec)
     tables = read_tables(inputs)
     return [_ensemble(tables, name, asked["sigmas"]) for name in asked["experiments"]]
 
@@ -123,7 +123,7 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -132,7 +132,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     """
     ensembles = _measure(inputs, spec)
     height = 7.6
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.set_layout_engine("constrained", rect=(0, 0.26 / height, 1, 1 - 0.26 / height))
     figure.suptitle(spec["title"])
     panels = figure.subplots(3, 2)
@@ -214,7 +214,7 @@ def _curves(
 
 
 def _legend(
-    figure: Figure, ensembles: Sequence[_Ensemble], styles: Sequence[dict[str, Any]]
+    figure: Drawing, ensembles: Sequence[_Ensemble], styles: Sequence[dict[str, Any]]
 ) -> None:
     handles = [
         Line2D([], [], label=f"{one.experiment} (K = {one.networks})", **style)
@@ -356,3 +356,31 @@ def _findings(one: _Ensemble, sigma: float) -> str:
         f"{own[-1]:.2g}"
     )
     return f"{captions.escape(one.experiment)}: {'; '.join(said)}."
+
+
+class MemorisationFigure(Figure):
+    """What networks of disjoint training sets share, and what each copies."""
+
+    experiments: Annotated[Experiments, Field(max_length=4)]
+    """one colour each"""
+    sigmas: TwoSigmas
+    """noise levels at which errors are shown"""
+
+    def needs(self, params: Params) -> Needs:
+        """Ensembles and samples of every N."""
+        return Needs(
+            ensembles=tuple(self.experiments),
+            sample_tables=tuple(
+                (name, size)
+                for name in self.experiments
+                for size in params["experiments"][name]["set_sizes"]
+            ),
+        )
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.curves import IDENTITY, size_axis, size_styles
-from gahb.figures.diffusion import (
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import IDENTITY, size_axis, size_styles
+from gahb.figures.parts.figure import Figure, Inputs, Needs, Params
+from gahb.figures.parts.intervals import (
     BARS,
     CONTRAST_FREE,
     SPREAD,
@@ -40,11 +41,10 @@ from gahb.figures.diffusion import (
     relative,
     samples_over_training_of,
 )
-from gahb.figures.options import check_options
-from gahb.figures.style import PAGE_WIDTH, figure_style
-from gahb.figures.tables import read_tables
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+from gahb.figures.parts.tables import read_tables
+from gahb.options import Sigma
 
-OPTIONS = ("title", "experiment", "sigma")
 HALF = 0.5  # share of memorised samples at which memorisation counts as set in
 _PER_ROW = 7  # entries of the legend
 _MARK: dict[str, Any] = {
@@ -117,7 +117,7 @@ class _Training:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Training:
-    asked = check_options("onset", spec, OPTIONS)
+    asked = dict(spec)
     tables = read_tables(inputs)
     ensembles = ensembles_of(tables, asked["experiment"])
     drawn = samples_over_training_of(tables, asked["experiment"])
@@ -171,7 +171,7 @@ def _has_bias(training: _Training) -> bool:
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -182,7 +182,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     rows = -(-len(training.sizes) // _PER_ROW)
     below = 0.3 + 0.18 * rows  # inches, for the legends
     height = 4.7 + below
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
     figure.suptitle(spec["title"])
     upper, lower = figure.subplots(2, 3)
@@ -285,7 +285,7 @@ def _onsets(axes: Axes, training: _Training, styles: Sequence[dict[str, Any]]) -
     size_axis(axes, training.sizes, 0.3)
 
 
-def _legend(figure: Figure, training: _Training, styles: Sequence[dict[str, Any]]) -> None:
+def _legend(figure: Drawing, training: _Training, styles: Sequence[dict[str, Any]]) -> None:
     per_size = [
         Line2D([], [], label=f"N = {size}", **style)
         for size, style in zip(training.sizes, styles, strict=True)
@@ -408,3 +408,24 @@ def _onset_cells(one: Onset | None) -> tuple[str, str]:
     if not np.isfinite(one.before):
         return f"by {one.after:.0f}", f"up to {one.after:.0f}"
     return f"{one.update:.0f}", f"{one.before:.0f} and {one.after:.0f}"
+
+
+class OnsetFigure(Figure):
+    """When memorisation sets in, against updates."""
+
+    experiment: str
+    """one with snapshots"""
+    sigma: Sigma
+    """noise level at which errors are shown"""
+
+    def needs(self, params: Params) -> Needs:
+        """Ensembles and samples at every snapshot."""
+        return Needs(ensembles=(self.experiment,), samples_over_training=(self.experiment,))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

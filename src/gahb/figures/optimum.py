@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
+from pydantic import Field
 
-from gahb.figures import captions
-from gahb.figures.compared import Gap
-from gahb.figures.curves import (
+from gahb.datasets.classes.disks import Disks
+from gahb.datasets.image_class import ImageClass
+from gahb.figures.parts import captions
+from gahb.figures.parts.beside import Gap
+from gahb.figures.parts.curves import (
     EXACT,
     EXACT_COLOUR,
     IDENTITY,
@@ -30,12 +33,12 @@ from gahb.figures.curves import (
     sigma_axis,
     size_styles,
 )
-from gahb.figures.eigenbases import psnr
-from gahb.figures.optimum_measured import OPTIONS, Measured, measure
-from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
-from gahb.figures.style import PAGE_WIDTH, figure_style
-
-__all__ = ["OPTIONS", "caption", "draw"]
+from gahb.figures.parts.disk_optimum import Measured, measure
+from gahb.figures.parts.eigenbases import psnr
+from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, all_sizes
+from gahb.figures.parts.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+from gahb.options import Count, Index, Number, Sigma, Split
 
 _SHOWN = 30  # eigenvalues
 _EXACT_POINTS = EXACT | {"marker": "D", "markersize": 3, "markerfacecolor": "white"}
@@ -51,7 +54,7 @@ _PER_ROW = 5  # eigenvectors
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -65,7 +68,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     shown: int = spec["eigenvectors"]
     rows = -(-measured.dimension // _PER_ROW) - (-shown // _PER_ROW)
     images = max(rows * (_TILE + _TITLE), 2 * (_IMAGE + _TITLE)) - _TITLE
-    figure = Figure(figsize=(PAGE_WIDTH, _IMAGES + images + 0.08))
+    figure = Drawing(figsize=(PAGE_WIDTH, _IMAGES + images + 0.08))
     figure.suptitle(spec["title"], y=1 - 0.1 / figure.get_figheight(), va="top")
     right = _LEFT + _PANEL + _BETWEEN
     _curves(
@@ -109,7 +112,7 @@ def _curves(left: Axes, right: Axes, measured: Measured) -> None:
     left.set_ylim(*limits([exact.psnr, *(c.psnr for c in measured.networks)], 2.0))
 
 
-def _curve_legend(figure: Figure, measured: Measured) -> None:
+def _curve_legend(figure: Drawing, measured: Measured) -> None:
     sizes = [
         Line2D([], [], label=f"N = {learned.set_size}", **style)
         for learned, style in zip(
@@ -166,7 +169,7 @@ def _counts(
     axes.legend(loc="upper right")
 
 
-def _four_images(figure: Figure, measured: Measured, left: float) -> None:
+def _four_images(figure: Drawing, measured: Measured, left: float) -> None:
     learned, optimal = measured.learned, measured.optimal
     for number, (name, image) in enumerate(
         (
@@ -184,7 +187,7 @@ def _four_images(figure: Figure, measured: Measured, left: float) -> None:
         axes.set_title(name + quality, pad=2)
 
 
-def _tiles(figure: Figure, measured: Measured, left: float) -> None:
+def _tiles(figure: Drawing, measured: Measured, left: float) -> None:
     """Tangent directions of the exact denoiser, then the network's leading eigenvectors."""
     row = 0
     for name, basis, count, colour in (
@@ -285,3 +288,48 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
 def _ends(gap: Gap) -> list[int]:
     """The lowest, a middle and the highest noise level."""
     return [int(at) for at in np.unique([0, gap.sigma.size // 2, gap.sigma.size - 1])]
+
+
+class OptimumFigure(Figure):
+    """Networks beside the optimum, on disks (the paper's figure 5)."""
+
+    experiment: str
+    """one on disks"""
+    split: Split
+    """of the networks drawn"""
+    reference: str
+    """the entry of references that is exact for the image class"""
+    set_size: Count
+    """the network whose eigenvectors are shown"""
+    image: Index
+    """position in the test set"""
+    sigma: Sigma
+    """noise level of the image"""
+    eigenvectors: Annotated[Count, Field(le=20)]
+    """how many leading ones of the network are shown"""
+    threshold: Annotated[Number, Field(gt=0, lt=1)]
+    """eigenvalues above it are counted"""
+
+    @classmethod
+    def suits(cls, images: type[ImageClass]) -> bool:
+        """Disks."""
+        return issubclass(images, Disks)
+
+    def needs(self, params: Params) -> Needs:
+        """Every N, the optimum, and the spectra of both."""
+        reference = ((self.experiment, self.reference),)
+        return Needs(
+            tables=("gaps",),
+            networks=all_sizes(params, self.experiment, self.split),
+            references=reference,
+            spectra=((self.experiment, self.set_size, self.split),),
+            reference_spectra=reference,
+        )
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

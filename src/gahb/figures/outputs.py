@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
+from pydantic import Field
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.curves import limits, sigma_axis, size_styles
-from gahb.figures.diffusion import SPREAD, Points, draw_band, ensembles_of, last_updates
-from gahb.figures.options import check_options
-from gahb.figures.style import PAGE_WIDTH, figure_style
-from gahb.figures.tables import read_tables
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import limits, sigma_axis, size_styles
+from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
+from gahb.figures.parts.intervals import SPREAD, Points, draw_band, ensembles_of, last_updates
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+from gahb.figures.parts.tables import read_tables
 
-OPTIONS = ("title", "experiment", "measure")
 _SHOWN = {"pair": "output of S1's network – of S2's", "closest": "output – closest training image"}
 
 
@@ -35,7 +35,7 @@ class _Measured:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = check_options("outputs", spec, OPTIONS)
+    asked = dict(spec)
     table = ensembles_of(read_tables(inputs), asked["experiment"])
     columns = {"pair": asked["measure"], "closest": f"closest_{asked['measure']}"}
     frame = last_updates(table.frame).sort_values(["set_size", "sigma"])
@@ -54,7 +54,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -62,7 +62,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
         spec: ``title``, ``experiment``, ``measure``.
     """
     measured = _measure(inputs, spec)
-    figure = Figure(figsize=(PAGE_WIDTH, 3.3), layout="constrained")
+    figure = Drawing(figsize=(PAGE_WIDTH, 3.3), layout="constrained")
     figure.suptitle(spec["title"])
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (name, title) in zip(panels, _SHOWN.items(), strict=True):
@@ -115,3 +115,24 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters([measured.spec]),
     )
+
+
+class OutputsFigure(Figure):
+    """Two networks denoise the same images."""
+
+    experiment: str
+    """whose networks are drawn, at every N"""
+    by: Measure = Field(alias="measure")
+    """how alike two images are; correlation removes each image's mean first"""
+
+    def needs(self, params: Params) -> Needs:
+        """The ensembles."""
+        return Needs(ensembles=(self.experiment,))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json", by_alias=True))

@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.eigenbases import Eigenbasis, find_spectra, psnr, read_eigenbasis
-from gahb.figures.options import check_options
-from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
-from gahb.figures.style import PAGE_WIDTH, figure_style, markers, ordered_colours
-from gahb.figures.tables import Curve, choose, curve, one, read_tables, rows, summary_of
+from gahb.figures.parts import captions
+from gahb.figures.parts.eigenbases import Eigenbasis, find_spectra, psnr, read_eigenbasis
+from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, Ranks
+from gahb.figures.parts.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, markers, ordered_colours
+from gahb.figures.parts.tables import Curve, choose, curve, one, read_tables, rows, summary_of
+from gahb.options import Count, Index, Sigma, Split
 
-OPTIONS = ("title", "experiments", "set_size", "split", "image", "sigma", "eigenvectors")
 AGGREGATION = "psnr_of_mean_mse"  # the slope of theory is that of the expected squared error
 _FITTED: dict[str, Any] = {"color": "0.1", "linewidth": 1.2}
 _MINIMAX: dict[str, Any] = {"color": "#e06c00", "linewidth": 1.2, "linestyle": "--"}
@@ -64,7 +64,7 @@ class _Column:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Column]:
-    asked = check_options("regularity", spec, OPTIONS)
+    asked = dict(spec)
     tables = read_tables(inputs)
     summary = summary_of(tables)
     network = {"set_size": asked["set_size"], "split": asked["split"]}
@@ -117,7 +117,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[_Col
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -134,7 +134,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     top = _TOP + _PLOT + _BELOW  # of the clean images
     side = min(width, (_TALLEST - top - len(ks) * _TITLE - 0.05) / (len(ks) + 1))
     height = top + (side + len(ks) * (side + _TITLE) + 0.05 if ks else 0)
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     plots = []
     for number, (column, colour, marker) in enumerate(
@@ -175,7 +175,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
 
 
 def _eigenvectors(
-    figure: Figure, basis: Eigenbasis, ks: list[int], left: float, top: float, side: float
+    figure: Drawing, basis: Eigenbasis, ks: list[int], left: float, top: float, side: float
 ) -> None:
     show_image(place(figure, left, top, side, side), basis.clean)
     for row, k in enumerate(ks, start=1):
@@ -184,7 +184,7 @@ def _eigenvectors(
         axes.set_title(f"λ = {basis.eigenvalues[k - 1]:.3f}", pad=2)
 
 
-def _finish(figure: Figure, plots: list[Axes], columns: list[_Column]) -> None:
+def _finish(figure: Drawing, plots: list[Axes], columns: list[_Column]) -> None:
     """Give all columns the same axes and label them once."""
     inputs = np.concatenate([column.curve.input_psnr for column in columns])
     outputs = np.concatenate([y for c in columns for y in (c.curve.psnr, *c.lines()[1:])])
@@ -256,3 +256,33 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(spec for column in columns for spec in column.specs),
     )
+
+
+class RegularityFigure(Figure):
+    """Slopes and bases against the regularity of the images (the paper's figure 4)."""
+
+    experiments: Experiments
+    """one column each"""
+    set_size: Count
+    """N"""
+    split: Split
+    """of the networks drawn"""
+    image: Index
+    """position in the test set"""
+    sigma: Sigma
+    """noise level of the image"""
+    eigenvectors: Ranks
+    """which ones to show, counted from 1"""
+
+    def needs(self, params: Params) -> Needs:
+        """One network of each experiment."""
+        networks = tuple((name, self.set_size, self.split) for name in self.experiments)
+        return Needs(tables=("summary",), networks=networks, spectra=networks)
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

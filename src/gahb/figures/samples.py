@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
+from pydantic import Field
 
 from gahb.artifacts import ArtifactError
-from gahb.figures import captions
-from gahb.figures.options import check_options
-from gahb.figures.panels import place, show_image
-from gahb.figures.sampled import (
+from gahb.figures.parts import captions
+from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
+from gahb.figures.parts.pairs import (
     MEASURE_TEXT,
     MEASURES,
     Pair,
@@ -27,9 +27,10 @@ from gahb.figures.sampled import (
     read_pairs,
     sampler_text,
 )
-from gahb.figures.style import PAGE_WIDTH, figure_style
+from gahb.figures.parts.panels import place, show_image
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+from gahb.options import Count
 
-OPTIONS = ("title", "experiment", "measure", "shown")
 _COLUMNS = ("closest\nin S1", "sample\nof S1", "sample\nof S2", "closest\nin S2")
 
 # inches
@@ -38,7 +39,7 @@ _WIDEST, _TOP, _NUMBERS, _HIGHEST = 0.95, 0.72, 0.21, 9.4
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[Pair]:
-    asked = check_options("samples", spec, OPTIONS)
+    asked = dict(spec)
     pairs = read_pairs(inputs, asked["experiment"])
     for pair in pairs:
         if pair.shown < asked["shown"]:
@@ -50,7 +51,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[Pair
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -68,7 +69,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     group = 4 * side + 3 * _GAP
     page = _LEFT + shown * (group + _BETWEEN) - _BETWEEN + _RIGHT
     height = _TOP + len(pairs) * (side + _NUMBERS) + 0.05
-    figure = Figure(figsize=(page, height))
+    figure = Drawing(figsize=(page, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     for row, pair in enumerate(pairs):
         top = _TOP + row * (side + _NUMBERS)
@@ -155,3 +156,27 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(pair.spec for pair in pairs),
     )
+
+
+class SamplesFigure(Figure):
+    """Pairs of samples and their closest training images (the paper's figure 2)."""
+
+    experiment: str
+    """whose networks sampled"""
+    by: Measure = Field(alias="measure")
+    """how alike two images are; correlation removes each image's mean first"""
+    shown: Annotated[Count, Field(le=3)]
+    """samples shown for each set size"""
+
+    def needs(self, params: Params) -> Needs:
+        """The samples of every N."""
+        sizes = params["experiments"][self.experiment]["set_sizes"]
+        return Needs(samples=tuple((self.experiment, size) for size in sizes))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json", by_alias=True))

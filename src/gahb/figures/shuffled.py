@@ -8,18 +8,19 @@ eigenvalues with and without shuffling; images and eigenvectors of both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
+from pydantic import Field
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.compared import (
+from gahb.figures.parts import captions
+from gahb.figures.parts.beside import (
     EXCESS,
     SURROGATE,
     Gap,
@@ -31,17 +32,14 @@ from gahb.figures.compared import (
     network_table,
     reference_table,
 )
-from gahb.figures.curves import EXACT, IDENTITY, draw_curve, limits, rank_axis
-from gahb.figures.eigenbases import Eigenbasis, psnr, read_eigenbasis
-from gahb.figures.options import check_options
-from gahb.figures.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
-from gahb.figures.tables import Curve, read_tables
+from gahb.figures.parts.curves import EXACT, IDENTITY, draw_curve, limits, rank_axis
+from gahb.figures.parts.eigenbases import Eigenbasis, psnr, read_eigenbasis
+from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, Ranks, Uppers
+from gahb.figures.parts.panels import EIGENVECTOR_SCALE, place, show_eigenvector, show_image
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts.tables import Curve, read_tables
+from gahb.options import Count, Index, Sigma, Split
 
-OPTIONS = (
-    *("title", "experiments", "set_size", "split", "image", "sigma", "eigenvectors"),
-    *("lower", "upper"),
-)
 _NAMES = ("as they are", "shuffled")
 _BEST: dict[str, Any] = {"color": "0.1", "linewidth": 1.0, "linestyle": "-."}
 
@@ -80,7 +78,7 @@ class _Measured:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = check_options("shuffled", spec, OPTIONS)
+    asked = dict(spec)
     if len(asked["experiments"]) != 2:
         raise ValueError(
             f"figure 'shuffled', option 'experiments': found {asked['experiments']!r}, expected "
@@ -130,7 +128,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -145,7 +143,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     count = 3 + len(ks)
     left = 0.34
     side = min((PAGE_WIDTH - left - _RIGHT - (count - 1) * _GAP) / count, 1.1)
-    figure = Figure(figsize=(PAGE_WIDTH, _IMAGES + 2 * side + _TITLE + 0.08))
+    figure = Drawing(figsize=(PAGE_WIDTH, _IMAGES + 2 * side + _TITLE + 0.08))
     height = figure.get_figheight()
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     width = (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
@@ -212,7 +210,7 @@ def _curves(axes: Axes, measured: _Measured, styles: list[dict[str, Any]], lower
 
 
 def _row(
-    figure: Figure, basis: Eigenbasis, ks: list[int], left: float, top: float, side: float
+    figure: Drawing, basis: Eigenbasis, ks: list[int], left: float, top: float, side: float
 ) -> None:
     for number, (name, image) in enumerate(
         (("clean", basis.clean), ("noisy", basis.noisy), ("denoised", basis.denoised))
@@ -291,3 +289,51 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(measured.specs),
     )
+
+
+class ShuffledFigure(Figure):
+    """What is lost when pixels are shuffled (the paper's figure 21)."""
+
+    experiments: Annotated[Experiments, Field(min_length=2, max_length=2)]
+    """one on C^alpha images as they are, one on the same images shuffled"""
+    set_size: Count
+    """N"""
+    split: Split
+    """of the networks drawn"""
+    image: Index
+    """position in the test set"""
+    sigma: Sigma
+    """noise level of the image"""
+    eigenvectors: Annotated[Ranks, Field(max_length=5)]
+    """which ones to show, counted from 1"""
+    lower: str
+    """as for bounds, measured on the images as they are"""
+    upper: Uppers
+    """as for bounds, measured on the images as they are; the best one is drawn"""
+
+    def needs(self, params: Params) -> Needs:
+        """Both networks, and the bounds on the images as they are."""
+        networks = tuple((name, self.set_size, self.split) for name in self.experiments)
+        return Needs(
+            tables=("gaps",),
+            networks=networks,
+            references=tuple((self.experiments[0], one) for one in [self.lower, *self.upper]),
+            spectra=networks,
+        )
+
+    def problems(self, params: Params) -> Iterator[str]:
+        """The second experiment must be on the images of the first, shuffled."""
+        first, second = (params["experiments"][name]["image_class"] for name in self.experiments)
+        if params["image_classes"][second].get("of") != first:
+            yield (
+                f"experiments: found {', '.join(self.experiments)}, allowed is a second on shuffled "
+                f"images of {first}, the image class of the first"
+            )
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from pydantic import Field
 
-from gahb.figures import captions
-from gahb.figures.curves import EXACT_COLOUR
-from gahb.figures.options import check_options
-from gahb.figures.panels import place
-from gahb.figures.sampled import (
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import EXACT_COLOUR
+from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
+from gahb.figures.parts.pairs import (
     MEASURE_TEXT,
     Pair,
     mean_and_error,
@@ -32,9 +32,9 @@ from gahb.figures.sampled import (
     read_pairs,
     sampler_text,
 )
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts.panels import place
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
 
-OPTIONS = ("title", "experiment", "measure")
 _BINS = 40
 
 # inches
@@ -43,7 +43,7 @@ _TALLEST, _SPACE, _HIGHEST = 0.9, 0.12, 9.4
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[Pair]:
-    asked = check_options("similarity", spec, OPTIONS)
+    asked = dict(spec)
     return read_pairs(inputs, asked["experiment"])
 
 
@@ -57,7 +57,7 @@ def _means(pair: Pair, measure: str) -> list[tuple[float, float]]:
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -68,7 +68,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     measure: str = spec["measure"]
     tall = min(_TALLEST, (_HIGHEST - _TOP - _BELOW) / len(pairs) - _SPACE)
     height = _TOP + len(pairs) * (tall + _SPACE) - _SPACE + _BELOW
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     values = [
         np.concatenate(
@@ -150,7 +150,7 @@ def _numbers(axes: Axes, pair: Pair, measure: str) -> None:
         )
 
 
-def _legend(figure: Figure, height: float) -> None:
+def _legend(figure: Drawing, height: float) -> None:
     between, own, other, fresh = _styles()
     handles = [
         Patch(alpha=0.6, linewidth=0, label="sample of S1 – sample of S2", **between),
@@ -223,3 +223,25 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(pair.spec for pair in pairs),
     )
+
+
+class SimilarityFigure(Figure):
+    """Similarities of samples with each other and with training images (the paper's figure 2)."""
+
+    experiment: str
+    """whose networks sampled"""
+    by: Measure = Field(alias="measure")
+    """how alike two images are; correlation removes each image's mean first"""
+
+    def needs(self, params: Params) -> Needs:
+        """The samples of every N."""
+        sizes = params["experiments"][self.experiment]["set_sizes"]
+        return Needs(samples=tuple((self.experiment, size) for size in sizes))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json", by_alias=True))

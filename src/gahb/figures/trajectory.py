@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from gahb.artifacts import ArtifactError
-from gahb.figures import captions
-from gahb.figures.curves import EXACT_COLOUR
-from gahb.figures.options import check_options
-from gahb.figures.panels import place, show_image
-from gahb.figures.sampled import MEASURES, Pair, read_pairs, sampler_text
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import EXACT_COLOUR
+from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, TwoSizes
+from gahb.figures.parts.pairs import MEASURES, Pair, read_pairs, sampler_text
+from gahb.figures.parts.panels import place, show_image
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.options import Index
 
-OPTIONS = ("title", "experiment", "set_sizes", "sample")
 _CORRELATION = MEASURES.index("correlation")
 _ROWS = ("x + σz", "S1: y", "f(y)", "S2: y", "f(y)")
 
@@ -37,7 +37,7 @@ _SPACE, _PLOT, _BELOW = 0.14, 1.7, 0.72
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> list[Pair]:
     """The pairs of networks at the two N, the smaller first."""
-    asked = check_options("trajectory", spec, OPTIONS)
+    asked = dict(spec)
     pairs = read_pairs(inputs, asked["experiment"], asked["set_sizes"])
     for pair in pairs:
         if asked["sample"] >= pair.shown:
@@ -79,7 +79,7 @@ def _mean_and_errors(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -93,7 +93,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     side = min(_COLUMN / levels - 0.02, 0.8)
     plot_top = _TOP + 5 * (side + 0.02) + 2 * 0.06 + _SPACE
     height = plot_top + _PLOT + _BELOW
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     plots = []
     for column, pair in enumerate(pairs):
@@ -124,7 +124,9 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _images(figure: Figure, pair: Pair, sample: int, left: float, side: float, label: bool) -> None:
+def _images(
+    figure: Drawing, pair: Pair, sample: int, left: float, side: float, label: bool
+) -> None:
     height = figure.get_figheight()
     noisy = pair.arrays["trajectory_noisy"][:, sample, :, 0]
     denoised = pair.arrays["trajectory_denoised"][:, sample, :, 0]
@@ -172,7 +174,7 @@ def _curves(axes: Axes, pair: Pair, sample: int) -> None:
     axes.minorticks_off()
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Drawing) -> None:
     lighter, darker = two_colours()
     handles = [
         Line2D([], [], color=darker, marker="o", markersize=3.5, label="f(y), mean over all"),
@@ -249,3 +251,26 @@ def _standing(pair: Pair, sample: int) -> str:
         f"{int((last < last[sample]).sum())} of the {len(last)} pairs with a lower one and "
         f"{int((last > last[sample]).sum())} with a higher"
     )
+
+
+class TrajectoryFigure(Figure):
+    """Where the ways of two networks part (the paper's figure 8)."""
+
+    experiment: str
+    """whose networks sampled"""
+    set_sizes: TwoSizes
+    """one small, one large"""
+    sample: Index
+    """position among the samples shown"""
+
+    def needs(self, params: Params) -> Needs:
+        """The samples of both N."""
+        return Needs(samples=tuple((self.experiment, size) for size in self.set_sizes))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.curves import draw_curve, noise_scale, size_styles
-from gahb.figures.options import check_options
-from gahb.figures.style import PAGE_WIDTH, figure_style
-from gahb.figures.tables import Curve, choose, curve, one, read_tables
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import draw_curve, noise_scale, size_styles
+from gahb.figures.parts.figure import Aggregation, Figure, Inputs, Needs, Params, all_sizes
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+from gahb.figures.parts.tables import Curve, choose, curve, one, read_tables
+from gahb.options import Split
 
-OPTIONS = ("title", "experiment", "aggregation", "split")
 _PER_ROW = 6  # entries of the legend
 _PANELS = {"own": "own training set", "test": "held-out test images"}
 _AGGREGATIONS = {
@@ -45,7 +45,7 @@ class _Measured:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = check_options("transition", spec, OPTIONS)
+    asked = dict(spec)
     tables = choose(
         read_tables(inputs), "psnr", experiment=asked["experiment"], split=asked["split"]
     )
@@ -77,7 +77,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -88,7 +88,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     measured = _measure(inputs, spec)
     below = 0.33 + 0.18 * -(-len(measured.sizes) // _PER_ROW)  # inches, for the legends
     height = 3.7 + below
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
     figure.suptitle(spec["title"])
     panels: Sequence[Axes] = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -115,7 +115,7 @@ def _limits(values: list[np.ndarray], margin: float) -> tuple[float, float]:
     return float(together.min()) - margin, float(together.max()) + margin
 
 
-def _legend(figure: Figure, sizes: list[int], styles: list[dict[str, Any]]) -> None:
+def _legend(figure: Drawing, sizes: list[int], styles: list[dict[str, Any]]) -> None:
     per_size = [
         Line2D([], [], label=f"N = {size}", **style)
         for size, style in zip(sizes, styles, strict=True)
@@ -214,3 +214,27 @@ def _heights(measured: _Measured) -> tuple[float, float]:
 def _range(numbers: list[int]) -> str:
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low} to {high}"
+
+
+class TransitionFigure(Figure):
+    """PSNR in and out, on training and test images, one curve per N (the paper's figure 1)."""
+
+    experiment: str
+    """whose networks are drawn, at every N"""
+    split: Split
+    """of the networks drawn"""
+    aggregation: Aggregation
+    """dB of the mean squared error, or mean over images of each one's dB"""
+
+    def needs(self, params: Params) -> Needs:
+        """Every N of one split, and the optimum for its training set."""
+        networks = all_sizes(params, self.experiment, self.split)
+        return Needs(networks=networks, memorising=networks)
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import NullFormatter
+from pydantic import Field
 
 from gahb.artifacts import ArtifactError
-from gahb.figures import captions
-from gahb.figures.curves import EXACT_COLOUR
-from gahb.figures.options import check_options
-from gahb.figures.panels import place, show_image
-from gahb.figures.sampled import MEASURE_TEXT, Pair, read_pairs
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts import captions
+from gahb.figures.parts.curves import EXACT_COLOUR
+from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
+from gahb.figures.parts.pairs import MEASURE_TEXT, Pair, read_pairs
+from gahb.figures.parts.panels import place, show_image
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.options import Count
 
-OPTIONS = ("title", "experiment", "set_size", "measure")
 _STEPS = 4  # of a histogram, from the threshold to 1
 _THRESHOLD: dict[str, Any] = {"color": EXACT_COLOUR, "linestyle": "--", "linewidth": 1.2}
 
@@ -41,7 +42,7 @@ class _Measured:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = check_options("twins", spec, OPTIONS)
+    asked = dict(spec)
     pairs = read_pairs(inputs, asked["experiment"])
     chosen = [pair for pair in pairs if pair.set_size == asked["set_size"]]
     if not chosen:
@@ -57,7 +58,7 @@ def _share(pair: Pair, measure: str) -> float:
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -71,7 +72,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     side = min((PAGE_WIDTH - _LEFT - _RIGHT - (shown - 1) * _GAP) / shown, _WIDEST)
     pairs_top = _TOP + _PLOT + _PAIRS
     height = pairs_top + 2 * side + _GAP + 0.06
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = Drawing(figsize=(PAGE_WIDTH, height))
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     width = (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
     _distribution(place(figure, _LEFT, _TOP, width, _PLOT), chosen, measure)
@@ -174,3 +175,28 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(pair.spec for pair in measured.pairs),
     )
+
+
+class TwinsFigure(Figure):
+    """How similar two disjoint training sets are (the paper's figure 6)."""
+
+    experiment: str
+    """whose training sets are compared"""
+    set_size: Count
+    """N whose pairs are shown"""
+    by: Measure = Field(alias="measure")
+    """how alike two images are; correlation removes each image's mean first"""
+
+    def needs(self, params: Params) -> Needs:
+        """The samples of every N, which hold the pairs."""
+        sizes = params["experiments"][self.experiment]["set_sizes"]
+        chosen = dict.fromkeys([*sizes, self.set_size])
+        return Needs(samples=tuple((self.experiment, size) for size in chosen))
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json", by_alias=True))

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures import captions
-from gahb.figures.compared import (
+from gahb.datasets.classes.gaussian import Gaussian
+from gahb.datasets.image_class import ImageClass
+from gahb.figures.parts import captions
+from gahb.figures.parts.beside import (
     Gap,
     check_same_levels,
     gap_to,
@@ -28,14 +30,14 @@ from gahb.figures.compared import (
     reference_spectra,
     reference_table,
 )
-from gahb.figures.curves import EXACT, IDENTITY, draw_curve, rank_axis, sigma_axis
-from gahb.figures.eigenbases import read_eigenvalues
-from gahb.figures.options import check_options
-from gahb.figures.panels import place
-from gahb.figures.style import PAGE_WIDTH, figure_style, two_colours
-from gahb.figures.tables import read_tables
+from gahb.figures.parts.curves import EXACT, IDENTITY, draw_curve, rank_axis, sigma_axis
+from gahb.figures.parts.eigenbases import read_eigenvalues
+from gahb.figures.parts.figure import Figure, Inputs, Needs, Params
+from gahb.figures.parts.panels import place
+from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts.tables import read_tables
+from gahb.options import Count, Index, Split
 
-OPTIONS = ("title", "experiment", "set_size", "split", "reference", "image")
 _RANKS = (1, 4, 16, 64, 256)  # eigenvalues listed in the caption
 
 # inches
@@ -75,7 +77,7 @@ class _Measured:
 
 
 def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = check_options("wiener", spec, OPTIONS)
+    asked = dict(spec)
     network = (asked["experiment"], asked["set_size"], asked["split"])
     tables = read_tables(inputs)
     table = network_table(tables, *network)
@@ -110,7 +112,7 @@ def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured
 
 
 @figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
+def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
     """Draw the figure.
 
     Args:
@@ -126,7 +128,7 @@ def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Figure:
     left = _LEFT + (room - len(levels) * (width + _BETWEEN) + _BETWEEN) / 2
     scatter_top = _TOP + _SPECTRUM + _LABELS
     lower_top = scatter_top + width + 1.0
-    figure = Figure(figsize=(PAGE_WIDTH, lower_top + _LOWER + 0.44))
+    figure = Drawing(figsize=(PAGE_WIDTH, lower_top + _LOWER + 0.44))
     height = figure.get_figheight()
     figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
     colour = two_colours()[1]
@@ -247,3 +249,45 @@ def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
         + "\n"
         + captions.parameters(measured.specs),
     )
+
+
+class WienerFigure(Figure):
+    """Learned and true shrinkage of Gaussian fields."""
+
+    experiment: str
+    """one on Gaussian fields"""
+    set_size: Count
+    """N"""
+    split: Split
+    """of the network drawn"""
+    reference: str
+    """the entry of references that is exact for the image class"""
+    image: Index
+    """position in the test set"""
+
+    @classmethod
+    def suits(cls, images: type[ImageClass]) -> bool:
+        """Gaussian fields."""
+        return issubclass(images, Gaussian)
+
+    def needs(self, params: Params) -> Needs:
+        """One network, the optimum, and the spectra of both."""
+        network, reference = (
+            ((self.experiment, self.set_size, self.split),),
+            ((self.experiment, self.reference),),
+        )
+        return Needs(
+            tables=("gaps",),
+            networks=network,
+            references=reference,
+            spectra=network,
+            reference_spectra=reference,
+        )
+
+    def measure(self, inputs: Inputs) -> Inputs:
+        """See :func:`draw`."""
+        return inputs
+
+    def draw(self, measured: Inputs) -> Drawing:
+        """See :func:`draw`."""
+        return draw(measured, self.model_dump(mode="json"))

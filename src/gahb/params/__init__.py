@@ -1,19 +1,18 @@
 """params.yaml: read, checked before anything runs, and resolved into what each artifact is made from."""
 
-from gahb.params.figure_inputs import figure_files as figure_files
 from gahb.params.reading import Only as Only
 from gahb.params.reading import ParamsError as ParamsError
 from gahb.params.reading import load_params as load_params
 from gahb.params.reading import overlay as overlay
 from gahb.params.reading import require_network as require_network
 from gahb.params.reading import validate as validate
-from gahb.params.references import has_exact_denoiser as has_exact_denoiser
 from gahb.params.specs import agreement_spec as agreement_spec
 from gahb.params.specs import dataset_spec as dataset_spec
 from gahb.params.specs import ensemble_spec as ensemble_spec
 from gahb.params.specs import evaluation_spec as evaluation_spec
+from gahb.params.specs import exact_is_known as exact_is_known
+from gahb.params.specs import figure_files as figure_files
 from gahb.params.specs import figure_spec as figure_spec
-from gahb.params.specs import member_spec as member_spec
 from gahb.params.specs import memorising_spec as memorising_spec
 from gahb.params.specs import network_spec as network_spec
 from gahb.params.specs import reference_spec as reference_spec

@@ -5,19 +5,16 @@ Each error names the key, what was found and what is allowed.
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import ValidationError
+from pydantic import ValidationError
 
 from gahb.params.consistency import inconsistencies
+from gahb.params.explaining import explain
+from gahb.params.model import ParamsModel
 from gahb.params.names import missing_networks
 
 Params = dict[str, Any]
@@ -45,7 +42,7 @@ def load_params(root: Path | str = ".", preset: str | None = None) -> Params:
             known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
             raise ParamsError(f"preset: found {preset!r}, allowed are {known}")
         params = overlay(params, _read_yaml(path))
-    return validate(params, Path(root, "workflow/schemas/params.schema.yaml"))
+    return validate(params)
 
 
 def _read_yaml(path: Path) -> Params:
@@ -116,103 +113,20 @@ def overlay(base: Params, changes: Params) -> Params:
 # Validation
 
 
-def _is_integer(_: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def validate(params: Params) -> Params:
+    """Check ``params`` against the models of all sections and for consistency; return it unchanged.
 
-
-def _is_number(_: Any, value: Any) -> bool:
-    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-# JSON Schema takes 1e3 for an integer and .nan for a number; a count or a noise level is neither.
-_Validator = validators.extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
-    ),
-)
-
-
-@cache
-def _validator(schema: Path) -> Any:
-    """The validator of a schema file, which is read once."""
-    return _Validator(_read_yaml(schema))
-
-
-def validate(params: Params, schema: Path | str) -> Params:
-    """Check ``params`` against the schema file and for consistency; return it unchanged."""
-    errors = _validator(Path(schema)).iter_errors(params)
-    leaves = [leaf for error in errors for leaf in _leaves(error)]
-    problems = [_explain(leaf) for leaf in leaves if not _only_follows(leaf, leaves)]
-    if not problems:
+    Raises:
+        ParamsError: naming every key that is wrong, what was found and what is allowed.
+    """
+    try:
+        ParamsModel.model_validate(params)
         problems = list(inconsistencies(params))
+    except ValidationError as error:
+        problems = explain(error, params)
     if problems:
         raise ParamsError("params.yaml: " + "\nparams.yaml: ".join(dict.fromkeys(problems)))
     return params
-
-
-def _leaves(error: ValidationError) -> Iterator[ValidationError]:
-    if error.context:
-        for inner in error.context:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _only_follows(error: ValidationError, others: list[ValidationError]) -> bool:
-    """Whether keys seem unknown only since a section that knows them has another error.
-
-    A conditional section in which anything is wrong counts as not having looked at its keys.
-    """
-    if error.validator != "unevaluatedProperties":
-        return False
-    path = list(error.absolute_path)
-    inside = any(
-        other.validator != "unevaluatedProperties"
-        and list(other.absolute_path)[: len(path)] == path
-        for other in others
-    )
-    return inside and not _unknown_keys(error)
-
-
-def _explain(error: ValidationError) -> str:
-    key = ".".join(map(str, error.absolute_path)) or "(top level)"
-    found, allowed = error.instance, error.validator_value
-    if error.validator in ("additionalProperties", "unevaluatedProperties"):
-        known = sorted(_known_keys(error.schema, found))
-        names = ", ".join(map(repr, _unknown_keys(error)))
-        return f"{key}: unknown are {names}; known keys here are {', '.join(known)}"
-    if error.validator == "required":
-        return f"{key}: {error.message}"
-    rule = {
-        "enum": "one of {}",
-        "type": "a value of type {}",
-        "minimum": "at least {}",
-        "maximum": "at most {}",
-        "exclusiveMinimum": "more than {}",
-        "exclusiveMaximum": "less than {}",
-        "minItems": "at least {} entries",
-        "maxItems": "at most {} entries",
-        "minProperties": "at least {} entries",
-        "pattern": "text matching {}",
-        "uniqueItems": "entries that all differ",
-    }.get(error.validator, f"{error.validator} {{}}")
-    shown = ", ".join(map(str, allowed)) if isinstance(allowed, list) else allowed
-    return f"{key}: found {json.dumps(found, default=str)}, allowed is {rule.format(shown)}"
-
-
-def _unknown_keys(error: ValidationError) -> list[str]:
-    """Keys of a mapping that no section of the schema knows."""
-    known = set(_known_keys(error.schema, error.instance))
-    return [key for key in error.instance if key not in known]
-
-
-def _known_keys(schema: Params, found: Params) -> Iterator[str]:
-    """Keys of a mapping, with those that depend on the kind of image class or network it is."""
-    yield from schema.get("properties", {})
-    for part in schema.get("allOf", ()):
-        if _Validator(part["if"]).is_valid(found):
-            yield from part["then"].get("properties", {})
 
 
 def require_network(params: Params, experiment: str, set_size: int, split: str) -> None:

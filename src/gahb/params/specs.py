@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from gahb.datasets.image_class import CLASSES, ImageClass
+from gahb.datasets.image_class import image_class as built_class
+from gahb.figures.parts.figure import FIGURES, Figure, files
+from gahb.options import model
+
 Params = dict[str, Any]
 Spec = dict[str, Any]
 
@@ -15,14 +20,10 @@ Spec = dict[str, Any]
 def dataset_spec(params: Params, image_class: str) -> Spec:
     """What one dataset is made from; that of a shuffled class holds the class underneath."""
     given: Spec = dict(params["image_classes"][image_class])
-    if given["class"] == "calpha":
-        return {"background_alpha": given["alpha"]} | given
-    if given["class"] == "photographs":
-        return {"crop": "whole", "downsample": 1, "patches": 1, "duplicates": 0.95} | given
-    if given["class"] == "shuffled":
+    if "of" in given:
         base = dataset_spec(params, given["of"])
         return {key: base[key] for key in _OF_THE_BASE} | given | {"of": base}
-    return given
+    return model(CLASSES, given["class"]).defaults(given) | given
 
 
 _OF_THE_BASE = ("size", "images", "test_images", "seed")  # image i is the shuffled image i
@@ -145,13 +146,6 @@ def samples_over_training_spec(params: Params, experiment: str) -> Spec:
     return {"ensemble": ensemble, "sampling": sampling}
 
 
-def member_spec(ensemble: Spec, set_size: int, split: str) -> Spec:
-    """The spec of one network of an ensemble, as its weights carry it."""
-    several = ("set_sizes", "splits", "snapshots")
-    shared = {key: value for key, value in ensemble.items() if key not in several}
-    return shared | {"set_size": set_size, "split": split}
-
-
 def _ensemble(params: Params, experiment: str) -> Spec:
     chosen = params["experiments"][experiment]
     network = network_spec(params, experiment, chosen["set_sizes"][0], chosen["splits"][0])
@@ -165,3 +159,20 @@ def figure_spec(params: Params, name: str) -> Spec:
     """What one figure is drawn from, besides its tables and spectra."""
     spec: Spec = params["figures"][name]
     return spec
+
+
+def figure_files(params: Params, name: str) -> list[str]:
+    """The tables, spectra and samples that a figure is drawn from, as paths from the project's root."""
+    return files(params, figure_options(params, name).needs(params))
+
+
+def figure_options(params: Params, name: str) -> Figure:
+    """The options of a figure of params.yaml, which has the needs."""
+    found: Figure = model(FIGURES, name).model_validate(params["figures"][name])
+    return found
+
+
+def exact_is_known(params: Params, image_class: str) -> bool:
+    """Whether the conditional mean of an image class, shuffled or not, is known."""
+    drawn: ImageClass = built_class(dataset_spec(params, image_class))
+    return drawn.exact is not None

@@ -10,11 +10,11 @@ import torch
 
 from gahb.artifacts import Spec, check_input, provenance, write_table
 from gahb.datasets.store import Dataset
-from gahb.denoisers.optimisation import resolve_computation
+from gahb.denoisers.computation import resolve_computation
 from gahb.denoisers.snapshots import read_snapshots
 from gahb.params.specs import member_spec
-from gahb.samples.run import OF_THE_SETS, SPLITS, compare, draw, summary_table
-from gahb.samples.sampling import prepared
+from gahb.samples.draw import prepared
+from gahb.samples.pair import OF_THE_SETS, SPLITS, compare, draw, summary_table
 
 
 def sample_over_training(
@@ -26,7 +26,7 @@ def sample_over_training(
         spec: ``ensemble``, what the networks were trained with, and ``sampling``.
         dataset: what all were trained on.
         snapshots: of the networks, by set size, S1 before S2.
-        output: table to write, ``.csv``: the rows of :func:`gahb.samples.run.summary_table` that
+        output: table to write, ``.csv``: the rows of :func:`gahb.samples.pair.summary_table` that
             are about samples, for each ``set_size`` and ``update``.
 
     Raises:

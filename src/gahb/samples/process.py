@@ -11,9 +11,13 @@ sigma_t = sqrt((1 - abar_t) / abar_t), on the scale of intensities in [0, 1].
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float64]
 TIMES = 1000  # of the schedules that samplers walk through

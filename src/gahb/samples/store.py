@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gahb.artifacts import Spec, create_hdf5
-from gahb.schemas import IMAGE, INTENSITY, Field, Schema, fitted, read_arrays, store
+from gahb.hdf5 import IMAGE, INTENSITY, Field, Schema, fitted, read_arrays, store
 
 # Axes: A networks, B training sets and C measures, two of each; n samples, of which the first f were
 # followed on their way and the first m are shown; T calls of the denoiser at most; K noise levels kept;

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from gahb.randomness import generator
 from gahb.spectra.eigen import Array, Spectrum
-from gahb.spectra.full import FULL_LIMIT, full_spectrum
+from gahb.spectra.full import full_spectrum
 from gahb.spectra.jacobian import Denoiser, LinearisedDenoiser
 from gahb.spectra.leading import leading_spectrum
+from gahb.spectra.options import LARGEST_FULL
 
 METHODS = ("auto", "full", "leading")
 PERTURBATION = 0.1  # norm of the perturbations, in units of the noise's own, sigma sqrt(d)
@@ -181,7 +182,7 @@ def _spectrum(
     if count is not None and not 1 <= count <= d:
         raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
     if method == "auto":
-        few = count is not None and (16 * count < d or d > FULL_LIMIT)
+        few = count is not None and (16 * count < d or d > LARGEST_FULL)
         method = "leading" if few else "full"
     if method == "full":
         return full_spectrum(linearised)

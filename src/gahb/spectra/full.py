@@ -6,8 +6,7 @@ import numpy as np
 
 from gahb.spectra.eigen import Spectrum, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
-
-FULL_LIMIT = 6400  # pixels: some 2.5 GB and a minute or two
+from gahb.spectra.options import LARGEST_FULL
 
 
 def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
@@ -20,10 +19,10 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
         ValueError: the image has more than 6,400 pixels.
     """
     d = linearised.pixels
-    if d > FULL_LIMIT:
+    if d > LARGEST_FULL:
         height, width = linearised.noisy.shape[-2:]
         raise ValueError(
-            f"the full spectrum is limited to {FULL_LIMIT:,} pixels, found {d:,} "
+            f"the full spectrum is limited to {LARGEST_FULL:,} pixels, found {d:,} "
             f"({height}x{width}): ask for leading eigenvectors instead (method='leading')"
         )
     jacobian = linearised.matrix().cpu().numpy().astype(np.float64)

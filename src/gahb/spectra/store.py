@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from gahb.artifacts import Spec, create_hdf5
-from gahb.schemas import IMAGE, INTENSITY, Field, Schema, fitted, read_arrays, store
+from gahb.hdf5 import IMAGE, INTENSITY, Field, Schema, fitted, read_arrays, store
 from gahb.spectra.analysis import PERTURBATION, Analysis
 
 _PERTURBED = (

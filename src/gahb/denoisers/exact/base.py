@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,11 @@ class ExactDenoiser(nn.Module, ABC):
     The Jacobian is the posterior covariance: J(y) = Cov(x | y) / sigma^2, symmetric and positive
     semidefinite, so that the least mean squared error is sigma^2 E tr J(y), summed over pixels.
     """
+
+    @classmethod
+    def of(cls, images: Any) -> ExactDenoiser:
+        """The exact denoiser of an image class."""
+        return cls(images)
 
     def forward(self, y: Tensor, sigma: float | None = None) -> Tensor:
         """Denoise (B, 1, H, W) at noise level ``sigma``; returns the type of ``y``.

@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from gahb.datasets.disks import Disks, chunk_length
+from gahb.datasets.classes.disks import Disks, chunk_length
 from gahb.denoisers.exact.unit_square import mode
 
 Float64 = NDArray[np.float64]

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gahb.datasets.disks import Disks, chunk_length
+from gahb.datasets.classes.disks import Disks, chunk_length
 from gahb.denoisers.exact.base import ExactDenoiser
 from gahb.denoisers.exact.disk_cells import Cells, DiskQuadrature
 from gahb.denoisers.exact.unit_square import moments
@@ -57,7 +57,7 @@ class DiskEstimate:
 
 
 class DiskPosterior(ExactDenoiser):
-    """Posterior mean of images of the class :class:`~gahb.datasets.disks.Disks`, in float64.
+    """Posterior mean of images of the class :class:`~gahb.datasets.classes.disks.Disks`, in float64.
 
     Args:
         disks: the image class; its seed does not matter.

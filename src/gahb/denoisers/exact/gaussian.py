@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gahb.datasets.gaussian import Gaussian
+from gahb.datasets.classes.gaussian import Gaussian
 from gahb.denoisers.exact.base import ExactDenoiser
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gahb.datasets.classes.shuffled import Shuffled
+from gahb.datasets.image_class import ImageClass
 from gahb.denoisers.exact.base import Exact, ExactDenoiser
+from gahb.denoisers.optimal import exact_denoiser
 
 
 class PermutedDenoiser(ExactDenoiser):
@@ -20,6 +25,14 @@ class PermutedDenoiser(ExactDenoiser):
 
     permutation: Tensor
     inverse: Tensor
+
+    @classmethod
+    def of(cls, images: ImageClass) -> PermutedDenoiser:
+        """The exact denoiser of shuffled images."""
+        if not isinstance(images, Shuffled):
+            raise ValueError(f"found {images.words}, expected shuffled images")
+        inner: Any = exact_denoiser(images.underneath)
+        return cls(inner, images.permutation())
 
     def __init__(self, inner: Exact, permutation: NDArray[np.int64]) -> None:
         super().__init__()

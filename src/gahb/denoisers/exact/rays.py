@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gahb.datasets.rays import Rays
+from gahb.datasets.classes.rays import Rays
 from gahb.denoisers.exact.base import ExactDenoiser
 from gahb.denoisers.exact.quadrature import window_rule
 

@@ -17,7 +17,7 @@ import math
 import torch
 from torch import Tensor
 
-from gahb.datasets.sines import Sines
+from gahb.datasets.classes.sines import Sines
 from gahb.denoisers.exact.base import ExactDenoiser
 from gahb.denoisers.exact.quadrature import window_rule
 

@@ -1,0 +1,1 @@
+"""Image classes, one a module, found by name: see docs/extending.md."""

@@ -1,0 +1,1 @@
+"""Architectures, one a module, found by name."""

@@ -1,0 +1,1 @@
+"""Optimisers, one a module, found by name: ``build(network, rate)``."""

@@ -1,0 +1,10 @@
+"""Adam (Kingma & Ba 2015), as in the published code with rate 1e-3; no weight decay."""
+
+from __future__ import annotations
+
+import torch
+
+
+def build(network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
+    """The optimiser of all parameters of a network."""
+    return torch.optim.Adam(list(network.parameters()), lr=rate, fused=True)

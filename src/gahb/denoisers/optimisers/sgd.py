@@ -1,0 +1,10 @@
+"""Stochastic gradient descent with momentum 0.9; no weight decay."""
+
+from __future__ import annotations
+
+import torch
+
+
+def build(network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
+    """The optimiser of all parameters of a network."""
+    return torch.optim.SGD(list(network.parameters()), lr=rate, momentum=0.9)

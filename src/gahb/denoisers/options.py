@@ -1,0 +1,121 @@
+"""The sections ``architectures``, ``training``, ``experiments`` and ``references`` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gahb.denoisers.architecture import ARCHITECTURES, Architecture
+from gahb.denoisers.reference import REFERENCES, Reference
+from gahb.options import (
+    Count,
+    Flag,
+    Index,
+    Named,
+    Options,
+    Positive,
+    Seed,
+    SetSizes,
+    Splits,
+    Threads,
+    Variant,
+    changes,
+    module,
+    wrong,
+)
+
+NOISE_LAWS = "gahb.denoisers.noise_laws"
+WEIGHTINGS = "gahb.denoisers.weightings"
+SCHEDULES = "gahb.denoisers.schedules"
+OPTIMISERS = "gahb.denoisers.optimisers"
+
+ArchitectureOptions = Annotated[Architecture, Variant(ARCHITECTURES, "network")]
+_Level = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)]
+
+
+class ReferenceUse(Options):
+    """On how much a reference is measured; keys beside those of its denoiser."""
+
+    images: Annotated[Count, Field(ge=2)]
+    """test images it is measured on, the first ones"""
+
+
+ReferenceOptions = Annotated[Reference, Variant(REFERENCES, "denoiser", beside=ReferenceUse)]
+
+
+class Training(Options):
+    """How a network is trained: the paper and its published code disagree, so each choice has a name."""
+
+    seed: Seed
+    """of the weights, the order of the images and all noise, with the split"""
+    updates: Count
+    """number of gradient steps, the same for every N"""
+    batch_size: Count
+    """images of one update"""
+    noise_law: Annotated[str, Named(NOISE_LAWS)]
+    """how noise levels are drawn"""
+    sigma_range: tuple[_Level, _Level]
+    """[lowest, highest] noise level drawn; the lowest may be 0 where the noise law has it"""
+    weighting: Annotated[str, Named(WEIGHTINGS)]
+    """how noise levels count in the loss"""
+    optimiser: Annotated[str, Named(OPTIMISERS)]
+    """how weights follow their gradients"""
+    learning_rate: Positive
+    """of the optimiser, before schedule and warm-up"""
+    schedule: Annotated[str, Named(SCHEDULES)]
+    """how the learning rate falls"""
+    warmup: Index
+    """updates over which the learning rate rises"""
+    precision: Literal["auto", "float32", "bfloat16"]
+    """of products; auto, bfloat16 where the processor multiplies it in hardware"""
+    compile: Literal["auto", "always", "never"]
+    """auto, where a compiler exists and the run is long enough"""
+    device: Literal["auto", "cpu", "cuda"]
+    """auto, cuda when present"""
+    threads: Threads
+    """processor threads of one network; they change the last bits of its weights"""
+    monitor_every: Count
+    """updates between two entries of train and test PSNR in the log"""
+
+    @model_validator(mode="after")
+    def _levels_can_be_drawn(self) -> Training:
+        found = list(self.sigma_range)
+        if found[0] >= found[1]:
+            raise wrong(_as_given(found), "a lower value first", "sigma_range")
+        if found[0] == 0 and not module(NOISE_LAWS, self.noise_law).FROM_ZERO:
+            allowed = f"a lowest value above 0 when noise_law is {self.noise_law}"
+            raise wrong(_as_given(found), allowed, "sigma_range")
+        return self
+
+
+def _as_given(values: list[float]) -> list[float]:
+    return [int(value) if value == int(value) else value for value in values]
+
+
+class Snapshots(Options):
+    """Numbers of updates at which weights are kept, evenly spaced in their logarithm."""
+
+    first: Count
+    """the first number of updates"""
+    count: Annotated[Count, Field(ge=2)]
+    """how many, to the last update, which is the trained network itself"""
+
+
+class Experiment(Options):
+    """Image class x architecture x set sizes x splits."""
+
+    image_class: str
+    """one of image_classes"""
+    architecture: str
+    """one of architectures"""
+    set_sizes: SetSizes
+    """N, numbers of training images"""
+    splits: Splits
+    """S1 and S2 are the first images of the two halves; S3, S4 ... are those that follow"""
+    training: changes(Training) | None = None  # type: ignore[valid-type]
+    """keys of training that are otherwise for this experiment"""
+    evaluation: Flag = True
+    """whether evaluation makes tables of PSNR of its networks"""
+    snapshots: Snapshots | None = None
+    """weights to keep on the way, for ensembles and sampling to follow the training"""

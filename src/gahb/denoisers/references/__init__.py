@@ -1,0 +1,1 @@
+"""Reference denoisers, one a module, found by name: exact, classical, and those that memorise."""

@@ -1,0 +1,1 @@
+"""Weights of noise levels in the loss, one a module, found by name: ``weight(sigma, share)``."""

@@ -1,0 +1,12 @@
+"""1 / sigma^2: the error relative to that of doing nothing."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gahb.denoisers.weighting import power
+
+
+def weight(sigma: Tensor, share: float) -> Tensor:
+    """Weights of draws at levels sigma, when ``share`` of all updates is done."""
+    return power(sigma, 2.0)

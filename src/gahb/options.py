@@ -1,0 +1,287 @@
+"""Options as typed models, and choices that are found by name.
+
+An option stands once: its name, type, range and one sentence are a field of a model beside what it
+configures. The checks of params.yaml, its JSON schema and docs/params.md follow from these models.
+
+A choice between several models, or functions, is a package: ``class: rays`` is the module ``rays`` of
+:mod:`gahb.datasets.image_class`, and the one model that it defines. Nothing lists them.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated, Any, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+_KNOWN_ERRORS = set(get_args(core_schema.ErrorType))
+
+
+class Options(BaseModel):
+    """A mapping of params.yaml: unknown keys are errors, and values never change.
+
+    The sentence about a field is the text below it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def keys(cls) -> set[str]:
+        """Its keys in params.yaml."""
+        return {field.alias or name for name, field in cls.model_fields.items()}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_unknown_keys(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        """Tell of all unknown keys at once, with those that are known, beside all other errors."""
+        if not isinstance(value, dict) or value.keys() <= cls.keys():
+            return handler(value)
+        known = {key: item for key, item in value.items() if key in cls.keys()}
+        problems = [_unknown_keys(value, cls.keys()), *_details(lambda: handler(known))]
+        raise ValidationError.from_exception_data(cls.__name__, problems)
+
+
+# ---------------------------------------------------------------------------------------------
+# Types of fields. YAML's 1e3 is no integer, true is no number, and .nan is none either.
+
+
+def _all_differ(values: Any) -> Any:
+    if isinstance(values, list) and any(v in values[:place] for place, v in enumerate(values)):
+        raise PydanticCustomError("wrong", "entries that all differ")
+    return values
+
+
+def _lower_first(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] >= pair[1]:
+        raise PydanticCustomError("wrong", "a lower value first")
+    return pair
+
+
+LOWER_FIRST = AfterValidator(_lower_first)
+Integer = Annotated[int, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Index = Annotated[int, Field(strict=True, ge=0)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+Flag = Annotated[bool, Field(strict=True)]
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9-]+$")]
+Seed = Index
+Threads = Count
+Sigma = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=10)]
+Split = Annotated[str, Field(pattern="^S[1-9][0-9]?$")]
+SigmaRange = Annotated[tuple[Sigma, Sigma], LOWER_FIRST]
+ALL_DIFFER = (BeforeValidator(_all_differ), Field(json_schema_extra={"uniqueItems": True}))
+Sigmas = Annotated[list[Sigma], Field(min_length=1), *ALL_DIFFER]
+SetSizes = Annotated[list[Count], Field(min_length=1), *ALL_DIFFER]
+Splits = Annotated[list[Split], Field(min_length=1), *ALL_DIFFER]
+Names = Annotated[list[str], *ALL_DIFFER]
+
+
+# ---------------------------------------------------------------------------------------------
+# Problems
+
+
+def wrong(found: Any, allowed: str, *key: str | int) -> ValidationError:
+    """The error of a model's own check, to be raised in a validator; it is a :class:`ValueError`.
+
+    Args:
+        found: what was found.
+        allowed: what is allowed, to be read after "allowed is".
+        *key: where, inside the model.
+    """
+    problem = PydanticCustomError("wrong", "{allowed}", {"allowed": allowed})
+    detail = InitErrorDetails(type=problem, loc=key, input=found)
+    return ValidationError.from_exception_data("options", [detail])
+
+
+def _unknown_keys(value: dict[str, Any], known: Iterable[str]) -> InitErrorDetails:
+    names = ", ".join(repr(key) for key in value if key not in set(known))
+    text = f"unknown are {names}; known keys here are {', '.join(sorted(known))}"
+    problem = PydanticCustomError("unknown", "{text}", {"text": text})
+    return InitErrorDetails(type=problem, loc=(), input=value)
+
+
+def _details(validate: Callable[[], Any]) -> list[InitErrorDetails]:
+    """The problems that a validation finds, so that they can be raised together with others."""
+    try:
+        validate()
+    except ValidationError as error:
+        return [
+            InitErrorDetails(
+                type=found["type"]
+                if found["type"] in _KNOWN_ERRORS
+                else PydanticCustomError(found["type"], "{text}", {"text": found["msg"]}),
+                loc=found["loc"],
+                input=found["input"],
+                ctx=found.get("ctx", {}),
+            )
+            for found in error.errors()
+        ]
+    return []
+
+
+def changes(chosen: type[Options]) -> type[Any]:
+    """The model of a mapping that replaces some values of another: every key of it may be left out."""
+    fields: dict[str, Any] = {}
+    for name, field in chosen.model_fields.items():
+        optional = copy(field)
+        optional.default = None
+        fields[name] = (field.annotation, optional)
+    return create_model(f"{chosen.__name__}Changes", __base__=Options, **fields)
+
+
+# ---------------------------------------------------------------------------------------------
+# Found by name
+
+
+@cache
+def names(package: str) -> tuple[str, ...]:
+    """Names of the public modules of a package: what can be chosen there."""
+    found = pkgutil.iter_modules(import_module(package).__path__)
+    return tuple(sorted(m.name for m in found if not m.ispkg and not m.name.startswith("_")))
+
+
+def module(package: str, name: str) -> ModuleType:
+    """The module ``name`` of a package.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in names(package):
+        raise ValueError(f"found {name!r}, allowed is one of {', '.join(names(package))}")
+    return import_module(f"{package}.{name}")
+
+
+def model(package: str, name: str) -> type[Any]:
+    """The one public model of options that the module ``name`` of a package defines.
+
+    Raises:
+        ValueError: there is no such module; the message lists those there are.
+    """
+    home = module(package, name)
+    found = [
+        item
+        for key, item in vars(home).items()
+        if isinstance(item, type) and issubclass(item, Options)
+        if item.__module__ == home.__name__ and not key.startswith("_")
+    ]
+    if len(found) != 1:
+        raise TypeError(f"{home.__name__} must define one public model, found {len(found)}")
+    return found[0]
+
+
+class Named:
+    """Marks a field, a string, that names a module of a package: ``Annotated[str, Named(...)]``."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def modules(self, value: str) -> Iterator[str]:
+        """Dotted names of the modules that a value of the field stands for."""
+        yield f"{self.package}.{value}"
+
+    def _known(self, value: str) -> str:
+        if value not in names(self.package):
+            raise PydanticCustomError("wrong", f"one of {', '.join(names(self.package))}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(names(self.package))}
+
+
+class Variant:
+    """Marks a field, a mapping of which ``key`` names the module that defines its model.
+
+    Args:
+        package: where the modules are.
+        key: of the mapping, such as ``class``.
+        beside: keys of the mapping that are not the model's; where a model has fields of the same
+            names, they are its own, and where it says ``beside = False`` there are none.
+    """
+
+    def __init__(self, package: str, key: str, beside: type[Options] | None = None) -> None:
+        self.package, self.key, self.beside = package, key, beside
+
+    def apart(self, chosen: type[Options]) -> set[str]:
+        """Keys of the mapping that are not the model's."""
+        if self.beside is None or not getattr(chosen, "beside", True):
+            return set()
+        return self.beside.keys() - chosen.keys()
+
+    def _chosen(self, value: Any) -> Any:
+        if isinstance(value, Options):  # in the library
+            return value
+        if not isinstance(value, dict):
+            raise PydanticCustomError("wrong", "a value of type object")
+        if self.key not in value:
+            missing = InitErrorDetails(type="missing", loc=(self.key,), input=value)
+            raise ValidationError.from_exception_data(self.key, [missing])
+        if value[self.key] not in names(self.package):
+            raise wrong(value[self.key], f"one of {', '.join(names(self.package))}", self.key)
+        chosen = model(self.package, value[self.key])
+        apart, own = self.apart(chosen), chosen.keys()
+        mine = {key: item for key, item in value.items() if key in own}
+        problems: list[InitErrorDetails] = []
+        known = own | apart | {self.key}
+        if not value.keys() <= known:
+            problems.append(_unknown_keys(value, known))
+        if self.beside is not None and apart:
+            others = {key: item for key, item in value.items() if key in apart}
+            problems += _details(lambda: self._check_beside(others))
+        problems += _details(lambda: chosen.model_validate(mine))
+        if problems:
+            raise ValidationError.from_exception_data(self.key, problems)
+        return chosen.model_validate(mine)
+
+    def _check_beside(self, others: dict[str, Any]) -> None:
+        if self.beside is not None:
+            self.beside.model_validate(others)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(self._chosen)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"oneOf": [self._variant(name) for name in names(self.package)]}
+
+    def _variant(self, name: str) -> dict[str, Any]:
+        chosen = model(self.package, name)
+        schema: dict[str, Any] = chosen.model_json_schema()
+        apart = self.beside.model_json_schema() if self.beside and self.apart(chosen) else {}
+        required = [key for key in apart.get("required", []) if key in self.apart(chosen)]
+        return schema | {
+            "properties": {self.key: {"const": name}}
+            | {k: v for k, v in apart.get("properties", {}).items() if k in self.apart(chosen)}
+            | schema.get("properties", {}),
+            "required": [self.key, *required, *schema.get("required", [])],
+        }
+
+
+def named_modules(options: Options) -> Iterator[str]:
+    """Dotted names of the modules that a model's values name, at any depth, its own not included."""
+    for key, field in type(options).model_fields.items():
+        value = getattr(options, key)
+        for mark in field.metadata:
+            if isinstance(mark, Named) and value is not None:
+                yield from mark.modules(value)
+        if isinstance(value, Options):
+            yield type(value).__module__
+            yield from named_modules(value)

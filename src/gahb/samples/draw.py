@@ -1,0 +1,145 @@
+"""Draw samples in batches, each from its own noise, whatever else is drawn and by whatever denoiser.
+
+The start and the injected noise of sample i are functions of (seed, i, step) alone: two networks, two batch
+sizes or two machines work on the same draws. Batches never hold a single image: on a CPU the
+convolutions of one image are rounded otherwise than those of two or more, which all agree bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gahb.progress import Progress
+from gahb.randomness import generator
+from gahb.samples.sampler import Denoiser, Sampler
+from gahb.samples.trajectories import Recorder, Trajectories
+
+BATCH = 32  # as in training and evaluation: the activations stay in a processor's caches
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images drawn with one denoiser.
+
+    Attributes:
+        images: (n, 1, H, H) float32 (or the type asked for), on the CPU.
+        calls: (n,) int64, how often the denoiser was called for each.
+        trajectories: of the first samples, if asked for.
+    """
+
+    images: Tensor
+    calls: NDArray[np.int64]
+    trajectories: Trajectories
+
+
+def sample_noise(seed: int, sample: int, step: int, size: int) -> NDArray[np.float32]:
+    """Standard normal draws of one sample at one step; step 0 is the start image's.
+
+    Returns:
+        (1, size, size) float32.
+    """
+    draws = generator(seed, "sample", sample, step)
+    return draws.standard_normal((1, size, size), dtype=np.float32)
+
+
+@torch.no_grad()
+def draw_samples(
+    denoiser: Denoiser,
+    sampler: Sampler,
+    numbers: Sequence[int],
+    size: int,
+    seed: int,
+    *,
+    mean: float | Tensor = 0.5,
+    followed: int = 0,
+    levels: Sequence[float] = (),
+    batch: int = BATCH,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    label: str = "samples",
+) -> Samples:
+    """Draw the samples of the given numbers, starting from N(mean, sigma_max^2 I).
+
+    Args:
+        denoiser: f(y, sigma) of (B, 1, H, H) images; see :mod:`gahb.samples.sampler`.
+        sampler: how.
+        numbers: names the samples: number i is the same image in any list, up to rounding.
+        size: side of the images in pixels.
+        seed: of all noise.
+        mean: of the start: a number, or an image (1, H, H).
+        followed: of how many of the first samples to keep the trajectory.
+        levels: noise levels at which their images are kept.
+        batch: images denoised together.
+        device: where the denoiser computes.
+        dtype: type of the images between the calls.
+        label: shown with the progress.
+
+    Raises:
+        ArithmeticError: an image became infinite or undefined.
+    """
+    recorder = Recorder(min(followed, len(numbers)), levels, size)
+    progress = Progress(label, len(numbers))
+    denoise = _never_alone(denoiser)
+    centre = torch.as_tensor(mean, dtype=dtype, device=device)
+    finished = []
+    for first in range(0, len(numbers), batch):
+        part = numbers[first : first + batch]
+
+        def noise(step: int, rows: Tensor, part: Sequence[int] = part) -> Tensor:
+            drawn = [sample_noise(seed, part[row], step, size) for row in rows.tolist()]
+            return torch.from_numpy(np.stack(drawn)).to(device, dtype)
+
+        def observe(
+            rows: Tensor, sigma: float | Tensor, y: Tensor, denoised: Tensor, first: int = first
+        ) -> None:
+            level = float(np.mean(np.asarray(sigma)))
+            if not torch.isfinite(denoised).all():
+                raise ArithmeticError(
+                    f"{label}: the denoiser's answer at noise level {level:g} is not finite"
+                )
+            recorder.observe([first + row for row in rows.tolist()], sigma, y, denoised)
+            progress.update(first, level)
+
+        start = centre + sampler.sigma_range[1] * noise(0, torch.arange(len(part)))
+        finished.append(sampler.run(denoise, start, noise, observe))
+    progress.close()
+    return Samples(
+        torch.cat([done.images.cpu() for done in finished]),
+        torch.cat([done.calls for done in finished]).numpy(),
+        recorder.trajectories(),
+    )
+
+
+def _never_alone(denoiser: Denoiser) -> Denoiser:
+    def denoise(y: Tensor, sigma: float | None) -> Tensor:
+        if len(y) > 1:
+            return denoiser(y, sigma)
+        return denoiser(y.expand(2, -1, -1, -1).contiguous(), sigma)[:1]
+
+    return denoise
+
+
+def prepared(network: nn.Module, precision: str, device: str) -> Callable[..., Tensor]:
+    """A trained denoiser laid out for speed: channels last, and bfloat16 products where asked for.
+
+    Under ``bfloat16`` only the noise estimate is rounded; images stay in float32. Products of
+    float32 are never shortened (TF32).
+    """
+    moved = network.to(device).eval()
+    torch.nn.utils.convert_conv2d_weight_memory_format(moved, torch.channels_last)
+
+    def denoise(y: Tensor, sigma: float | None) -> Tensor:
+        with (
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+            torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
+        ):
+            denoised: Tensor = moved(y, sigma)
+        return denoised
+
+    return denoise

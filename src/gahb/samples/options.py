@@ -1,0 +1,43 @@
+"""The section ``sampling`` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gahb.options import Count, Names, Number, Options, Seed, Threads, Variant, wrong
+from gahb.samples.sampler import SAMPLERS, SamplerOptions
+
+
+class Sampling(Options):
+    """The networks of S1 and S2 sample from the same noise."""
+
+    seed: Seed
+    """of the start and injected noise, which depends on it, the sample and the step alone"""
+    experiments: Names
+    """whose networks sample; each must have both splits"""
+    sampler: Annotated[SamplerOptions, Variant(SAMPLERS, "kind")]
+    """ancestral: the reverse process with x0-prediction; deterministic: the same without noise (DDIM); ode:
+    the probability flow by a multistep method; score_ascent: the paper's Algorithm 1"""
+    samples: Annotated[Count, Field(ge=2)]
+    """number of samples of each network"""
+    start_mean: Annotated[Number, Field(ge=0, le=1)]
+    """mean intensity of the noise images that sampling starts from"""
+    shown: Count
+    """number of samples whose trajectory and closest training images are kept as images"""
+    levels_kept: Annotated[Count, Field(ge=2)]
+    """noise levels, evenly spaced in dB, at which the images of a trajectory are kept"""
+    duplicate_threshold: Annotated[Number, Field(gt=0, lt=1)]
+    """similarity above which two images count as copies of each other"""
+    precision: Literal["auto", "float32", "bfloat16"]
+    """of the network's products; images between its calls are kept in float32"""
+    threads: Threads
+    """processor threads; they change the last bits"""
+
+    @model_validator(mode="after")
+    def _shown_are_drawn(self) -> Sampling:
+        if self.shown > self.samples:
+            allowed = f"at most {self.samples}, the number of samples"
+            raise wrong(self.shown, allowed, "shown")
+        return self

@@ -1,0 +1,1 @@
+"""Samplers, one a module, found by name."""
