@@ -47,35 +47,35 @@ ReferenceOptions = Annotated[Reference, Variant(REFERENCES, "denoiser", beside=R
 class Training(Options):
     """How a network is trained: the paper and its published code disagree, so each choice has a name."""
 
-    seed: Seed
+    seed: Seed = 0
     """of the weights, the order of the images and all noise, with the split"""
-    updates: Count
+    updates: Count = 1600
     """number of gradient steps, the same for every N"""
-    batch_size: Count
+    batch_size: Count = 32
     """images of one update"""
-    noise_law: Annotated[str, Named(NOISE_LAWS)]
+    noise_law: Annotated[str, Named(NOISE_LAWS)] = "squared_uniform"
     """how noise levels are drawn"""
-    sigma_range: tuple[_Level, _Level]
+    sigma_range: tuple[_Level, _Level] = (0, 1)
     """[lowest, highest] noise level drawn; the lowest may be 0 where the noise law has it"""
-    weighting: Annotated[str, Named(WEIGHTINGS)]
+    weighting: Annotated[str, Named(WEIGHTINGS)] = "annealed"
     """how noise levels count in the loss"""
-    optimiser: Annotated[str, Named(OPTIMISERS)]
+    optimiser: Annotated[str, Named(OPTIMISERS)] = "adam"
     """how weights follow their gradients"""
-    learning_rate: Positive
+    learning_rate: Positive = 4e-3
     """of the optimiser, before schedule and warm-up"""
-    schedule: Annotated[str, Named(SCHEDULES)]
+    schedule: Annotated[str, Named(SCHEDULES)] = "cosine"
     """how the learning rate falls"""
-    warmup: Index
+    warmup: Index = 100
     """updates over which the learning rate rises"""
-    precision: Literal["auto", "float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """of products; auto, bfloat16 where the processor multiplies it in hardware"""
-    compile: Literal["auto", "always", "never"]
+    compile: Literal["auto", "always", "never"] = "auto"
     """auto, where a compiler exists and the run is long enough"""
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto, cuda when present"""
-    threads: Threads
+    threads: Threads = 1
     """processor threads of one network; they change the last bits of its weights"""
-    monitor_every: Count
+    monitor_every: Count = 50
     """updates between two entries of train and test PSNR in the log"""
 
     @model_validator(mode="after")

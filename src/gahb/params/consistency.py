@@ -25,6 +25,7 @@ from gahb.params.specs import (
     exact_is_known,
     figure_options,
     spectra_settings,
+    training_of,
 )
 from gahb.spectra.options import LARGEST_FULL
 
@@ -78,11 +79,6 @@ def _half_of(name: str, dataset: Params) -> str:
     )
 
 
-def _training(params: Params, name: str) -> Params:
-    merged: Params = params["training"] | params["experiments"][name].get("training", {})
-    return merged
-
-
 def _experiment(params: Params, name: str) -> Iterator[str]:
     experiment, key = params["experiments"][name], f"experiments.{name}"
     sections = {"image_class": "image_classes", "architecture": "architectures"}
@@ -111,7 +107,7 @@ def _experiment(params: Params, name: str) -> Iterator[str]:
             f"multiple of {network.multiple}: the {options['blocks']} blocks of "
             f"{experiment['architecture']} (experiments.{name}) halve the image that many times"
         )
-    training = _training(params, name)
+    training = training_of(params, name)
     try:
         Training.model_validate(training)
     except ValidationError as error:
@@ -223,7 +219,7 @@ def _ensembles(params: Params) -> Iterator[str]:
             continue
         if not exact_is_known(params, params["experiments"][experiment]["image_class"]):
             continue
-        low, high = _training(params, experiment)["sigma_range"]
+        low, high = training_of(params, experiment)["sigma_range"]
         inside = [sigma for sigma in sigmas if low <= sigma <= high]
         if sigmas[0] < low:
             yield (

@@ -46,7 +46,7 @@ class ParamsModel(Options):
     """named image classes, each stored as one dataset"""
     architectures: Annotated[dict[Name, ArchitectureOptions], Field(min_length=1)]
     """named networks"""
-    training: Training
+    training: Training = Training()
     """how every network is trained, unless its experiment says otherwise"""
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
     """image class x architecture x set sizes x splits"""

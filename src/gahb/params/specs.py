@@ -10,6 +10,7 @@ from typing import Any
 
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.datasets.image_class import image_class as built_class
+from gahb.denoisers.options import Training
 from gahb.figures.parts.figure import FIGURES, Figure, files
 from gahb.options import model
 
@@ -37,10 +38,18 @@ def network_spec(params: Params, experiment: str, set_size: int, split: str) -> 
         "image_class": chosen["image_class"],
         "dataset": dataset_spec(params, chosen["image_class"]),
         "architecture": params["architectures"][chosen["architecture"]],
-        "training": params["training"] | chosen.get("training", {}),
+        "training": training_of(params, experiment),
         "set_size": int(set_size),
         "split": split,
     }
+
+
+def training_of(params: Params, experiment: str) -> Spec:
+    """How the networks of an experiment are trained: what it says, what is said for all, the defaults."""
+    default = {key: field.default for key, field in Training.model_fields.items()}
+    default["sigma_range"] = list(default["sigma_range"])
+    own: Spec = params["experiments"][experiment].get("training", {})
+    return default | params.get("training", {}) | own
 
 
 def evaluation_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:
@@ -128,7 +137,7 @@ def snapshot_updates(params: Params, experiment: str) -> list[int]:
     if "snapshots" not in chosen:
         return []
     first, count = chosen["snapshots"]["first"], chosen["snapshots"]["count"]
-    last = (params["training"] | chosen.get("training", {}))["updates"]
+    last = training_of(params, experiment)["updates"]
     steps = [first * (last / first) ** (step / (count - 1)) for step in range(count)]
     return sorted({round(step) for step in steps})
 

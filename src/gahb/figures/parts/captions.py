@@ -1,19 +1,30 @@
-"""Captions in reStructuredText: what a figure shows, its measured numbers, its parameters.
+"""Captions in reStructuredText: what a figure shows, its measured numbers, and what it was made from.
 
-A caption is read by ``snakemake --report`` as a Jinja template of reStructuredText. All text that
-comes from a spec passes through :func:`escape`, so it is shown as it is by both.
+The caption of a figure is the Jinja template ``figures/captions/<name>.rst``, which knows ``figure``, the
+options, and ``m``, what was measured. The title goes before it; after it goes what the networks were
+made from, with the training only where it differs from the default: the rest is in every file's spec.
+
+``snakemake --report`` reads the caption as a Jinja template again. All text that comes from a spec
+therefore passes through the filter ``e`` (:func:`escape`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gahb.artifacts import Spec, canonical_json
+from gahb.datasets.image_class import image_class
+from gahb.denoisers.options import Training
 
-_LONG = 6  # lists of numbers longer than this are shown by their ends
-# sections that describe training sets
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parents[1] / "captions"
+# sections of a spec that describe a training set, or networks
 _NETWORKS = ("network", "memorising", "first", "second", "ensemble")
 
 
@@ -22,9 +33,10 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_|{}%#<>])", r"\\\1", " ".join(text.split()))
 
 
-def caption(title: str, *parts: str) -> str:
-    """Join the title and the parts of a caption into one text."""
-    return "\n\n".join([f"**{escape(title)}**", *(part for part in parts if part)]) + "\n"
+def span(numbers: Sequence[int]) -> str:
+    """The lowest and the highest of some numbers: ``1 to 1024``."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def plain(text: str) -> str:
@@ -46,57 +58,84 @@ def grid(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join([rule, body[0], rule, *body[1:], rule])
 
 
-def parameters(specs: Iterable[Spec]) -> str:
-    """List every parameter of a figure's inputs; one that differs between them has all its values.
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    Args:
-        specs: spec of each input.
-
-    Returns:
-        A bullet list with one line per section of the specs ("training: updates 3000, ...").
-    """
-    found: dict[tuple[str, ...], dict[str, Any]] = {}  # values of a key, each once, in order
-    for spec in specs:
-        for path, value in _leaves(spec):
-            key = path[path[0] in _NETWORKS :]
-            found.setdefault(key, {})[canonical_json(value)] = value
-    sections: dict[str, list[str]] = {}
-    for key in sorted(found, key=lambda key: (len(key) > 1, key)):
-        *section, name = key
-        text = " / ".join(_show(value) for value in found[key].values())
-        sections.setdefault(" ".join(section) or "settings", []).append(f"{_words(name)} {text}")
-    return bullets(
-        escape(f"{_words(section)}: {', '.join(entries)}") for section, entries in sections.items()
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # of HTML, which this is not
     )
-
-
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:
-    if isinstance(value, dict):
-        for key in sorted(value):
-            yield from _leaves(value[key], (*path, str(key)))
-    else:
-        yield path, value
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list):
-        if len(value) > _LONG:
-            ends = ", ".join(_show(item) for item in value[:2])
-            return f"[{ends}, ..., {_show(value[-1])}] ({len(value)} values)"
-        return "[" + ", ".join(_show(item) for item in value) + "]"
-    return str(value)
+    environment.filters |= {
+        "e": lambda value: escape(str(value)),
+        "grid": lambda lines, *header: grid(header, lines),
+        "plain": plain,
+        "listed": lambda values: ", ".join(map(str, values)),
+        "span": span,
+    }
+    return environment
 
 
 def rendered(name: str, figure: Any, measured: Any) -> str:
-    """The caption of a figure: its template, filled in with its options and what it measured."""
-    raise NotImplementedError(name)
+    """The caption of a figure: title, its template filled in, and what its inputs were made from.
+
+    Args:
+        name: of the figure.
+        figure: its options.
+        measured: what it measured; ``measured.specs`` are the specs of its inputs.
+    """
+    body = _environment().get_template(f"{name}.rst").render(figure=figure, m=measured)
+    paragraphs = re.sub(r"\n{3,}", "\n\n", body.strip())
+    made = bullets(map(escape, made_from(measured.specs)))
+    return f"**{escape(figure.title)}**\n\n{paragraphs}\n\nMade from:\n\n{made}\n"
+
+
+def made_from(specs: Iterable[Spec]) -> list[str]:
+    """What networks and images the inputs of a figure were made from, one line each.
+
+    Of the training only what differs from the defaults of :class:`~gahb.denoisers.options.Training`.
+    """
+    images: dict[str, None] = {}
+    networks: dict[str, dict[str, None]] = {}  # experiment and how it is trained: training sets
+    for spec in specs:
+        for section in _sections(spec):
+            if "dataset" in section:
+                images[_images(section)] = None
+            if "training" in section:
+                sets = networks.setdefault(_trained(section), {})
+                sets |= dict.fromkeys(_training_sets(section))
+    listed = (f"{how}: {', '.join(sets)}" for how, sets in networks.items())
+    return [*images, *listed]
+
+
+def _sections(spec: Spec) -> Iterator[Spec]:
+    yield from (spec[name] for name in _NETWORKS if name in spec)
+    if "dataset" in spec:
+        yield spec
+
+
+def _images(section: Spec) -> str:
+    dataset = section["dataset"]
+    words = image_class(dataset).words
+    return f"images {section['image_class']}: {words}, {dataset['size']} x {dataset['size']} pixels"
+
+
+def _trained(section: Spec) -> str:
+    parts = [f"networks {section['experiment']}"]
+    network = dict(section["architecture"])
+    parts += [network.pop("network"), *(f"{value} {key}" for key, value in network.items())]
+    default = {key: field.default for key, field in Training.model_fields.items()}
+    for key, value in sorted(section["training"].items()):
+        if canonical_json(value) != canonical_json(default[key]):
+            shown = f"{value:g}" if isinstance(value, float) else value
+            parts.append(f"{key.replace('_', ' ')} {shown}")
+    return ", ".join(parts)
+
+
+def _training_sets(section: Spec) -> list[str]:
+    sizes = section.get("set_sizes", [section.get("set_size")])
+    splits = section.get("splits", [section.get("split")])
+    return [f"N = {size} of {split}" for size in sizes for split in splits]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from gahb.figures.parts.style import markers, ordered_colours
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 EXACT_COLOUR = "#e06c00"
 EXACT: dict[str, Any] = {"color": EXACT_COLOUR, "linewidth": 1.2, "linestyle": "--"}
@@ -68,6 +69,8 @@ def size_axis(
         distance: smallest one between labels, as a share of the axis.
         labelled: numbers, growing, to choose the labels from, instead of the sizes.
     """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
     apart = distance * np.log(sizes[-1] / sizes[0])
     ticks: list[int] = []
     for size in sizes if labelled is None else labelled:
@@ -84,6 +87,8 @@ def size_axis(
 
 def rank_axis(axes: Axes, count: int) -> None:
     """A logarithmic axis of ranks k = 1 to ``count``, labelled at powers of ten away from its end."""
+    from matplotlib.ticker import NullFormatter
+
     ticks = [10**power for power in range(6) if 2 * 10**power <= count]
     axes.set_xscale("log")
     axes.set_xlim(0.9, 1.1 * count)
@@ -118,6 +123,8 @@ def text_rows(
         top: of the first row, in inches from the upper edge.
         pitch: from row to row, in inches.
     """
+    from matplotlib.lines import Line2D
+
     width, height = figure.get_size_inches()
     for number, (name, style, cells) in enumerate(rows):
         y = 1 - (top + (number + 0.5) * pitch) / height

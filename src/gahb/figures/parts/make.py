@@ -10,6 +10,7 @@ from gahb.artifacts import digest_file, write_text
 from gahb.figures.parts.captions import rendered
 from gahb.figures.parts.figure import FIGURES, Figure, Inputs
 from gahb.figures.parts.save import save
+from gahb.figures.parts.style import figure_style
 from gahb.options import model, names
 
 
@@ -43,7 +44,8 @@ def make_figure(
         if path.suffix not in (".png", ".pdf", ".rst"):
             raise ValueError(f"{path}: a figure is written as .png, .pdf and .rst")
     measured = figure.measure(paths)
-    drawing = figure.draw(measured)
+    with figure_style():
+        drawing = figure.draw(measured)
     digests = {"/".join(path.parts[-2:]): digest_file(path) for path in sorted(paths)}
     for path in targets:
         if path.suffix == ".rst":

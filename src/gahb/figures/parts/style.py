@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-import matplotlib.style
+if TYPE_CHECKING:  # the workflow reads the options of figures without matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
 STYLE_FILE = Path(__file__).with_name("style.mplstyle")
 PAGE_WIDTH = 7.0  # inches: the text width of a page; no figure is wider
@@ -25,14 +28,42 @@ Colour = tuple[float, float, float]
 @contextmanager
 def figure_style() -> Iterator[None]:
     """Apply the style file over matplotlib's own defaults; a user's matplotlibrc has no say."""
+    import matplotlib.style
+
     with matplotlib.style.context(STYLE_FILE, after_reset=True):
         yield
+
+
+def page(height: float, title: str | None = None) -> Figure:
+    """An empty figure as wide as a page, ``height`` inches high."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(PAGE_WIDTH, height))
+    if title is not None:
+        figure.suptitle(title)
+    return figure
+
+
+def line(label: str, **style: Any) -> Line2D:
+    """What stands for a line in a legend."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **style)
+
+
+def patch(label: str, **style: Any) -> Patch:
+    """What stands for an area in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(label=label, **style)
 
 
 def ordered_colours(count: int) -> list[Colour]:
     """``count`` colours of strictly falling luminance, for an ordered quantity."""
     step = (_DARKEST - _LIGHTEST) / max(count - 1, 1)
     first = _LIGHTEST if count > 1 else _DARKEST
+    import matplotlib
+
     colour_map = matplotlib.colormaps["viridis"]
     rgba = [colour_map(first + step * place) for place in range(count)]
     return [(red, green, blue) for red, green, blue, _ in rgba]
