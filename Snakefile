@@ -11,13 +11,13 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/tracking.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/denoisers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/tracking.smk"
 
 
 rule all:

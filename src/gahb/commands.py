@@ -231,6 +231,13 @@ def model_cards(options: argparse.Namespace) -> None:
     write_model_cards(options.networks, options.summary, options.output)
 
 
+def results_page(options: argparse.Namespace) -> None:
+    """The page on which all figures and the main tables stand."""
+    from gahb.provenance.results_page import write_results_page
+
+    write_results_page(options.tables, options.figures, options.output)
+
+
 def crate(options: argparse.Namespace) -> None:
     """Write the RO-Crate of a finished run."""
     from gahb.provenance.crate import write_crate

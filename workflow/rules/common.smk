@@ -4,16 +4,19 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 
 import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
-from gahb.datasets.classes import IMAGE_CLASSES, OF_PHOTOGRAPHS
+from gahb.params.modules import named_modules
+from gahb.params.specs import figure_options
+from tracking.sources import Sources
 
 unknown = sorted(set(config) - {"preset"})
 if unknown:
@@ -40,28 +43,49 @@ wildcard_constraints:
     reference="[A-Za-z0-9-]+",
 
 
-def spec(resolve, *names):
-    """The params function of a rule: the JSON spec resolved from its wildcards."""
-
-    def resolved(wildcards):
-        arguments = [wildcards[name] for name in names]
-        return json.dumps(resolve(PARAMS, *arguments), sort_keys=True, separators=(",", ":"))
-
-    return resolved
+SOURCES = Sources(ROOT / "src")
 
 
-def sources(pattern, exclude=()):
-    """Modules whose content decides a rule's results: an edit there, and only there, redoes them."""
-    paths = (path for path in (ROOT / "src/gahb").glob(pattern) if path.is_file())
-    found = [path for path in paths if path.name not in exclude]
-    return sorted(os.path.relpath(path) for path in [*found, ROOT / "src/gahb/randomness.py"])
+def as_json(value):
+    """A spec as one line, the same whenever the values are."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-# What a trained network answers depends on these too: beside its weights, how they are read and applied.
-NETWORK_SOURCES = sources("denoisers/networks.py") + sources("denoisers/weights.py")
-# Which images of a dataset make up a training set is decided there, and not stored with it.
-TRAINING_SET_SOURCES = sources("datasets/splits.py") + sources("datasets/store.py")
-REFERENCE_REGISTRY = os.path.relpath(ROOT / "src/gahb/denoisers/references.py")
+class Made:
+    """What decides the results of a rule beside its inputs; its methods are functions of `params`.
+
+    Its spec is what ``resolve`` finds for the wildcards ``names``. Its code is the module ``entry``, which the
+    command calls, and the modules that the sections ``watching`` of the spec name, with all that they import.
+    """
+
+    def __init__(self, resolve, *names, entry, watching=()):
+        self.names, self.entry, self.watching = names, entry, watching
+        self.resolve = cache(lambda *given: resolve(PARAMS, *given))
+
+    def _spec(self, wildcards):
+        return self.resolve(*(wildcards[name] for name in self.names))
+
+    def named(self, wildcards):
+        """The modules that the spec names."""
+        return named_modules(self._spec(wildcards), *self.watching)
+
+    def spec(self, wildcards):
+        """The spec as JSON."""
+        return as_json(self._spec(wildcards))
+
+    def code(self, wildcards):
+        """The digest of the code."""
+        return self.code_for(self._spec(wildcards))
+
+    def code_for(self, spec):
+        """The digest of the code that works on a spec."""
+        return SOURCES.digest([self.entry, *named_modules(spec, *self.watching)])
+
+
+def code(*modules):
+    """The digest of the code of a rule without a spec, or beside its own."""
+    return SOURCES.digest(modules)
+
 
 # Experiments whose networks get tables of PSNR, those that keep the weights of several updates, and
 # those whose networks are compared with each other.
@@ -80,23 +104,15 @@ try:
         name: gahb_folders.listings(name, gahb_params.dataset_spec(PARAMS, name))
         for name in USED_IMAGE_CLASSES
     }
-except gahb_params.ParamsError as error:
+except ValueError as error:
     raise WorkflowError(str(error))
 
 
-def class_sources(image_class):
-    """Modules that decide the images of a class: of the other classes, only the one underneath."""
-    dataset = gahb_params.dataset_spec(PARAMS, image_class)
-    kinds = {dataset["class"], dataset.get("of", dataset)["class"]}
-    others = [f"{kind}.py" for kind in IMAGE_CLASSES if kind not in kinds]
-    if "photographs" not in kinds:
-        others += [f"{module}.py" for module in OF_PHOTOGRAPHS]
-    return sources("datasets/*.py", exclude=others)
-
-
-def dataset_sources(wildcards):
-    """Modules that decide the images of a dataset."""
-    return class_sources(wildcards.image_class)
+def classes(experiments):
+    """The modules of the image classes that experiments draw on."""
+    used = {PARAMS["experiments"][name]["image_class"] for name in experiments}
+    specs = (gahb_params.dataset_spec(PARAMS, name) for name in sorted(used))
+    return [module for spec in specs for module in named_modules(spec, "dataset")]
 
 
 def dataset_of(wildcards):
@@ -115,13 +131,11 @@ def networks(pattern, chosen=None):
     ]
 
 
-def references(pattern):
-    """``pattern`` filled in with every (image class, reference denoiser) that is evaluated."""
-    return [
-        pattern.format(image_class=image_class, reference=reference)
-        for image_class, names in PARAMS["evaluation"].get("references", {}).items()
-        for reference in names
-    ]
+MEASURED_REFERENCES = [
+    {"image_class": image_class, "reference": reference}
+    for image_class, names in PARAMS["evaluation"].get("references", {}).items()
+    for reference in names
+]
 
 
 def compared_networks(pattern):
@@ -130,27 +144,6 @@ def compared_networks(pattern):
     experiments = EVALUATED.items()
     return networks(
         pattern, {name: value for name, value in experiments if value["image_class"] in compared}
-    )
-
-
-def reference_sources(wildcards):
-    """Modules whose content decides what a reference denoiser answers, its image class among them."""
-    kind = PARAMS["references"][wildcards.reference]["denoiser"]
-    if kind in ("wavelet", "bandlet"):
-        return [*sources("denoisers/classical/*.py"), REFERENCE_REGISTRY]
-    if kind == "memorising":
-        return [*sources("denoisers/empirical.py"), REFERENCE_REGISTRY]
-    if "image_class" not in wildcards.keys():
-        image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
-    else:
-        image_class = wildcards.image_class
-    return sorted(
-        {
-            *sources("denoisers/exact/*.py"),
-            *class_sources(image_class),
-            os.path.relpath(ROOT / "src/gahb/denoisers/empirical.py"),
-            REFERENCE_REGISTRY,
-        }
     )
 
 
@@ -219,9 +212,19 @@ def figure_inputs(wildcards):
     return gahb_params.figure_files(PARAMS, wildcards.figure)
 
 
+def figure_code(wildcards):
+    """The digest of what draws a figure, its caption and style among it; captions say what images are."""
+    name = wildcards.figure
+    drawn = figure_options(PARAMS, name).named_experiments
+    modules = ["gahb.figures.parts.make", f"gahb.figures.{name}", *classes(drawn)]
+    beside = [f"figures/captions/{name}.rst", "figures/parts/style.mplstyle"]
+    return SOURCES.digest(modules, beside)
+
+
 def records(wildcards):
     """The records of all phases, which no job makes: a run writes them when it ends."""
-    phases = sorted({Path(path).relative_to(RESULTS).parts[0] for path in rules.all.input})
+    made = (Path(path).relative_to(RESULTS).parts[0] for path in rules.all.input)
+    phases = sorted({name.split(".")[0] for name in made})
     files = [f"{RESULTS}/records/{phase}.json" for phase in phases]
     missing = [file for file in files if not os.path.isfile(file)]
     if missing:

@@ -3,9 +3,15 @@ rule datasets:
         expand(f"{RESULTS}/datasets/{{image_class}}.h5", image_class=USED_IMAGE_CLASSES),
 
 
+DATASET = Made(
+    gahb_params.dataset_spec,
+    "image_class",
+    entry="gahb.datasets.store",
+    watching=["dataset"],
+)
+
+
 rule dataset:
-    input:
-        source=dataset_sources,
     output:
         f"{RESULTS}/datasets/{{image_class}}.h5",
     log:
@@ -19,7 +25,8 @@ rule dataset:
     resources:
         mem_mb=2000,
     params:
-        spec=spec(gahb_params.dataset_spec, "image_class"),
+        spec=DATASET.spec,
+        code=DATASET.code,
         listing=lambda wildcards: LISTINGS.get(wildcards.image_class, ""),
     message:
         "making the images of {wildcards.image_class}"

@@ -3,12 +3,18 @@ rule denoisers:
         networks(f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors"),
 
 
+NETWORK = Made(
+    gahb_params.network_spec,
+    *("experiment", "set_size", "split"),
+    entry="gahb.denoisers.training",
+    watching=["architecture", "training"],
+)
+
+
 # Of an experiment with `snapshots` a second rule keeps the weights on the way.
 rule denoiser:
     input:
         dataset=dataset_of,
-        source=sources("denoisers/*.py", exclude=["empirical.py", "published.py", "references.py"])
-        + TRAINING_SET_SOURCES,
     output:
         weights=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
         table=f"{RESULTS}/training/{{experiment}}/N{{set_size}}_{{split}}.csv",
@@ -26,7 +32,8 @@ rule denoiser:
         mem_mb=training_set_mb,
         gpu=1,
     params:
-        spec=spec(gahb_params.network_spec, "experiment", "set_size", "split"),
+        spec=NETWORK.spec,
+        code=NETWORK.code,
         checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
         snapshots="",
     message:
@@ -46,6 +53,7 @@ use rule denoiser as denoiser_followed with:
     wildcard_constraints:
         experiment=one_of(FOLLOWED),
     params:
-        spec=spec(gahb_params.network_spec, "experiment", "set_size", "split"),
+        spec=NETWORK.spec,
+        code=NETWORK.code,
         checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
         snapshots=snapshots,

@@ -2,12 +2,10 @@
 
 from snakemake.settings.types import ExecMode
 
-sys.path.insert(0, str(ROOT / "workflow"))
-
 from tracking import alone, previous
 from tracking.records import Records
 
-RECORDS = Records(Path(RESULTS))
+RECORDS = Records(Path(RESULTS), NETWORK.code_for)
 PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "figures"}
 
 if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():

@@ -10,7 +10,7 @@ Whenever Snakemake starts, before it plans anything:
 - a result that has no record, or one of whose inputs has changed unseen by Snakemake (its time is not
   later), is marked incomplete, and is therefore made again;
 - a result that has other bytes than the recorded ones is refused when a run would read or replace it;
-- imported weights, which no job made, get a record of their own (:mod:`tracking.imports`).
+- imported weights, which no job made, get a record of their own (:mod:`tracking.imported_weights`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,8 +29,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
-from gahb.provenance.tree import on_disk
-from tracking import imports
+from gahb.artifacts import Spec
+from gahb.provenance.tree import on_disk, spec_of
+from tracking import imported_weights
 
 KEPT = ("rule", "code", "params", "input", "input_checksums", "record_format_version")
 Record = dict[str, Any]
@@ -62,9 +63,15 @@ class Made:
 
 @dataclass
 class Records:
-    """The records of one results folder: those that travel, and those of this working folder."""
+    """The records of one results folder: those that travel, and those of this working folder.
+
+    Attributes:
+        results: the folder.
+        code_for: the digest of the code that trains a network of some spec.
+    """
 
     results: Path
+    code_for: Callable[[Spec], str]
     folder: Path = field(default_factory=lambda: Path(".snakemake").absolute())
     persistence: FilePersistence = field(init=False)
     vouched: dict[str, tuple[float, str]] = field(default_factory=dict)  # start of the job, SHA-256
@@ -106,7 +113,7 @@ class Records:
             if tracked is not None and tracked.sha256 == sha256(path):
                 candidates.append(tracked)
             if path in self.imported:
-                self._install(path, local, [_with_sources(self.imported[path])], started)
+                self._install(path, local, [self._with_code(self.imported[path])], started)
             elif candidates:
                 self._install(path, local, candidates, started)
             else:
@@ -140,12 +147,12 @@ class Records:
         }
         new = {
             path: Made(record | {"record_format_version": RECORD_FORMAT_VERSION}, sha256(path))
-            for path, record in imports.imported(self.results, known).items()
+            for path, record in imported_weights.imported(self.results, known).items()
         }
         self.imported = new | {
             path: made
             for path, made in travelling.items()
-            if made.record.get("rule") == imports.RULE
+            if made.record.get("rule") == imported_weights.RULE
             and path not in new
             and os.path.isfile(path)
             and sha256(path) == made.sha256
@@ -169,6 +176,12 @@ class Records:
             self.persistence._mark_incomplete(path, None)
         elif started:
             self.persistence._unmark_incomplete(path)
+
+    def _with_code(self, made: Made) -> Made:
+        """What Snakemake is told of an import: that the code which trains is as it was."""
+        code = self.code_for(spec_of(made.record["params"]))
+        params = sorted([*made.record["params"], repr(code)])
+        return Made(made.record | {"params": params}, made.sha256)
 
     def refuse(self, files: Iterable[str]) -> None:
         """Stop a run that would read or replace a refused result.
@@ -224,7 +237,7 @@ class Records:
                 if not _is_of(local, path):
                     continue
                 self.vouched[path] = (local.starttime, sha256(path))
-            if local.rule != imports.RULE:
+            if local.rule != imported_weights.RULE:
                 made[path] = Made(_kept(local), self.vouched[path][1])
             elif path in self.imported:
                 made[path] = self.imported[path]
@@ -260,13 +273,6 @@ def _kept(record: MetadataRecord) -> Record:
 def _is_of(record: MetadataRecord, path: str) -> bool:
     """Whether a record is of this very file: Snakemake also writes one for a job that failed."""
     return bool(record.endtime == os.stat(path).st_mtime)
-
-
-def _with_sources(made: Made) -> Made:
-    """What Snakemake is told of an import: that the modules which train are as they were."""
-    sources = {str(path): f"sha256:{sha256(str(path))}" for path in Path("src/gahb").rglob("*.py")}
-    checksums = sources | made.record["input_checksums"]
-    return Made(made.record | {"input_checksums": checksums}, made.sha256)
 
 
 def _is_newer(name: str, path: str) -> bool:

@@ -40,11 +40,15 @@ class ImageClass(Options, ABC):
         beside: whether a dataset of the class says its own :class:`DatasetSize`.
         exact: module in :mod:`gahb.denoisers.exact` of its conditional mean, where that is known.
         has_contour: whether an oracle can be told the contours of its images.
+        clipped: whether intensities stay between 0 and 1.
+        synthetic: whether its images are drawn, of nobody and nothing.
     """
 
     beside: ClassVar[bool] = True
     exact: ClassVar[str | None] = None
     has_contour: ClassVar[bool] = False
+    clipped: ClassVar[bool] = True
+    synthetic: ClassVar[bool] = True
 
     @abstractmethod
     def render(self, first: int, count: int) -> NDArray[np.float32]:

@@ -17,19 +17,12 @@ from gahb.artifacts import (
     read_tensors,
     write_text,
 )
+from gahb.datasets.image_class import image_class
 
 if TYPE_CHECKING:
     import h5py
 
 
-_IMAGES = {  # what the images of a class are, in words
-    "calpha": "C^α images",
-    "disks": "disks",
-    "gaussian": "Gaussian fields",
-    "photographs": "photographs",
-    "rays": "rays",
-    "sines": "sine waves",
-}
 _PURPOSE = (
     "Every network here removes white Gaussian noise from images like those that it was trained on; for "
     "other images or noise nothing is claimed."
@@ -52,15 +45,17 @@ def write_data_cards(datasets: list[Path], output: Path) -> None:
     for path in datasets:
         with open_hdf5(path) as file:
             spec = read_attribute(file, "spec")
+            drawn = image_class(spec)
+            clipped = drawn.underneath.clipped
             rows = {
                 "stored images": " × ".join(map(str, file["images"].shape)) + ", float32",
-                "intensities": _intensities(spec),
+                "intensities": "in [0, 1]" if clipped else "around [0, 1], not clipped",
                 **{f"indices of {name}": f"{len(file[name])}" for name in ("S1", "S2", "test")},
                 **(_photographs(file) if "photographs" in file.attrs else {}),
                 "SHA-256 of the images": read_attribute(file, "images_sha256"),
                 "made with": _versions(read_attribute(file, "versions")),
             }
-        cards += [f"## {path.stem}: {_in_words(spec)}", _table(_file(path) | _flat(spec) | rows)]
+        cards += [f"## {path.stem}: {drawn.words}", _table(_file(path) | _flat(spec) | rows)]
     write_text(output, "\n\n".join(cards) + "\n")
 
 
@@ -68,16 +63,13 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
     """One card per network: architecture, training, training set, and how well it denoises."""
     measured = read_table(summary)
     cards = ["# Networks", "Written by `gahb provenance model-cards` from weights and tables."]
-    drawn: dict[bool, set[str]] = {
-        False: set(),
-        True: set(),
-    }  # image classes, of photographs or not
-    imported = []
+    synthetic, photographs, imported = set(), set(), []
     for path in networks:
         tensors, header = read_tensors(path)
         spec = header["spec"]
         name = f"{spec['experiment']}, N = {spec['set_size']}, {spec['split']}"
-        drawn[_is_of_photographs(spec["dataset"])].add(spec["image_class"])
+        drawn = image_class(spec["dataset"])
+        (synthetic if drawn.underneath.synthetic else photographs).add(spec["image_class"])
         if header["computation"].get("imported"):
             imported.append(name)
         rows = {
@@ -90,35 +82,13 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
             **_measured(measured, spec),
             "made with": _versions(header["versions"]),
         }
-        cards += [f"## {name}: {_in_words(spec['dataset'])}", _table(_file(path) | rows)]
-    told = ((_SYNTHETIC, sorted(drawn[False])), (_PHOTOGRAPHS, sorted(drawn[True])))
+        cards += [f"## {name}: {drawn.words}", _table(_file(path) | rows)]
+    told = ((_SYNTHETIC, sorted(synthetic)), (_PHOTOGRAPHS, sorted(photographs)))
     cards += ["## What they are for", _PURPOSE]
     cards += [
         text.format("; ".join(names)) for text, names in (*told, (_IMPORTED, imported)) if names
     ]
     write_text(output, "\n\n".join(cards) + "\n")
-
-
-def _in_words(dataset: Mapping[str, Any]) -> str:
-    """What the images of a dataset spec are."""
-    if "of" in dataset:
-        return f"{_in_words(dataset['of'])}, their pixels shuffled"
-    words = _IMAGES[dataset["class"]]
-    if dataset["class"] != "calpha":
-        return words
-    contour, backgrounds = dataset["alpha"], dataset["background_alpha"]
-    if contour == backgrounds:
-        return f"{words}, α = {contour:g}"
-    return f"{words}, α = {contour:g} for the contour, {backgrounds:g} for the backgrounds"
-
-
-def _intensities(dataset: Mapping[str, Any]) -> str:
-    drawn = dataset.get("of", dataset)["class"]
-    return "around [0, 1], not clipped" if drawn == "gaussian" else "in [0, 1]"
-
-
-def _is_of_photographs(dataset: Mapping[str, Any]) -> bool:
-    return bool(dataset.get("of", dataset)["class"] == "photographs")
 
 
 def _photographs(file: h5py.File) -> dict[str, str]:

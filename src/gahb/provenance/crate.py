@@ -60,7 +60,7 @@ def write_crate(params: Params, citation: Path, output: Path) -> None:
         if Path(name).is_relative_to(results / "cards") or Path(name) == output:
             continue
         _add_file(crate, results, Path(name), record.sha256)
-        key = canonical_json([record.rule, record.spec, record.inputs])
+        key = canonical_json([record.rule, record.spec, record.code, record.inputs])
         jobs.setdefault(key, []).append((name, record))
     for made in jobs.values():
         _add_job(crate, results, made, software)
@@ -106,14 +106,10 @@ def _add_job(
     inputs = []
     for path, sha256 in sorted(record.inputs.items()):
         name = os.path.relpath(path, results)
-        if not name.startswith(".."):
-            inputs.append({"@id": name})
-            continue
-        identifier = f"#source-{path}"
-        if crate.get(identifier) is None:
-            source = {"@type": "SoftwareSourceCode", "name": path, "sha256": sha256}
-            crate.add(ContextEntity(crate, identifier, properties=source))
-        inputs.append({"@id": identifier})
+        outside = name.startswith("..")
+        inputs.append(_source(crate, path, sha256) if outside else {"@id": name})
+    if record.code:
+        inputs.append(_source(crate, f"{record.rule}-{record.code[:12]}", record.code))
     properties = {
         "@type": "CreateAction",
         "name": record.rule,
@@ -125,6 +121,15 @@ def _add_job(
     crate.add(
         ContextEntity(crate, f"#job-{os.path.relpath(first, results)}", properties=properties)
     )
+
+
+def _source(crate: ROCrate, name: str, sha256: str) -> dict[str, str]:
+    """A reference to what is no result: a file beside them, or the code of a job."""
+    identifier = f"#source-{name}"
+    if crate.get(identifier) is None:
+        source = {"@type": "SoftwareSourceCode", "name": name, "sha256": sha256}
+        crate.add(ContextEntity(crate, identifier, properties=source))
+    return {"@id": identifier}
 
 
 def _sorted(document: dict[str, Any]) -> dict[str, Any]:

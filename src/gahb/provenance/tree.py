@@ -7,7 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ class Result:
         sha256: of the bytes that were made.
         rule: the rule that made them.
         spec: what they were made from, out of params.yaml.
-        inputs: path -> SHA-256 of what they were made from, sources included.
+        code: SHA-256 of the code that made them, empty where no job did.
+        inputs: path -> SHA-256 of what they were made from.
     """
 
     sha256: str
     rule: str
     spec: Spec
+    code: str
     inputs: dict[str, str]
 
 
@@ -47,20 +49,31 @@ def recorded(results: Path) -> dict[str, Result]:
         try:
             for job in json.loads(file.read_text()):
                 sums = {path: sha.split(":")[1] for path, sha in job["input_checksums"].items()}
-                spec = next(iter(_json_objects(job["params"])), {})
+                spec, code = spec_of(job["params"]), code_of(job["params"])
                 for path, sha256 in job["outputs"].items():
-                    found[path] = Result(sha256, job["rule"], spec, sums)
+                    found[path] = Result(sha256, job["rule"], spec, code, sums)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ArtifactError(f"{file} is damaged or edited: {error!r}") from error
     return found
 
 
-def _json_objects(params: list[str]) -> Iterator[Spec]:
-    """Snakemake records a parameter as Python writes it; specs are JSON inside that."""
-    for text in params:
-        value = ast.literal_eval(text)
-        if isinstance(value, str) and value.startswith("{"):
-            yield json.loads(value)
+def spec_of(params: Sequence[str]) -> Spec:
+    """The spec among the parameters of a job, empty if there is none.
+
+    Snakemake records a parameter as Python writes it; a spec is JSON inside that.
+    """
+    found: Spec = json.loads(_beginning(params, "{") or "{}")
+    return found
+
+
+def code_of(params: Sequence[str]) -> str:
+    """The SHA-256 of code among the parameters of a job, empty if there is none."""
+    return _beginning(params, "sha256:").removeprefix("sha256:")
+
+
+def _beginning(params: Sequence[str], start: str) -> str:
+    values = map(ast.literal_eval, params)
+    return next((one for one in values if isinstance(one, str) and one.startswith(start)), "")
 
 
 def planned(

@@ -1,8 +1,8 @@
 """Weights that `gahb import` put in the place of trained ones: no job made them, they vouch for themselves.
 
-What decides them is the published file, not the modules that train. Their record therefore holds the
-dataset that they stand beside and the spec that they were imported for: an edit of a module never redoes
-them.
+What decides them is the published file, not the code that trains. Their record therefore holds the
+dataset that they stand beside and the spec that they were imported for, and no digest of code: Snakemake is
+told the one that their rule has now, so that an edit of a module never redoes them.
 """
 
 from __future__ import annotations
