@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gahb.version import __version__
+
 if TYPE_CHECKING:
     import h5py
     import pandas as pd
@@ -74,8 +76,6 @@ def _version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # run from the source tree, as inside a conda rule
-        from gahb import __version__
-
         return __version__ if package == "gahb" else "absent"
 
 

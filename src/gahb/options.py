@@ -10,7 +10,7 @@ A choice between several models, or functions, is a package: ``class: rays`` is 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cache
 from importlib import import_module
@@ -192,10 +192,6 @@ class Named:
     def __init__(self, package: str) -> None:
         self.package = package
 
-    def modules(self, value: str) -> Iterator[str]:
-        """Dotted names of the modules that a value of the field stands for."""
-        yield f"{self.package}.{value}"
-
     def _known(self, value: str) -> str:
         if value not in names(self.package):
             raise PydanticCustomError("wrong", f"one of {', '.join(names(self.package))}")
@@ -273,15 +269,3 @@ class Variant:
             | schema.get("properties", {}),
             "required": [self.key, *required, *schema.get("required", [])],
         }
-
-
-def named_modules(options: Options) -> Iterator[str]:
-    """Dotted names of the modules that a model's values name, at any depth, its own not included."""
-    for key, field in type(options).model_fields.items():
-        value = getattr(options, key)
-        for mark in field.metadata:
-            if isinstance(mark, Named) and value is not None:
-                yield from mark.modules(value)
-        if isinstance(value, Options):
-            yield type(value).__module__
-            yield from named_modules(value)

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gahb.params import ParamsError
-
 
 def list_files(folder: Path | str) -> list[tuple[str, int]]:
     """All files under a folder, at any depth, and their sizes in bytes.
@@ -66,14 +64,14 @@ def listings(image_class: str, spec: dict[str, Any]) -> str:
     """Digests of all folders that a dataset is made from; empty if it is made from none.
 
     Raises:
-        ParamsError: a folder is missing or empty; names the key in params.yaml.
+        ValueError: a folder is missing or empty; names the key in params.yaml.
     """
     digests = []
     for key, folder in photograph_folders(f"image_classes.{image_class}", spec):
         try:
             digests.append(listing_digest(folder))
         except ValueError as error:
-            raise ParamsError(
+            raise ValueError(
                 f"params.yaml: {key}: {error}; allowed is a folder of PNG or JPEG files"
             ) from error
     return " ".join(digests)

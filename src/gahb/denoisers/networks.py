@@ -19,6 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gahb.denoisers.architecture import ARCHITECTURES
+from gahb.options import model
+
 
 class BiasFreeNorm(nn.Module):
     """Divide each channel by its standard deviation and multiply by a learned gain.
@@ -167,9 +170,6 @@ class BFCNN(nn.Module):
 INITIAL_GAIN = 2 / 9 / 64  # standard deviation, as in the published code
 
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"unet": UNet, "bf_cnn": BFCNN}
-
-
 def build_network(architecture: dict[str, Any], seed: int) -> nn.Module:
     """Build a network, reproducibly, that starts by changing nothing: f(y) is close to y.
 
@@ -180,9 +180,12 @@ def build_network(architecture: dict[str, Any], seed: int) -> nn.Module:
         architecture: ``{"network": "unet", "blocks": 2, "channels": 16}`` or
             ``{"network": "bf_cnn", "layers": 21, "channels": 64}``, as in params.yaml.
         seed: the same seed gives the same weights.
+
+    Raises:
+        ValueError: there is no such architecture, or its options are not the ones given.
     """
-    arguments = {key: value for key, value in architecture.items() if key != "network"}
-    network = ARCHITECTURES[architecture["network"]](**arguments)
+    options = {key: value for key, value in architecture.items() if key != "network"}
+    network: nn.Module = model(ARCHITECTURES, architecture["network"])(**options).build()
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gahb.denoisers.architecture import ARCHITECTURES, Architecture
+from gahb.denoisers.choices import NOISE_LAWS, OPTIMISERS, SCHEDULES, WEIGHTINGS
 from gahb.denoisers.reference import REFERENCES, Reference
 from gahb.options import (
     Count,
@@ -24,11 +25,6 @@ from gahb.options import (
     module,
     wrong,
 )
-
-NOISE_LAWS = "gahb.denoisers.noise_laws"
-WEIGHTINGS = "gahb.denoisers.weightings"
-SCHEDULES = "gahb.denoisers.schedules"
-OPTIMISERS = "gahb.denoisers.optimisers"
 
 ArchitectureOptions = Annotated[Architecture, Variant(ARCHITECTURES, "network")]
 _Level = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)]

@@ -38,6 +38,13 @@ class Snapshots:
         self._taken = dict(tensors)
 
 
+def member_spec(ensemble: Spec, set_size: int, split: str) -> Spec:
+    """The spec of one network of an ensemble (:func:`gahb.params.ensemble_spec`), as its weights carry it."""
+    several = ("set_sizes", "splits", "snapshots")
+    shared = {key: value for key, value in ensemble.items() if key not in several}
+    return shared | {"set_size": set_size, "split": split}
+
+
 def read_snapshots(
     path: Path | str, expected: Spec | None = None, updates: Sequence[int] | None = None
 ) -> tuple[Iterator[tuple[int, NetworkDenoiser]], dict[str, str]]:

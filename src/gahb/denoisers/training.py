@@ -30,17 +30,14 @@ from gahb.artifacts import (
     write_tensors,
 )
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import (
-    BatchOrder,
-    Computation,
-    build_optimiser,
-    learning_rate,
-    resolve_computation,
-)
+from gahb.denoisers.batches import BatchOrder
+from gahb.denoisers.choices import NOISE_LAWS, OPTIMISERS, WEIGHTINGS
+from gahb.denoisers.computation import Computation, resolve_computation
 from gahb.denoisers.networks import NetworkDenoiser, build_network
-from gahb.denoisers.noise import NOISE_LAWS, WEIGHTINGS
+from gahb.denoisers.schedule import learning_rate
 from gahb.denoisers.snapshots import Snapshots
 from gahb.denoisers.weights import load_state, save_denoiser
+from gahb.options import module
 from gahb.progress import Progress
 from gahb.randomness import seed_of
 
@@ -90,7 +87,11 @@ class Trainer:
         network = build_network(spec["architecture"], seed_of(seed, "weights", split))
         self.network = network.to(self.device)
         torch.nn.utils.convert_conv2d_weight_memory_format(self.network, torch.channels_last)
-        self.optimiser = build_optimiser(self.training, self.network)
+        self.optimiser: torch.optim.Optimizer = module(
+            OPTIMISERS, self.training["optimiser"]
+        ).build(self.network, self.training["learning_rate"])
+        self._noise_law = module(NOISE_LAWS, self.training["noise_law"])
+        self._weighting = module(WEIGHTINGS, self.training["weighting"])
         self.order = BatchOrder(seed, split, len(train_images), self.training["batch_size"])
         self.log = torch.full(
             (self.training["updates"], len(LOG_COLUMNS)), float("nan"), device=self.device
@@ -116,7 +117,7 @@ class Trainer:
         )
         clean = self._images[self.order(self.update).to(self.device)]
         uniform = torch.rand(len(clean), generator=draws, device=self.device)
-        sigma = NOISE_LAWS[training["noise_law"]](uniform, *training["sigma_range"])
+        sigma = self._noise_law.sigma(uniform, *training["sigma_range"])
         noise = torch.randn(clean.shape, generator=draws, device=self.device)
 
         rate = learning_rate(training, self.update)
@@ -124,9 +125,8 @@ class Trainer:
             group["lr"] = rate
         self.network.train()
         errors = self._errors(self.network, clean, noise, sigma, self.computation.precision)
-        loss = (
-            WEIGHTINGS[training["weighting"]](sigma, self.update / training["updates"]) * errors
-        ).mean()
+        weights = self._weighting.weight(sigma, self.update / training["updates"])
+        loss = (weights * errors).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
@@ -272,7 +272,9 @@ def train(
     left_by["snapshots"] = list(snapshots_at)
     _resume(trainer, checkpoint, left_by)
 
-    progress = Progress(label, training["updates"], trainer.update, training["batch_size"])
+    progress = Progress(
+        label, training["updates"], "update", trainer.update, training["batch_size"], "images"
+    )
     saved, checked = time.monotonic(), trainer.update
     while trainer.update < training["updates"]:
         trainer.step()
@@ -295,7 +297,7 @@ def train(
 
 def _code_digest() -> str:
     """SHA-256 of the modules that decide the weights: a checkpoint of other code is not continued."""
-    digests = [digest_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    digests = [digest_file(path) for path in sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

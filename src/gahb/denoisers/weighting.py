@@ -7,7 +7,10 @@ own error does not.)
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LEAST_SIGMA = 1e-3  # below it weights stop growing: there the error is that of rounding
 

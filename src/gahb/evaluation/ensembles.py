@@ -32,12 +32,11 @@ from gahb.artifacts import Spec, check_input, create_hdf5, provenance, write_tab
 from gahb.datasets.store import Dataset
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.optimal import exact_denoiser
-from gahb.denoisers.snapshots import read_snapshots
+from gahb.denoisers.snapshots import member_spec, read_snapshots
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set, on_fastest_device
 from gahb.evaluation.psnr import input_psnr, standard_error
 from gahb.likeness import MEASURES, closest, similarity
-from gahb.params.specs import member_spec
 
 Float64 = NDArray[np.float64]
 Batches = list[tuple[Tensor, Tensor]]  # (clean, noisy)

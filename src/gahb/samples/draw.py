@@ -84,7 +84,7 @@ def draw_samples(
         ArithmeticError: an image became infinite or undefined.
     """
     recorder = Recorder(min(followed, len(numbers)), levels, size)
-    progress = Progress(label, len(numbers))
+    progress = Progress(label, len(numbers), "sample")
     denoise = _never_alone(denoiser)
     centre = torch.as_tensor(mean, dtype=dtype, device=device)
     finished = []
@@ -104,10 +104,11 @@ def draw_samples(
                     f"{label}: the denoiser's answer at noise level {level:g} is not finite"
                 )
             recorder.observe([first + row for row in rows.tolist()], sigma, y, denoised)
-            progress.update(first, level)
+            progress.update(first, sigma=level)
 
         start = centre + sampler.sigma_range[1] * noise(0, torch.arange(len(part)))
         finished.append(sampler.run(denoise, start, noise, observe))
+    progress.update(len(numbers))
     progress.close()
     return Samples(
         torch.cat([done.images.cpu() for done in finished]),

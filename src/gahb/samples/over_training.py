@@ -11,8 +11,7 @@ import torch
 from gahb.artifacts import Spec, check_input, provenance, write_table
 from gahb.datasets.store import Dataset
 from gahb.denoisers.computation import resolve_computation
-from gahb.denoisers.snapshots import read_snapshots
-from gahb.params.specs import member_spec
+from gahb.denoisers.snapshots import member_spec, read_snapshots
 from gahb.samples.draw import prepared
 from gahb.samples.pair import OF_THE_SETS, SPLITS, compare, draw, summary_table
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def build(network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
     """The optimiser of all parameters of a network."""
+    import torch
+
     return torch.optim.SGD(list(network.parameters()), lr=rate, momentum=0.9)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from gahb.denoisers.weighting import power
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def weight(sigma: Tensor, share: float) -> Tensor:

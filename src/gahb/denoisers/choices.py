@@ -1,0 +1,6 @@
+"""Packages whose modules a training chooses by name."""
+
+NOISE_LAWS = "gahb.denoisers.noise_laws"
+WEIGHTINGS = "gahb.denoisers.weightings"
+SCHEDULES = "gahb.denoisers.schedules"
+OPTIMISERS = "gahb.denoisers.optimisers"
