@@ -12,7 +12,7 @@ unexport PYTHONPATH # it would shadow the pinned packages
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all smoke figures provenance verify track test lint setup clean help
+.PHONY: all smoke figures provenance verify track test lint docs setup clean help
 
 all: setup ## (default) set up, then compute every result: snakemake --cores all
 	$(in_venv) snakemake --cores all
@@ -21,8 +21,8 @@ smoke: setup ## set up, then run every rule on a tiny preset (results/smoke)
 	$(in_venv) snakemake --cores all --config preset=smoke
 	$(in_venv) snakemake provenance --cores all --config preset=smoke
 
-figures: setup ## redraw every figure from the tables and spectra that git holds: no datasets, no weights
-	$(in_venv) snakemake figures --allowed-rules figure figures --forcerun figure
+figures: setup ## redraw every figure, and results/README.md, from what git holds: no datasets, no weights
+	$(in_venv) snakemake figures --allowed-rules figure figures results_page --forcerun figure
 
 provenance: all ## after everything: data cards, model cards and ro-crate-metadata.json
 	$(in_venv) snakemake provenance
@@ -40,8 +40,12 @@ lint: $(VENV)/.installed-dev ## style, types, and the workflow's own linter
 	$(in_venv) ruff check .
 	$(in_venv) ruff format --check .
 	$(in_venv) mypy
+	$(in_venv) lint-imports
 	$(in_venv) snakefmt --check Snakefile workflow
 	$(in_venv) snakemake --lint
+
+docs: $(VENV)/.installed-docs ## the site of docs/ and of the API's docstrings, into site/
+	$(in_venv) mkdocs build --strict
 
 setup: $(VENV)/.installed ## create .venv from constraints.txt; again only if the pins or pyproject.toml change
 
@@ -57,8 +61,12 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(pip_install) --build-constraint constraints.txt --editable '.[test,dev]'
 	@touch "$@"
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(pip_install) --build-constraint constraints.txt --editable '.[test,docs]'
+	@touch "$@"
+
 clean: ## remove .venv and caches; never results
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build src/gahb.egg-info
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build site src/gahb.egg-info
 	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## list the targets
