@@ -15,8 +15,7 @@ from typing import Any
 
 from gahb import commands
 from gahb.artifacts import ArtifactError, Spec
-from gahb.params import ParamsError
-from gahb.params.figure_inputs import FIGURE_NAMES
+from gahb.options import names
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run: Callable[[argparse.Namespace], None] = options.run
     try:
         run(options)
-    except (ArtifactError, ParamsError, ValueError, OSError) as error:
+    except (ArtifactError, ValueError, OSError) as error:
         sys.exit(f"gahb {options.verb}: error: {error}")
     except LookupError as error:
         sys.exit(
@@ -151,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
 
     verb = _verb(verbs, "figures", commands.figures, "draw a figure and its caption")
-    verb.add_argument("name", help=", ".join(FIGURE_NAMES))
+    verb.add_argument("name", help=", ".join(names("gahb.figures")))
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
 

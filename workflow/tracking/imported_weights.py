@@ -42,7 +42,7 @@ def imported(results: Path, known: Mapping[str, tuple[str, str]]) -> dict[str, d
         Records as :class:`snakemake.persistence.MetadataRecord` takes them, of what is not damaged; files
         that are known to be imported, with these bytes, are left out.
     """
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for weights in sorted(results.glob("denoisers/*/*.safetensors")):
         if not _is_imported(weights):
             continue

@@ -9,7 +9,9 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from snakemake.api import SnakemakeApi
 from snakemake.settings.enums import Quietness
@@ -21,21 +23,27 @@ from snakemake.settings.types import (
 )
 
 
-def plan(targets: str, preset: str | None = None) -> dict[str, dict | None]:
-    """Result -> spec that params.yaml asks for, of all jobs of the targets."""
+@contextlib.contextmanager
+def workflow(targets: str, preset: str | None = None) -> Iterator[Any]:
+    """Snakemake's workflow, its plan of the targets made."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(
+        made = api.workflow(
             resource_settings=ResourceSettings(cores=1),
             config_settings=ConfigSettings(config={"preset": preset} if preset else {}),
             snakefile=Path("Snakefile"),
         )
         with contextlib.redirect_stdout(io.StringIO()):
             settings = DAGSettings(targets=set(targets.split(",")), force_incomplete=True)
-            workflow.dag(settings).summary()
-        jobs = workflow._workflow.dag.jobs
+            made.dag(settings).summary()
+        yield made._workflow
+
+
+def plan(targets: str, preset: str | None = None) -> dict[str, Any]:
+    """Result -> spec that params.yaml asks for, of all jobs of the targets."""
+    with workflow(targets, preset) as made:
         return {
             str(output): json.loads(job.params.spec) if hasattr(job.params, "spec") else None
-            for job in jobs
+            for job in made.dag.jobs
             for output in job.output
         }
 

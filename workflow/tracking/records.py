@@ -205,7 +205,7 @@ class Records:
 
     def read(self) -> dict[str, Made]:
         """Result -> how it was made, from ``<results>/records``."""
-        made = {}
+        made: dict[str, Made] = {}
         for file in sorted(self.results.glob("records/*.json")):
             try:
                 jobs = json.loads(file.read_text())

@@ -29,6 +29,7 @@ class Sources:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
+        self.watched: dict[str, set[str]] = {}  # digest -> the modules that it covers
         self._imported = cache(self._find_imported)
         self._module = cache(self._digest_module)
         self._modules = cache(self._digest_modules)
@@ -63,12 +64,15 @@ class Sources:
         return (imported | {name.rpartition(".")[0]}) - WITHOUT_EFFECT
 
     def _digest_modules(self, modules: frozenset[str], data: tuple[str, ...]) -> str:
-        digests = {name: self._module(name) for name in self.closure(modules)}
+        watched = self.closure(modules)
+        digests = {name: self._module(name) for name in watched}
         for name in data:
             file = self.folder / PACKAGE / name
             digests[name] = _sha256(file.read_bytes()) if file.is_file() else ""
         lines = (f"{name} {digest}\n" for name, digest in sorted(digests.items()))
-        return f"sha256:{_sha256(''.join(lines).encode())}"
+        digest = f"sha256:{_sha256(''.join(lines).encode())}"
+        self.watched[digest] = watched
+        return digest
 
     def _digest_module(self, name: str) -> str:
         path = self.folder.joinpath(*name.split("."))

@@ -20,7 +20,7 @@ from gahb.params.names import missing_networks
 Params = dict[str, Any]
 
 
-class ParamsError(Exception):
+class ParamsError(ValueError):
     """params.yaml or a preset asks for something that does not exist or cannot be."""
 
 

@@ -63,7 +63,9 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
     """One card per network: architecture, training, training set, and how well it denoises."""
     measured = read_table(summary)
     cards = ["# Networks", "Written by `gahb provenance model-cards` from weights and tables."]
-    synthetic, photographs, imported = set(), set(), []
+    synthetic: set[str] = set()  # image classes
+    photographs: set[str] = set()
+    imported = []
     for path in networks:
         tensors, header = read_tensors(path)
         spec = header["spec"]

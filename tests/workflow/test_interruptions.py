@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tracking_project import ROOT, commit, contents, environment, micro, project, run
+from helpers.tracking_project import ROOT, commit, contents, environment, micro, project, run
 
 from gahb.artifacts import canonical_json, digest_file
 from gahb.params import network_spec

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tracking_project import FILES, ROOT, commit, run
+from helpers.tracking_project import FILES, ROOT, commit, run
 
 pytestmark = pytest.mark.slow
 IMAGES = "data/alpha1.h5"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import yaml
 
 from gahb.params import load_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = (
     "Snakefile",
     "params.yaml",
@@ -52,18 +53,28 @@ def micro(root: Path) -> dict[str, Any]:
     return params
 
 
-def project(folder: Path, params: dict[str, Any] | None = None) -> Path:
-    """What a clone would hold, with smaller defaults, committed to git; DVC knows no result yet."""
-    folder.mkdir(parents=True)
+def copied(folder: Path) -> Path:
+    """What a clone would hold: no results, no caches, no environment; and not under git."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copy(ROOT / name, folder / name)
     for name in FOLDERS:
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    return folder
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def project(folder: Path, params: dict[str, Any] | None = None) -> Path:
+    """What a clone would hold, with smaller defaults, committed to git; DVC knows no result yet."""
+    copied(folder)
     (folder / ".dvc").mkdir()
     for name in ("config", ".gitignore"):
         shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params or micro(ROOT), sort_keys=False))
+    write_params(folder, params or micro(ROOT))
     run(folder, "git", "init", "-q")
     commit(folder, "the project")
     return folder
@@ -146,3 +157,31 @@ def contents(folder: Path) -> dict[str, str]:
         if path.is_file()
         and path.relative_to(results).parts[0] not in ("logs", "benchmarks", "checkpoints")
     }
+
+
+PLAN = """
+import json, sys
+from tracking.plan import workflow
+with workflow("all", *sys.argv[1:]) as made:
+    watched = made.globals["SOURCES"].watched
+    jobs = [
+        {
+            "rule": job.rule.name,
+            "inputs": sorted(map(str, job.input)),
+            "outputs": sorted(map(str, job.output)),
+            "command": job.shellcmd,
+            "watched": sorted(watched[job.params.code]),
+        }
+        for level in made.dag.toposorted()
+        for job in sorted(level, key=lambda job: str(job.output))
+        if job.output
+    ]
+print(json.dumps(jobs))
+"""
+
+
+def snakemake_plan(folder: Path, *preset: str) -> list[dict[str, Any]]:
+    """All jobs of a folder, each after those it reads from: what it reads, makes, runs and watches."""
+    told = run(folder, "python", "-c", PLAN, *preset, PYTHONPATH="src:workflow")
+    jobs: list[dict[str, Any]] = json.loads(told.splitlines()[-1])
+    return jobs

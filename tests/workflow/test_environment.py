@@ -23,7 +23,7 @@ from packaging.version import Version
 
 import gahb
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = (
     "CITATION.cff",
     "Makefile",
@@ -36,10 +36,11 @@ FILES = (
 DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "PIL": "pillow",
+    "pydantic_core": "pydantic",
     "pywt": "pywavelets",
 }  # where the import has another name
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
-WORKFLOW_TOOLS = {"dvc", "snakemake"}  # run the rules; the rules do not import them
+WORKFLOW_TOOLS = {"dvc", "grimp", "snakemake"}  # run the rules; the rules do not import them
 
 
 def project(root: Path) -> dict:
@@ -221,12 +222,12 @@ def entry_points(root: Path) -> Iterator[str]:
 
 
 def release(root: Path) -> Iterator[str]:
-    version = project(root)["project"]["version"]
+    (version,) = re.findall(r'__version__ = "(.*)"', (root / "src/gahb/version.py").read_text())
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     if citation["version"] != version:
-        yield f"CITATION.cff has version {citation['version']}, pyproject.toml {version}"
+        yield f"CITATION.cff has version {citation['version']}, gahb/version.py {version}"
     if gahb.__version__ != version:
-        yield f"gahb.__version__ is {gahb.__version__}, pyproject.toml has {version}"
+        yield f"gahb.__version__ is {gahb.__version__}, gahb/version.py has {version}"
 
 
 CHECKS = (
@@ -330,7 +331,7 @@ PLANTED = [
     (entry_points, ".github/workflows/ci.yml", r"make lint", "ruff check", "job lint"),
     (entry_points, "constraints.txt", r"^", "--index-url https://example.org\n", "registry"),
     (entry_points, "workflow/envs/gahb.yaml", r" +- nodefaults\n", "", "channels"),
-    (release, "pyproject.toml", r'version = "[\d.]+"', 'version = "9.9"', "__version__"),
+    (release, "src/gahb/version.py", r'"[\d.]+"', '"9.9"', "gahb.__version__ is"),
     (release, "CITATION.cff", r"\nversion: .*", "\nversion: 9.9.0", "CITATION"),
 ]
 
