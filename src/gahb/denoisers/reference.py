@@ -1,8 +1,8 @@
 """What a reference is: an exact or classical denoiser that networks are measured beside.
 
 They share the interface of the learned ones, f(y, sigma), so that what measures a network measures
-them unchanged. An :class:`ErrorBound` knows its expected error without being run on any draw. Each kind is a
-model of options in the module of its name in :mod:`gahb.denoisers.references`.
+them unchanged. An :class:`ErrorBound` knows its expected error without being run on any draw. Each kind is
+a model of options in the module of its name in :mod:`gahb.denoisers.references`.
 """
 
 from __future__ import annotations

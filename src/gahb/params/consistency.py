@@ -34,10 +34,11 @@ Params = dict[str, Any]
 
 def inconsistencies(params: Params) -> Iterator[str]:
     """Everything that one section asks for and another does not provide."""
-    unresolved = list(_image_classes(params))
+    unresolved = list(_shuffled_of_nothing(params))
     yield from unresolved
     if unresolved:  # what follows needs the specs of all image classes
         return
+    yield from _too_many_test_images(params)
     for name in params["experiments"]:
         yield from _experiment(params, name)
     yield from _evaluation(params)
@@ -49,15 +50,18 @@ def inconsistencies(params: Params) -> Iterator[str]:
         yield from _figure(params, name)
 
 
-def _image_classes(params: Params) -> Iterator[str]:
+def _shuffled_of_nothing(params: Params) -> Iterator[str]:
     classes = params["image_classes"]
+    others = [name for name, given in classes.items() if "of" not in given]
     for name, given in classes.items():
-        if "of" in given:
-            others = [other for other in classes if "of" not in classes[other]]
-            if given["of"] not in others:
-                shuffled = ", which is shuffled itself" if given["of"] in classes else ""
-                yield unknown(f"image_classes.{name}.of", given["of"], others, shuffled)
-        elif given["images"] - given["test_images"] < 2:
+        if "of" in given and given["of"] not in others:
+            shuffled = ", which is shuffled itself" if given["of"] in classes else ""
+            yield unknown(f"image_classes.{name}.of", given["of"], others, shuffled)
+
+
+def _too_many_test_images(params: Params) -> Iterator[str]:
+    for name, given in params["image_classes"].items():
+        if "of" not in given and given["images"] - given["test_images"] < 2:
             yield (
                 f"image_classes.{name}.test_images: found {given['test_images']}, allowed is at most "
                 f"{given['images'] - 2}: two of the {given['images']} images must be left to train on"
@@ -217,7 +221,8 @@ def _ensembles(params: Params) -> Iterator[str]:
         if experiment not in params["experiments"]:
             yield unknown(f"ensembles.experiments.{index}", experiment, params["experiments"])
             continue
-        if not exact_is_known(params, params["experiments"][experiment]["image_class"]):
+        name = params["experiments"][experiment]["image_class"]
+        if name not in params["image_classes"] or not exact_is_known(params, name):
             continue
         low, high = training_of(params, experiment)["sigma_range"]
         inside = [sigma for sigma in sigmas if low <= sigma <= high]

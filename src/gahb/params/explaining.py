@@ -44,7 +44,10 @@ def explain(error: ValidationError, params: Params, *above: str) -> list[str]:
     sentences = []
     for found in error.errors(include_url=False):
         path = list(above) + _keys(params, found["loc"], keep=found["type"] in ("wrong", "missing"))
-        if found["type"] == "missing":
+        if found["type"] == "missing" and isinstance(found["loc"][-1], int):  # of a pair
+            key = f"{_dotted(path[:-1])}: found {json.dumps(found['input'], default=str)}"
+            told[key] = [f"at least {found['loc'][-1] + 1} entries"]
+        elif found["type"] == "missing":
             *parents, name = path
             sentences.append(f"{_dotted(parents)}: {name!r} is a required property")
         elif found["type"] == "unknown":
