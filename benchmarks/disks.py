@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--checked", type=int, default=4, help="images that are checked")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    disks = Disks(options.size, 0, options.rendering, options.parameters)
+    disks = Disks(size=options.size, seed=0, rendering=options.rendering, parameters=options.parameters)
     denoiser = DiskPosterior(disks)
     finer = DiskPosterior(disks, step=denoiser.quadrature.step / 2, limit=10**6)
     images = torch.from_numpy(disks.render(0, options.images)[:, None]).double()

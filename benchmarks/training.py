@@ -77,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     architecture = {"network": "unet", "blocks": options.blocks, "channels": options.channels}
-    images = CAlpha(options.size, 0, 2.0, 2.0, "antialiased").render(0, 2048)[:, None]
+    images = CAlpha(size=options.size, seed=0, alpha=2.0, background_alpha=2.0, rendering="antialiased").render(0, 2048)[:, None]
     images = torch.from_numpy(np.ascontiguousarray(images))
     training = TRAINING | {"batch_size": options.batch, "threads": options.threads}
     spec = {"architecture": architecture, "training": training, "split": "S1"}

@@ -27,7 +27,9 @@ def problems() -> Callable[[Any], list[str]]:
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    return lambda params: [".".join(map(str, e.absolute_path)) for e in validator.iter_errors(params)]
+    return lambda params: [
+        ".".join(map(str, e.absolute_path)) for e in validator.iter_errors(params)
+    ]
 
 
 def test_files_are_current(root: Path, tmp_path: Path):

@@ -29,7 +29,9 @@ TRAINING = {
     "gahb.denoisers.schedules.cosine",
 }
 UNET = "gahb.denoisers.architectures.unet"
-CALPHA, SHUFFLED, DISKS = (f"gahb.datasets.classes.{name}" for name in ("calpha", "shuffled", "disks"))
+CALPHA, SHUFFLED, DISKS = (
+    f"gahb.datasets.classes.{name}" for name in ("calpha", "shuffled", "disks")
+)
 POSTERIOR = "gahb.denoisers.exact.disks"
 
 
@@ -68,7 +70,11 @@ def test_what_specs_name(everything: dict[str, Any]):
 
 
 def test_shuffled_images_name_the_denoiser_of_those_underneath(everything: dict[str, Any]):
-    everything["image_classes"]["mixed"] = {"class": "shuffled", "of": "disks", "permutation_seed": 0}
+    everything["image_classes"]["mixed"] = {
+        "class": "shuffled",
+        "of": "disks",
+        "permutation_seed": 0,
+    }
     found = named_modules(dataset_spec(everything, "mixed"), "exact")
     assert set(found) == {POSTERIOR, "gahb.denoisers.exact.permuted"}
 

@@ -211,7 +211,11 @@ def test_missing_key(params: Params, key: str):
         ("experiments.soft.splits.0", "T1", "text matching ^S[1-9]"),
         ("spectra.method", "power", "one of full, leading"),
         ("figures.transition.aggregation", "median", "one of psnr_of_mean_mse, mean_psnr"),
-        ("references.wavelets.denoiser", "median", "one of bandlet, exact, known_contour, memorising, wavelet"),
+        (
+            "references.wavelets.denoiser",
+            "median",
+            "one of bandlet, exact, known_contour, memorising, wavelet",
+        ),
         # out of range
         ("references.wavelets.images", 1, "at least 2"),
         ("evaluation.sigmas.2", 0, "more than 0"),

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from gahb.explaining import explain
 from gahb.params.consistency import inconsistencies
-from gahb.params.explaining import explain
 from gahb.params.model import ParamsModel
 from gahb.params.names import missing_networks
 
