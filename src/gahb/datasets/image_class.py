@@ -41,11 +41,15 @@ class ImageClass(Options, ABC):
         beside: whether a dataset of the class says its own :class:`DatasetSize`.
         exact: module in :mod:`gahb.denoisers.exact` of its conditional mean, where that is known.
         has_contour: whether an oracle can be told the contours of its images.
+        clipped: whether all intensities are in [0, 1].
+        folders: options that name folders whose files the images are made from.
     """
 
     beside: ClassVar[bool] = True
     exact: ClassVar[str | None] = None
     has_contour: ClassVar[bool] = False
+    clipped: ClassVar[bool] = True
+    folders: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def render(self, first: int, count: int) -> NDArray[np.float32]:

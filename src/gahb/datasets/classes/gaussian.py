@@ -28,6 +28,7 @@ class Gaussian(DrawnClass):
     """
 
     exact: ClassVar[str | None] = "gaussian"
+    clipped: ClassVar[bool] = False
 
     exponent: Annotated[Number, Field(ge=0)]
     """the power spectrum P_k falls as |k|^-exponent"""

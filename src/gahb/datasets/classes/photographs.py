@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import h5py
 import numpy as np
@@ -43,6 +43,8 @@ BATCH = 512  # images compared with the kept ones together
 
 class Photographs(ImageClass):
     """The images of a folder of photographs."""
+
+    folders: ClassVar[tuple[str, ...]] = ("folder",)
 
     size: Annotated[Count, Field(ge=8)]
     """side in pixels"""
