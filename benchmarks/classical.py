@@ -121,7 +121,13 @@ def main() -> None:
     ]
     noise = torch.from_numpy(np.array(draws))
     for alpha in options.alphas:
-        rendered = CAlpha(options.size, options.seed, alpha, alpha, "antialiased")
+        rendered = CAlpha(
+            size=options.size,
+            seed=options.seed,
+            alpha=alpha,
+            background_alpha=alpha,
+            rendering="antialiased",
+        )
         clean = torch.from_numpy(rendered.render(0, options.images))[:, None]
         print(f"\nalpha = {alpha:g}, {options.images} images of {options.size} pixels")
         header = "".join(f"{psnr:7.1f}" for psnr in inputs)

@@ -16,14 +16,18 @@ effective number should have, about 1 where both are right; and relative to the 
 
 import argparse
 import time
+from typing import get_args
 
 import numpy as np
 import torch
 
-from gahb.datasets.classes.disks import PARAMETERS, RENDERINGS, Disks
+from gahb.datasets.classes.disks import Disks
 from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.randomness import generator, image_noise
 
+RENDERINGS, PARAMETERS = (
+    get_args(Disks.model_fields[option].annotation) for option in ("rendering", "parameters")
+)
 SIGMAS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 FREEDOM = 4  # of the Student distribution: tails heavier than those of any posterior
 
@@ -82,7 +86,9 @@ def main() -> None:
     parser.add_argument("--checked", type=int, default=4, help="images that are checked")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    disks = Disks(options.size, 0, options.rendering, options.parameters)
+    disks = Disks(
+        size=options.size, seed=0, rendering=options.rendering, parameters=options.parameters
+    )
     denoiser = DiskPosterior(disks)
     finer = DiskPosterior(disks, step=denoiser.quadrature.step / 2, limit=10**6)
     images = torch.from_numpy(disks.render(0, options.images)[:, None]).double()

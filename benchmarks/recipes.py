@@ -15,7 +15,7 @@ import time
 
 import torch
 
-from gahb.datasets.store import image_class
+from gahb.datasets.image_class import image_class
 from gahb.denoisers.networks import NetworkDenoiser
 from gahb.denoisers.training import Trainer
 from gahb.params import load_params, network_spec

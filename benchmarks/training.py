@@ -19,23 +19,17 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.networks import build_network
+from gahb.denoisers.options import Training
 from gahb.denoisers.training import Trainer
 
-TRAINING = {
-    "seed": 0,
-    "updates": 10**6,  # long enough for `auto` to compile
-    "noise_law": "squared_uniform",
-    "sigma_range": [0, 1],
-    "weighting": "inverse_sigma",
-    "optimiser": "adam",
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "warmup": 0,
-    "precision": "auto",
-    "compile": "auto",
-    "device": "auto",
-    "monitor_every": 10**6,
-}
+TRAINING = Training(
+    updates=10**6,  # long enough for `auto` to compile
+    weighting="inverse_sigma",
+    learning_rate=1e-3,
+    schedule="constant",
+    warmup=0,
+    monitor_every=10**6,
+).model_dump()
 
 
 class PlainLoop:
@@ -77,7 +71,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     architecture = {"network": "unet", "blocks": options.blocks, "channels": options.channels}
-    images = CAlpha(options.size, 0, 2.0, 2.0, "antialiased").render(0, 2048)[:, None]
+    images = CAlpha(
+        size=options.size, seed=0, alpha=2.0, background_alpha=2.0, rendering="antialiased"
+    ).render(0, 2048)[:, None]
     images = torch.from_numpy(np.ascontiguousarray(images))
     training = TRAINING | {"batch_size": options.batch, "threads": options.threads}
     spec = {"architecture": architecture, "training": training, "split": "S1"}

@@ -10,7 +10,7 @@ A choice between several models, or functions, is a package: ``class: rays`` is 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
 from functools import cache
 from importlib import import_module
@@ -50,10 +50,15 @@ class Options(BaseModel):
     @classmethod
     def _name_unknown_keys(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
         """Tell of all unknown keys at once, with those that are known, beside all other errors."""
-        if not isinstance(value, dict) or value.keys() <= cls.keys():
+        keys = cls.keys()
+        if not isinstance(value, dict) or value.keys() <= keys:
             return handler(value)
-        known = {key: item for key, item in value.items() if key in cls.keys()}
-        problems = [_unknown_keys(value, cls.keys()), *_details(lambda: handler(known))]
+        known = {key: item for key, item in value.items() if key in keys}
+        problems = [_unknown_keys(value, keys)]
+        try:
+            handler(known)
+        except ValidationError as error:
+            problems += _details(error)
         raise ValidationError.from_exception_data(cls.__name__, problems)
 
 
@@ -117,23 +122,27 @@ def _unknown_keys(value: dict[str, Any], known: Iterable[str]) -> InitErrorDetai
     return InitErrorDetails(type=problem, loc=(), input=value)
 
 
-def _details(validate: Callable[[], Any]) -> list[InitErrorDetails]:
-    """The problems that a validation finds, so that they can be raised together with others."""
+def _details(error: ValidationError) -> list[InitErrorDetails]:
+    """The problems of an error, so that they can be raised together with others."""
+    return [
+        InitErrorDetails(
+            type=found["type"]
+            if found["type"] in _KNOWN_ERRORS
+            else PydanticCustomError(found["type"], "{text}", {"text": found["msg"]}),
+            loc=found["loc"],
+            input=found["input"],
+            ctx=found.get("ctx", {}),
+        )
+        for found in error.errors()
+    ]
+
+
+def _validated(options: type[Options], value: Any) -> tuple[Any, list[InitErrorDetails]]:
+    """The model of a value, or None and its problems."""
     try:
-        validate()
+        return options.model_validate(value), []
     except ValidationError as error:
-        return [
-            InitErrorDetails(
-                type=found["type"]
-                if found["type"] in _KNOWN_ERRORS
-                else PydanticCustomError(found["type"], "{text}", {"text": found["msg"]}),
-                loc=found["loc"],
-                input=found["input"],
-                ctx=found.get("ctx", {}),
-            )
-            for found in error.errors()
-        ]
-    return []
+        return None, _details(error)
 
 
 def changes(chosen: type[Options]) -> type[Any]:
@@ -235,37 +244,64 @@ class Variant:
             raise wrong(value[self.key], f"one of {', '.join(names(self.package))}", self.key)
         chosen = model(self.package, value[self.key])
         apart, own = self.apart(chosen), chosen.keys()
-        mine = {key: item for key, item in value.items() if key in own}
         problems: list[InitErrorDetails] = []
-        known = own | apart | {self.key}
-        if not value.keys() <= known:
-            problems.append(_unknown_keys(value, known))
+        if not value.keys() <= own | apart | {self.key}:
+            problems.append(_unknown_keys(value, own | apart | {self.key}))
         if self.beside is not None and apart:
-            others = {key: item for key, item in value.items() if key in apart}
-            problems += _details(lambda: self._check_beside(others))
-        problems += _details(lambda: chosen.model_validate(mine))
-        if problems:
-            raise ValidationError.from_exception_data(self.key, problems)
-        return chosen.model_validate(mine)
-
-    def _check_beside(self, others: dict[str, Any]) -> None:
-        if self.beside is not None:
-            self.beside.model_validate(others)
+            problems += _validated(self.beside, {k: v for k, v in value.items() if k in apart})[1]
+        found, wrongs = _validated(chosen, {k: v for k, v in value.items() if k in own})
+        if problems or wrongs:
+            raise ValidationError.from_exception_data(self.key, [*problems, *wrongs])
+        return found
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return core_schema.no_info_plain_validator_function(self._chosen)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"oneOf": [self._variant(name) for name in names(self.package)]}
+        return {"oneOf": [self._variant(name, handler) for name in names(self.package)]}
 
-    def _variant(self, name: str) -> dict[str, Any]:
+    def _variant(self, name: str, handler: Any) -> dict[str, Any]:
         chosen = model(self.package, name)
-        schema: dict[str, Any] = chosen.model_json_schema()
-        apart = self.beside.model_json_schema() if self.beside and self.apart(chosen) else {}
-        required = [key for key in apart.get("required", []) if key in self.apart(chosen)]
+        schema, apart = _json_schema(chosen, handler), self.apart(chosen)
+        beside = _json_schema(self.beside, handler) if self.beside and apart else {}
+        fields = {k: v for k, v in beside.get("properties", {}).items() if k in apart}
+        required = [key for key in beside.get("required", []) if key in apart]
         return schema | {
-            "properties": {self.key: {"const": name}}
-            | {k: v for k, v in apart.get("properties", {}).items() if k in self.apart(chosen)}
-            | schema.get("properties", {}),
-            "required": [self.key, *required, *schema.get("required", [])],
+            "properties": {self.key: {"const": name}} | schema.get("properties", {}) | fields,
+            "required": [self.key, *schema.get("required", []), *required],
         }
+
+
+class EachNamed:
+    """Marks a field, a mapping of which each key names the module that defines its value's model."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def _chosen(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise PydanticCustomError("wrong", "a value of type object")
+        known = names(self.package)
+        problems = [] if value.keys() <= set(known) else [_unknown_keys(value, known)]
+        found = {}
+        for name in (name for name in value if name in known):
+            found[name], wrongs = _validated(model(self.package, name), value[name])
+            problems += [detail | {"loc": (name, *detail.get("loc", ()))} for detail in wrongs]
+        if problems:
+            raise ValidationError.from_exception_data("modules", problems)
+        return found
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_plain_validator_function(self._chosen)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        found = {
+            name: _json_schema(model(self.package, name), handler) for name in names(self.package)
+        }
+        return {"type": "object", "additionalProperties": False, "properties": found}
+
+
+def _json_schema(options: type[Options], handler: Any) -> dict[str, Any]:
+    """The JSON schema of a model, for another that holds it."""
+    found: dict[str, Any] = handler.resolve_ref_schema(handler(options.__pydantic_core_schema__))
+    return found

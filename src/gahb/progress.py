@@ -57,7 +57,7 @@ class Progress:
         rate = (done - self._first) / max(now - self._start, 1e-9)
         if rate:
             counted = rate * self._each
-            told.append(f"{counted:.{0 if counted > 10 else 1}f} {self._counted}/s")
+            told.append(f"{counted:.{0 if counted > 5 else 2}f} {self._counted}/s")
         if self._notes:
             told.append(self._notes)
         if rate:

@@ -113,7 +113,9 @@ class Drawing:
     ("size", "alpha", "background_alpha"), [(8, 2, 2), (12, 1, 3), (9, 1.5, 0.5)]
 )
 def test_official_rendering_is_its_definition(size: int, alpha: float, background_alpha: float):
-    drawn = CAlpha(size, 5, alpha, background_alpha, "official")
+    drawn = CAlpha(
+        size=size, seed=5, alpha=alpha, background_alpha=background_alpha, rendering="official"
+    )
     images = drawn.render(0, 32)
     drawings = [Drawing(drawn, index) for index in range(len(images))]
     clear = [index for index, drawing in enumerate(drawings) if drawing.rounds_clearly()]
@@ -127,7 +129,9 @@ def test_official_rendering_is_its_definition(size: int, alpha: float, backgroun
     ("size", "alpha", "background_alpha"), [(8, 2, 2), (12, 1, 3), (9, 1.5, 0.5)]
 )
 def test_antialiased_rendering_is_its_definition(size: int, alpha: float, background_alpha: float):
-    drawn = CAlpha(size, 6, alpha, background_alpha, "antialiased")
+    drawn = CAlpha(
+        size=size, seed=6, alpha=alpha, background_alpha=background_alpha, rendering="antialiased"
+    )
     images = drawn.render(0, 12)
     for index, image in enumerate(images):
         drawing = Drawing(drawn, index)
@@ -138,7 +142,7 @@ def test_antialiased_rendering_is_its_definition(size: int, alpha: float, backgr
 @pytest.mark.parametrize(("alpha", "mean", "largest"), [(1, 0.01, 0.2), (2, 2e-3, 0.05)])
 def test_antialiased_mask_is_area_coverage(alpha: float, mean: float, largest: float):
     """Against counting a grid of 48 x 48 points in every pixel."""
-    drawn = CAlpha(12, 7, alpha, 2, "antialiased")
+    drawn = CAlpha(size=12, seed=7, alpha=alpha, background_alpha=2, rendering="antialiased")
     points = 48
     errors, crossed = [], 0
     for index, image in enumerate(drawn.render(0, 6)):
@@ -159,7 +163,7 @@ def test_antialiased_mask_is_area_coverage(alpha: float, mean: float, largest: f
 @pytest.mark.parametrize("size", [8, 9, 40])
 def test_filters(size: int):
     """An impulse shows the gain at every frequency: |k|^-alpha, and 1 at frequency 0."""
-    drawn = CAlpha(size, 0, 1.5, 2.5, "official")
+    drawn = CAlpha(size=size, seed=0, alpha=1.5, background_alpha=2.5, rendering="official")
     impulse = np.zeros((1, size), np.float32)
     impulse[0, 0] = 1
     gains = np.fft.rfft(drawn.contour(impulse)[0, :, 0] - size // 2) / size
@@ -181,7 +185,7 @@ def test_filters(size: int):
 def test_measured_regularity(alpha: float):
     """Power falls as |k|^(-2 alpha): measured on contours and on backgrounds of drawn noise."""
     size = 64
-    drawn = CAlpha(size, 0, alpha, alpha, "antialiased")
+    drawn = CAlpha(size=size, seed=0, alpha=alpha, background_alpha=alpha, rendering="antialiased")
     noise = generator(0, "regularity").uniform(-1, 1, (48, 2, size, size)).astype(np.float32)
     inside = slice(1, 21)
     log_k = np.log(np.arange(size // 2 + 1)[inside])
@@ -198,7 +202,7 @@ def test_measured_regularity(alpha: float):
 
 
 def test_sub_pixel_contour_interpolates_the_pixel_contour():
-    drawn = CAlpha(16, 0, 2, 2, "antialiased")
+    drawn = CAlpha(size=16, seed=0, alpha=2, background_alpha=2, rendering="antialiased")
     noise = generator(1, "contour").uniform(-1, 1, (5, 16)).astype(np.float32)
     whole = drawn.contour(noise)
     np.testing.assert_allclose(drawn.contour(noise, 3)[..., 1], whole[..., 0], rtol=1e-5)
@@ -211,7 +215,7 @@ def test_antialiased_image_moves_with_the_contour():
     """Shifting the contour by less than a pixel changes the image by as little; rounding jumps."""
     noise = generator(2, "contour").uniform(-1, 1, (1, 16)).astype(np.float32)
     for rendering, moves in (("antialiased", True), ("official", False)):
-        drawn = CAlpha(16, 0, 3, 3, rendering)
+        drawn = CAlpha(size=16, seed=0, alpha=3, background_alpha=3, rendering=rendering)
         shifts = np.linspace(0, 0.5, 11, dtype=np.float32)  # in rows
         masks = [drawn._mask(noise + shift / 16)[0] for shift in shifts]
         steps = [np.abs(b - a).sum() / 16 for a, b in pairwise(masks)]
@@ -233,7 +237,9 @@ def test_antialiased_image_moves_with_the_contour():
 def test_images_are_images(
     size: int, seed: int, alpha: float, background_alpha: float, rendering: str, first: int
 ):
-    images = CAlpha(size, seed, alpha, background_alpha, rendering).render(first, 3)
+    images = CAlpha(
+        size=size, seed=seed, alpha=alpha, background_alpha=background_alpha, rendering=rendering
+    ).render(first, 3)
     assert images.shape == (3, size, size)
     assert images.dtype == np.float32
     assert np.isfinite(images).all()
@@ -245,7 +251,7 @@ def test_images_are_images(
 
 def test_dark_and_bright_backgrounds():
     """One background reaches down to 0 or the other up to 1, and the coin is fair."""
-    drawn = CAlpha(12, 1, 2, 2, "antialiased")
+    drawn = CAlpha(size=12, seed=1, alpha=2, background_alpha=2, rendering="antialiased")
     pairs = [(Drawing(drawn, i).low.max(), Drawing(drawn, i).high.max()) for i in range(120)]
     bright_below = sum(low == pytest.approx(1) for low, _ in pairs)
     assert all(max(pair) == pytest.approx(1) for pair in pairs)
@@ -258,7 +264,7 @@ def test_dark_and_bright_backgrounds():
 
 @pytest.mark.parametrize("rendering", RENDERINGS)
 def test_image_depends_on_its_index_alone(rendering: str):
-    drawn = CAlpha(10, 3, 2, 1, rendering)
+    drawn = CAlpha(size=10, seed=3, alpha=2, background_alpha=1, rendering=rendering)
     together = drawn.render(0, 40)
     for first, count in ((0, 1), (17, 1), (7, 30), (39, 1)):
         np.testing.assert_allclose(
@@ -408,7 +414,7 @@ def test_images_come_in_the_order_asked_for(dataset: Dataset, index: list[int]):
 
 
 def test_stored_images_are_the_class(dataset: Dataset):
-    drawn = CAlpha(8, 3, 3, 3, "antialiased")
+    drawn = CAlpha(size=8, seed=3, alpha=3, background_alpha=3, rendering="antialiased")
     images = dataset.images(np.arange(72))[:, 0]
     np.testing.assert_allclose(images, drawn.render(0, 72), atol=2e-6)
 

@@ -16,7 +16,9 @@ from gahb.randomness import image_noise
 
 
 def clean_images(alpha: float, count: int, size: int = 40) -> Tensor:
-    images = CAlpha(size, 11, alpha, alpha, "antialiased").render(0, count)
+    images = CAlpha(
+        size=size, seed=11, alpha=alpha, background_alpha=alpha, rendering="antialiased"
+    ).render(0, count)
     return torch.from_numpy(images)[:, None].double()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gahb import progress
 from gahb.artifacts import (
     ArtifactError,
     digest_file,
@@ -32,20 +34,17 @@ from gahb.artifacts import (
     write_tensors,
 )
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
-from gahb.denoisers import optimisation, progress, training
+from gahb.denoisers import computation, training
+from gahb.denoisers.batches import BatchOrder
+from gahb.denoisers.choices import NOISE_LAWS, OPTIMISERS, SCHEDULES, WEIGHTINGS
+from gahb.denoisers.computation import Computation, resolve_computation
 from gahb.denoisers.networks import NetworkDenoiser, build_network
-from gahb.denoisers.noise import NOISE_LAWS, WEIGHTINGS
-from gahb.denoisers.computation import (
-    BatchOrder,
-    Computation,
-    build_optimiser,
-    learning_rate,
-    resolve_computation,
-)
-from gahb.progress import Progress
+from gahb.denoisers.schedule import learning_rate
 from gahb.denoisers.training import DivergenceError, Trainer, noise_errors, train
 from gahb.denoisers.weights import load_denoiser
+from gahb.options import module, names
 from gahb.params import dataset_spec, network_spec
+from gahb.progress import Progress
 from gahb.randomness import seed_of
 
 Params = dict[str, Any]
@@ -129,7 +128,7 @@ def images_of(dataset: Dataset, set_size: int = 4) -> tuple[Tensor, Tensor]:
 )
 def test_noise_laws(law: str, low: float, high: float, quantile: Callable[[float], float]):
     draws = torch.rand(40_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    sigma = NOISE_LAWS[law](draws, low, high)
+    sigma = module(NOISE_LAWS, law).sigma(draws, low, high)
     assert low <= sigma.min() < sigma.max() <= high
     for p in (0.05, 0.25, 0.5, 0.75, 0.95):
         share = (sigma < quantile(p)).double().mean().item()
@@ -137,44 +136,46 @@ def test_noise_laws(law: str, low: float, high: float, quantile: Callable[[float
 
 
 def test_published_law_has_half_of_its_draws_below_a_quarter():
-    sigma = NOISE_LAWS["squared_uniform"](torch.linspace(0, 1, 1001), 0, 1)
+    sigma = module(NOISE_LAWS, "squared_uniform").sigma(torch.linspace(0, 1, 1001), 0, 1)
     assert (sigma < 0.25).float().mean() == pytest.approx(0.5, abs=0.002)
+
+
+def weigh(name: str, sigma: Tensor, share: float) -> Tensor:
+    return module(WEIGHTINGS, name).weight(sigma, share)
 
 
 def test_weightings():
     sigma = torch.tensor([0.0, 1e-3, 0.01, 0.5, 1.0, 2.0])
     expected = 1 / sigma[1:]
     for share in (0.0, 0.3, 0.9):
-        assert torch.equal(WEIGHTINGS["none"](sigma, share), torch.ones(6))
-        torch.testing.assert_close(WEIGHTINGS["inverse_sigma"](sigma, share)[1:], expected)
-        torch.testing.assert_close(WEIGHTINGS["inverse_variance"](sigma, share)[1:], expected**2)
-        for weigh in WEIGHTINGS.values():
-            assert torch.isfinite(weigh(sigma, share)).all()
-            assert (weigh(sigma, share) > 0).all()
+        assert torch.equal(weigh("none", sigma, share), torch.ones(6))
+        torch.testing.assert_close(weigh("inverse_sigma", sigma, share)[1:], expected)
+        torch.testing.assert_close(weigh("inverse_variance", sigma, share)[1:], expected**2)
+        for name in names(WEIGHTINGS):
+            assert torch.isfinite(weigh(name, sigma, share)).all()
+            assert (weigh(name, sigma, share) > 0).all()
 
 
 def test_annealed_weighting_goes_from_none_to_inverse_sigma():
     sigma = torch.tensor([0.01, 0.5, 2.0])
-    anneal = WEIGHTINGS["annealed"]
+    anneal = partial(weigh, "annealed")
     torch.testing.assert_close(anneal(sigma, 0.0), torch.ones(3))
     torch.testing.assert_close(anneal(sigma, 0.25), sigma**-0.5)
     torch.testing.assert_close(anneal(sigma, 0.5), 1 / sigma)
     torch.testing.assert_close(anneal(sigma, 0.99), 1 / sigma)
 
 
-def test_every_choice_of_the_schema_exists(root: Path):
-    import yaml
-
-    schema = yaml.safe_load((root / "workflow/schemas/params.schema.yaml").read_text())
-    choices = schema["$defs"]["training"]["properties"]
-    assert set(choices["noise_law"]["enum"]) == set(NOISE_LAWS)
-    assert set(choices["weighting"]["enum"]) == set(WEIGHTINGS)
-    base = {"updates": 10, "learning_rate": 1.0, "warmup": 0}
-    for schedule in choices["schedule"]["enum"]:
-        assert learning_rate(base | {"schedule": schedule}, 0) == 1
+def test_every_choice_is_complete():
+    for law in names(NOISE_LAWS):
+        drawn = module(NOISE_LAWS, law).sigma(torch.linspace(0, 1, 5), 0.1, 1)
+        assert (drawn.diff() > 0).all()
+        if module(NOISE_LAWS, law).FROM_ZERO:
+            assert (module(NOISE_LAWS, law).sigma(torch.linspace(0, 1, 5), 0.0, 1).diff() > 0).all()
+    for schedule in names(SCHEDULES):
+        assert module(SCHEDULES, schedule).decay(0.0) == 1
     network = torch.nn.Conv2d(1, 1, 1)
-    for optimiser in choices["optimiser"]["enum"]:
-        built = build_optimiser({"optimiser": optimiser, "learning_rate": 0.5}, network)
+    for optimiser in names(OPTIMISERS):
+        built = module(OPTIMISERS, optimiser).build(network, 0.5)
         assert built.param_groups[0]["lr"] == 0.5
         assert built.param_groups[0]["weight_decay"] == 0
 
@@ -274,7 +275,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda emulated: bool(bfloat16))
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: bfloat16)
         which = (lambda name: name if name == "g++" else None) if compiler else (lambda _: None)
-        monkeypatch.setattr(optimisation.shutil, "which", which)
+        monkeypatch.setattr(computation.shutil, "which", which)
 
     return pretend
 
@@ -743,7 +744,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_sparse_lines_in_a_log_file(clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]):
-    shown = Progress("N4_S1", 100, 0, 8, seconds=20)
+    shown = Progress("N4_S1", 100, "update", 0, 8, "images", seconds=20)
     for done in range(1, 101):
         clock.seconds += 1
         shown.update(done, loss=0.5, **{"train PSNR": 30.123})
@@ -758,7 +759,7 @@ def test_sparse_lines_in_a_log_file(clock: SimpleNamespace, capsys: pytest.Captu
 
 
 def test_rate_of_a_continued_run(clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]):
-    shown = Progress("a", 100, 80, 10, seconds=0)
+    shown = Progress("a", 100, "update", 80, 10, "images", seconds=0)
     clock.seconds += 5
     shown.update(90)
     assert "update 90/100, 20 images/s" in (line := capsys.readouterr().err)
@@ -774,6 +775,20 @@ def test_short_runs_log_one_line(
         assert part in line
 
 
+def test_lines_count_what_is_made(clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]):
+    """Samplers look in at every step of a batch, before any sample of it is finished."""
+    shown = Progress("N4", 8, "sample")
+    for seconds, done in ((30, 0), (10, 4), (20, 4), (1, 8)):
+        clock.seconds += seconds
+        shown.update(done, sigma=0.25)
+    shown.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "N4: sample 0/8, sigma 0.25",
+        "N4: sample 4/8, 0.07 samples/s, sigma 0.25, 60 s left",
+        "N4: sample 8/8, 0.13 samples/s, sigma 0.25, 0 s left",
+    ]
+
+
 def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -781,7 +796,7 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
 
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    shown = Progress("N4_S1", 40, 10, 8)
+    shown = Progress("N4_S1", 40, "update", 10, 8, "images")
     shown.update(25, loss=0.25)
     shown.update(40, loss=0.125)
     shown.close()

@@ -20,7 +20,9 @@ SIGMAS = (1.0, 0.3, 0.1, 0.03)
 
 
 def clean_images(alpha: float, count: int, size: int = 40) -> Tensor:
-    images = CAlpha(size, 11, alpha, alpha, "antialiased").render(0, count)
+    images = CAlpha(
+        size=size, seed=11, alpha=alpha, background_alpha=alpha, rendering="antialiased"
+    ).render(0, count)
     return torch.from_numpy(images)[:, None].double()
 
 

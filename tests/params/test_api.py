@@ -20,7 +20,9 @@ def test_every_public_name_loads(name: str):
 def test_importing_the_package_loads_nothing_heavy(environment: dict[str, str]):
     heavy = ("torch", "numpy", "pandas", "h5py", "matplotlib", "pydantic")
     code = f"import gahb, sys; print(*[name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "")
 
 

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gahb.datasets.image_class import CLASSES
+from gahb.options import model
+
 
 def list_files(folder: Path | str) -> list[tuple[str, int]]:
     """All files under a folder, at any depth, and their sizes in bytes.
@@ -51,13 +54,12 @@ def listing_digest(folder: Path | str) -> str:
     return digest.hexdigest()
 
 
-def photograph_folders(key: str, spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Keys and folders of the photographs that a dataset is made from, at any depth of its spec."""
-    if spec.get("class") == "photographs":
-        yield f"{key}.folder", spec["folder"]
-    for name, value in spec.items():
-        if isinstance(value, dict):
-            yield from photograph_folders(f"{key}.{name}", value)
+def folders_behind(key: str, spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys and folders of the files that a dataset is made from, and the one underneath."""
+    for option in model(CLASSES, spec["class"]).folders:
+        yield f"{key}.{option}", spec[option]
+    if "of" in spec:
+        yield from folders_behind(f"{key}.of", spec["of"])
 
 
 def listings(image_class: str, spec: dict[str, Any]) -> str:
@@ -67,7 +69,7 @@ def listings(image_class: str, spec: dict[str, Any]) -> str:
         ValueError: a folder is missing or empty; names the key in params.yaml.
     """
     digests = []
-    for key, folder in photograph_folders(f"image_classes.{image_class}", spec):
+    for key, folder in folders_behind(f"image_classes.{image_class}", spec):
         try:
             digests.append(listing_digest(folder))
         except ValueError as error:

@@ -11,8 +11,9 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from gahb.explaining import options_of
 from gahb.options import Count, Options, Seed, model, names
 
 if TYPE_CHECKING:
@@ -40,15 +41,15 @@ class ImageClass(Options, ABC):
         beside: whether a dataset of the class says its own :class:`DatasetSize`.
         exact: module in :mod:`gahb.denoisers.exact` of its conditional mean, where that is known.
         has_contour: whether an oracle can be told the contours of its images.
-        clipped: whether intensities stay between 0 and 1.
-        synthetic: whether its images are drawn, of nobody and nothing.
+        clipped: whether all intensities are in [0, 1].
+        folders: options that name folders whose files the images are made from.
     """
 
     beside: ClassVar[bool] = True
     exact: ClassVar[str | None] = None
     has_contour: ClassVar[bool] = False
     clipped: ClassVar[bool] = True
-    synthetic: ClassVar[bool] = True
+    folders: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def render(self, first: int, count: int) -> NDArray[np.float32]:
@@ -98,18 +99,13 @@ def image_class(spec: Spec) -> ImageClass:
     Raises:
         ValueError: there is no such class, or its parameters are not the ones given.
     """
-    kind = spec["class"]
-    if kind not in names(CLASSES):
-        raise ValueError(f"there is no image class {kind!r}; there are {', '.join(names(CLASSES))}")
-    chosen = model(CLASSES, kind)
-    others = {"class", *(DatasetSize.model_fields.keys() - chosen.model_fields.keys())}
+    name, others = spec["class"], {"class"}
+    if name in names(CLASSES):
+        others |= DatasetSize.keys() - model(CLASSES, name).keys()
     parameters: dict[str, Any] = {key: value for key, value in spec.items() if key not in others}
     if "of" in spec:  # made from the images of another class, with their size and seed
         base = spec["of"]
         parameters = {key: value for key, value in parameters.items() if key not in base}
         parameters["of"] = image_class(base)
-    try:
-        drawn: ImageClass = chosen(**parameters)
-    except ValidationError as error:
-        raise ValueError(f"image class {kind!r}: {error}") from error
+    drawn: ImageClass = options_of(CLASSES, "image class", name, parameters)
     return drawn

@@ -94,9 +94,7 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
 
 def photographs_behind(drawn: ImageClass) -> Gathered | None:
     """The photographs that images are made from, directly or through other classes, if they are."""
-    while hasattr(drawn, "of"):
-        drawn = drawn.of
-    return getattr(drawn, "gathered", None)
+    return getattr(drawn.underneath, "gathered", None)
 
 
 @dataclass(frozen=True)

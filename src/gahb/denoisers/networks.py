@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from gahb.denoisers.architecture import ARCHITECTURES
-from gahb.options import model
+from gahb.explaining import options_of
 
 
 class BiasFreeNorm(nn.Module):
@@ -185,7 +185,9 @@ def build_network(architecture: dict[str, Any], seed: int) -> nn.Module:
         ValueError: there is no such architecture, or its options are not the ones given.
     """
     options = {key: value for key, value in architecture.items() if key != "network"}
-    network: nn.Module = model(ARCHITECTURES, architecture["network"])(**options).build()
+    network: nn.Module = options_of(
+        ARCHITECTURES, "network", architecture["network"], options
+    ).build()
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -1,8 +1,8 @@
 """What a reference is: an exact or classical denoiser that networks are measured beside.
 
 They share the interface of the learned ones, f(y, sigma), so that what measures a network measures
-them unchanged. An :class:`ErrorBound` knows its expected error without being run on any draw. Each kind is a
-model of options in the module of its name in :mod:`gahb.denoisers.references`.
+them unchanged. An :class:`ErrorBound` knows its expected error without being run on any draw. Each kind is
+a model of options in the module of its name in :mod:`gahb.denoisers.references`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gahb.datasets.image_class import CLASSES, ImageClass, image_class
+from gahb.explaining import options_of
 from gahb.options import Options, model, names
 
 if TYPE_CHECKING:
@@ -94,11 +95,8 @@ def reference_options(reference: Spec) -> Reference:
     Raises:
         ValueError: there is no such denoiser, or its options are not the ones given.
     """
-    kind = reference["denoiser"]
-    if kind not in names(REFERENCES):
-        raise ValueError(f"there is no denoiser {kind!r}; there are {', '.join(names(REFERENCES))}")
     options = {k: v for k, v in reference.items() if k not in ("name", "denoiser", "images")}
-    found: Reference = model(REFERENCES, kind)(**options)
+    found: Reference = options_of(REFERENCES, "denoiser", reference["denoiser"], options)
     return found
 
 

@@ -39,7 +39,13 @@ class Snapshots:
 
 
 def member_spec(ensemble: Spec, set_size: int, split: str) -> Spec:
-    """The spec of one network of an ensemble (:func:`gahb.params.ensemble_spec`), as its weights carry it."""
+    """The spec of one network, as its weights carry it.
+
+    Args:
+        ensemble: spec of the networks of several set sizes and splits (:func:`gahb.params.ensemble_spec`).
+        set_size: of the one.
+        split: of the one.
+    """
     several = ("set_sizes", "splits", "snapshots")
     shared = {key: value for key, value in ensemble.items() if key not in several}
     return shared | {"set_size": set_size, "split": split}

@@ -6,14 +6,15 @@ Each error names the key, what was found and what is allowed.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from gahb.explaining import explain
 from gahb.params.consistency import inconsistencies
-from gahb.params.explaining import explain
 from gahb.params.model import ParamsModel
 from gahb.params.names import missing_networks
 
@@ -121,12 +122,21 @@ def validate(params: Params) -> Params:
     """
     try:
         ParamsModel.model_validate(params)
-        problems = list(inconsistencies(params))
+        problems = list(_nulls(params)) or list(inconsistencies(params))
     except ValidationError as error:
         problems = explain(error, params)
     if problems:
         raise ParamsError("params.yaml: " + "\nparams.yaml: ".join(dict.fromkeys(problems)))
     return params
+
+
+def _nulls(value: Any, *key: str) -> Iterator[str]:
+    """Keys without a value, which the models would take for keys that are left out."""
+    if value is None:
+        yield f"{'.'.join(key)}: found null, allowed is a value; or leave the key out"
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _nulls(item, *key, name)
 
 
 def require_network(params: Params, experiment: str, set_size: int, split: str) -> None:

@@ -71,7 +71,7 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
         spec = header["spec"]
         name = f"{spec['experiment']}, N = {spec['set_size']}, {spec['split']}"
         drawn = image_class(spec["dataset"])
-        (synthetic if drawn.underneath.synthetic else photographs).add(spec["image_class"])
+        (photographs if drawn.underneath.folders else synthetic).add(spec["image_class"])
         if header["computation"].get("imported"):
             imported.append(name)
         rows = {

@@ -44,7 +44,7 @@ BATCH = 512  # images compared with the kept ones together
 class Photographs(ImageClass):
     """The images of a folder of photographs."""
 
-    synthetic: ClassVar[bool] = False
+    folders: ClassVar[tuple[str, ...]] = ("folder",)
 
     size: Annotated[Count, Field(ge=8)]
     """side in pixels"""

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic.json_schema import SkipJsonSchema
 
 from gahb.datasets.image_class import ImageClass
 from gahb.options import Name, Seed
@@ -21,7 +22,7 @@ class Shuffled(ImageClass):
 
     beside: ClassVar[bool] = False  # a dataset is as large as that of the class underneath
 
-    of: Name | ImageClass
+    of: Name | SkipJsonSchema[ImageClass]
     """name of the image class underneath, whose size, numbers of images and seed it has"""
     permutation_seed: Seed
     """the same seed gives the same order of pixels"""

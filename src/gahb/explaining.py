@@ -1,4 +1,4 @@
-"""What is wrong with params.yaml, in one sentence each: the key, what was found, what is allowed."""
+"""What is wrong with options, in one sentence each: the key, what was found, what is allowed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 from pydantic import ValidationError
+
+from gahb.options import model, names
 
 Params = dict[str, Any]
 _ALLOWED = {  # what is said of an error of pydantic's, with its context filled in
@@ -44,7 +46,10 @@ def explain(error: ValidationError, params: Params, *above: str) -> list[str]:
     sentences = []
     for found in error.errors(include_url=False):
         path = list(above) + _keys(params, found["loc"], keep=found["type"] in ("wrong", "missing"))
-        if found["type"] == "missing":
+        if found["type"] == "missing" and isinstance(found["loc"][-1], int):  # of a pair
+            key = f"{_dotted(path[:-1])}: found {json.dumps(found['input'], default=str)}"
+            told[key] = [f"at least {found['loc'][-1] + 1} entries"]
+        elif found["type"] == "missing":
             *parents, name = path
             sentences.append(f"{_dotted(parents)}: {name!r} is a required property")
         elif found["type"] == "unknown":
@@ -63,6 +68,26 @@ def explain(error: ValidationError, params: Params, *above: str) -> list[str]:
             told.setdefault(key, []).append(allowed)
     joined = [f"{key}, allowed is {' or '.join(dict.fromkeys(a))}" for key, a in told.items()]
     return sentences + joined
+
+
+def options_of(package: str, kind: str, name: str, options: Params) -> Any:
+    """The model of options that a module of a package defines, with the options given.
+
+    Args:
+        package: where the modules are.
+        kind: what they are, in the singular, for the messages.
+        name: of the module.
+        options: all of the model's, and no others.
+
+    Raises:
+        ValueError: there is no such module, or its options are not the ones given.
+    """
+    if name not in names(package):
+        raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(names(package))}")
+    try:
+        return model(package, name)(**options)
+    except ValidationError as error:
+        raise ValueError(f"{kind} {name!r}: {'; '.join(explain(error, options))}") from error
 
 
 def _dotted(path: list[str]) -> str:
