@@ -7,14 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from pydantic import ValidationError
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -22,13 +22,16 @@ from figure_results import check_text, lines_of, network  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 
 from gahb.artifacts import ArtifactError, provenance, write_table  # noqa: E402
-from gahb.figures import FIGURES, make_figure  # noqa: E402
-from gahb.figures.parts.intervals import Points, wilson, with_error  # noqa: E402
 from gahb.figures.onset import growth, onset  # noqa: E402
-from gahb.figures.options import check_options  # noqa: E402
+from gahb.figures.parts.captions import rendered  # noqa: E402
+from gahb.figures.parts.figure import FIGURES, Figure  # noqa: E402
+from gahb.figures.parts.intervals import Points, wilson, with_error  # noqa: E402
+from gahb.figures.parts.make import make_figure  # noqa: E402
+from gahb.figures.parts.style import figure_style  # noqa: E402
 from gahb.figures.parts.tables import read_tables  # noqa: E402
+from gahb.options import model  # noqa: E402
+from gahb.params import figure_files  # noqa: E402
 from gahb.params.consistency import inconsistencies  # noqa: E402
-from gahb.params.figure_inputs import figure_files  # noqa: E402
 
 SIZES = [4, 16, 64, 256, 1024, 4096]
 CALPHA_SIZES = [1, 10, 100, 1000, 10000]
@@ -277,6 +280,22 @@ def changed(path: Path, folder: Path, change: Any) -> Path:
     return target
 
 
+def figure_of(name: str, spec: dict[str, Any]) -> Figure:
+    figure: Figure = model(FIGURES, name).model_validate(spec)
+    return figure
+
+
+def draw(name: str, inputs: list[Path], spec: dict[str, Any]) -> Any:
+    figure = figure_of(name, spec)
+    with figure_style():
+        return figure.draw(figure.measure(inputs))
+
+
+def caption_of(name: str, inputs: list[Path], spec: dict[str, Any]) -> str:
+    figure = figure_of(name, spec)
+    return rendered(name, figure, figure.measure(inputs))
+
+
 def points_of(axes: Any) -> list[np.ndarray]:
     """Finite points of every line of a panel."""
     return [line[np.isfinite(line).all(axis=1)] for line in lines_of(axes)]
@@ -317,7 +336,7 @@ def test_files_have_the_same_bytes_in_every_process(
     inputs, specs = few
     program = (
         "import sys, json\n"
-        "from gahb.figures import make_figure\n"
+        "from gahb.figures.parts.make import make_figure\n"
         "for made in json.loads(sys.argv[1]):\n"
         "    make_figure(*made)\n"
     )
@@ -327,7 +346,7 @@ def test_files_have_the_same_bytes_in_every_process(
         outputs = [[tmp_path / part / f"{name}.{kind}" for kind in kinds] for part in "ab"]
         make_figure(name, inputs, spec, outputs[0])
         asked.append((name, [*map(str, inputs)], spec, [*map(str, outputs[1])]))
-    source = Path(__file__).parents[1] / "src"
+    source = Path(__file__).parents[2] / "src"
     subprocess.run(
         [sys.executable, "-c", program, json.dumps(asked)],
         check=True,
@@ -342,7 +361,7 @@ def test_files_have_the_same_bytes_in_every_process(
 
 @pytest.mark.parametrize("name", SPECS)
 def test_text_is_readable_and_inside_the_page(name: str, inputs: list[Path]) -> None:
-    check_text(FIGURES[name].draw(inputs, SPECS[name]))
+    check_text(draw(name, inputs, SPECS[name]))
 
 
 def test_text_is_readable_for_small_experiments(
@@ -351,7 +370,7 @@ def test_text_is_readable_for_small_experiments(
     inputs, specs = few
     for name, spec in specs.items():
         one = {"experiments": ["disks-small"]} if "experiments" in spec else {}
-        check_text(FIGURES[name].draw(inputs, spec | one))
+        check_text(draw(name, inputs, spec | one))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -359,7 +378,7 @@ def test_text_is_readable_for_small_experiments(
 
 
 def test_memorisation_draws_the_tables(inputs: list[Path]) -> None:
-    figure = FIGURES["memorisation"].draw(inputs, SPECS["memorisation"])
+    figure = draw("memorisation", inputs, SPECS["memorisation"])
     share, similarity, *errors_ = figure.axes[:6]
     for experiment in SPECS["memorisation"]["experiments"]:
         files = [p for p in inputs if p.parent.name == experiment and p.name.startswith("N")]
@@ -413,7 +432,7 @@ def test_a_bias_below_zero_is_an_upper_bound(inputs: list[Path], tmp_path: Path)
 
     table = changed(inputs[1], tmp_path, below_zero)
     spec = SPECS["memorisation"] | {"experiments": ["gaussian-small"]}
-    figure = FIGURES["memorisation"].draw([table, *inputs[5:]], spec)
+    figure = draw("memorisation", [table, *inputs[5:]], spec)
     panel = figure.axes[2]
     (triangle,) = (
         line.get_xydata()
@@ -422,12 +441,12 @@ def test_a_bias_below_zero_is_an_upper_bound(inputs: list[Path], tmp_path: Path)
     )
     np.testing.assert_allclose(triangle, [[1024, 3e-5 / 0.1**2]])
     assert not any((line[:, 1] < 0).any() for line in points_of(panel))
-    caption = FIGURES["memorisation"].caption([table, *inputs[5:]], spec)
+    caption = caption_of("memorisation", [table, *inputs[5:]], spec)
     assert "-0.0010 +/- 0.0020" in caption
 
 
 def test_onset_draws_the_tables(inputs: list[Path]) -> None:
-    figure = FIGURES["onset"].draw(inputs, SPECS["onset"])
+    figure = draw("onset", inputs, SPECS["onset"])
     share, similarity, times, variance, bias, distance = figure.axes[:6]
     updates = pd.read_csv(next(p for p in inputs if p.name == "updates.csv"))
     ensembles = pd.read_csv(inputs[0]).query("sigma == 0.1")
@@ -467,11 +486,11 @@ def test_onset_without_exact_denoiser_has_no_bias(inputs: list[Path], tmp_path: 
         write_updates(tmp_path, "alpha2", sizes),
     ]
     spec = SPECS["onset"] | {"experiment": "alpha2"}
-    figure = FIGURES["onset"].draw(found, spec)
+    figure = draw("onset", found, spec)
     titles = [axes.get_title() for axes in figure.axes]
     assert "squared bias" not in titles
     assert "to empirical optimum, test" in titles
-    caption = FIGURES["onset"].caption(found, spec)
+    caption = caption_of("onset", found, spec)
     assert "there is no exact denoiser" in caption
     assert re.search(r"^ *1 +undefined +n/a", caption, re.M)
 
@@ -512,7 +531,7 @@ def test_growth_of_onsets_is_the_exponent_of_a_power_law(power: float) -> None:
 
 
 def test_outputs_draws_the_tables(inputs: list[Path]) -> None:
-    figure = FIGURES["outputs"].draw(inputs, SPECS["outputs"])
+    figure = draw("outputs", inputs, SPECS["outputs"])
     (table,) = (
         pd.read_csv(path)
         for path in inputs
@@ -526,7 +545,7 @@ def test_outputs_draws_the_tables(inputs: list[Path]) -> None:
 
 
 def test_density_draws_the_tables(inputs: list[Path]) -> None:
-    figure = FIGURES["density"].draw(inputs, SPECS["density"])
+    figure = draw("density", inputs, SPECS["density"])
     above, middle, below = (figure.axes[start : start + 4] for start in (0, 4, 8))
     density = pd.read_csv(inputs[-1])
     for place, experiment in enumerate(SPECS["density"]["experiments"]):
@@ -568,11 +587,11 @@ def test_density_without_levels_outside_and_of_one_network(
         lambda table: table[table["sigma"] <= 1].assign(**dict.fromkeys(split)),
     )
     spec = SPECS["density"] | {"experiments": ["rays-small"]}
-    figure = FIGURES["density"].draw([ensembles, density], spec)
+    figure = draw("density", [ensembles, density], spec)
     check_text(figure)
     assert not figure.axes[0].patches
     assert len([line for line in points_of(figure.axes[1]) if len(line) > 2]) == 1
-    caption = FIGURES["density"].caption([ensembles, density], spec)
+    caption = caption_of("density", [ensembles, density], spec)
     assert "Shaded" not in caption
     assert "n/a" in caption
 
@@ -585,19 +604,24 @@ def test_density_without_levels_outside_and_of_one_network(
 def test_captions_are_plain_restructuredtext(name: str, inputs: list[Path]) -> None:
     core = pytest.importorskip("docutils.core")
     title = "odd |title| with *stars*, `ticks`, under_ {{ braces }} {% %} {# #}"
-    caption = FIGURES[name].caption(inputs, SPECS[name] | {"title": title})
+    caption = caption_of(name, inputs, SPECS[name] | {"title": title})
     rendered = pytest.importorskip("jinja2").Template(caption).render()  # as snakemake does
     document = core.publish_doctree(rendered, settings_overrides={"report_level": 5})
     from docutils import nodes
 
     assert not list(document.findall(nodes.system_message))
     assert title in document.astext()
-    for expected in ("updates 1234", "channels 16", "noise law log_uniform", "set sizes [4, 16"):
+    for expected in (
+        "updates 1234",
+        "16 channels",
+        "noise law log_uniform",
+        "N = 4 of S1, N = 4 of S2",
+    ):
         assert expected in document.astext(), expected
 
 
 def test_captions_print_measured_numbers(inputs: list[Path]) -> None:
-    memorisation = FIGURES["memorisation"].caption(inputs, SPECS["memorisation"])
+    memorisation = caption_of("memorisation", inputs, SPECS["memorisation"])
     rows = pd.read_csv(inputs[0]).query("sigma == 0.1 and update == 1600")
     first, last = rows.iloc[0], rows.iloc[-1]
     over = rows[rows["bias"] > rows["variance"]]["set_size"]
@@ -612,12 +636,12 @@ def test_captions_print_measured_numbers(inputs: list[Path]) -> None:
     assert "an image of the own set is above 0.95" in memorisation
     assert "No exact denoiser, and so no bias: alpha2." in memorisation
     assert "memorised up to N = 256 and not at N = 1024." in memorisation
-    text = FIGURES["onset"].caption(inputs, SPECS["onset"])
+    text = caption_of("onset", inputs, SPECS["onset"])
     assert re.search(r"^ *4 +by 25 +up to 25 ", text, re.M)
     assert re.search(r"^ *64 +287 +200 and 336 ", text, re.M)
     assert re.search(r"^4096 +never +after 1600 ", text, re.M)
     assert "to the 3 onsets found grows as N to the power 1.0" in text
-    density = FIGURES["density"].caption(inputs, SPECS["density"])
+    density = caption_of("density", inputs, SPECS["density"])
     row = pd.read_csv(inputs[-1]).iloc[3]
     cell = with_error(row["kl"], row["kl_se"], row["kl_quadrature"], row["kl_between"])
     assert re.search(rf"disks-small +256 +{re.escape(cell)} +{row['bits_per_pixel']:.3g} ", density)
@@ -628,7 +652,7 @@ def test_captions_print_measured_numbers(inputs: list[Path]) -> None:
 def test_fewer_than_three_onsets_do_not_grow(inputs: list[Path], tmp_path: Path) -> None:
     updates = next(p for p in inputs if p.name == "updates.csv")
     few = changed(updates, tmp_path, lambda table: table[table["set_size"].isin([64, 4096])])
-    text = FIGURES["onset"].caption([inputs[0], few], SPECS["onset"])
+    text = caption_of("onset", [inputs[0], few], SPECS["onset"])
     assert "Onsets found between two measured updates: 1;" in text
     assert "to the power" not in text
 
@@ -673,7 +697,7 @@ def test_kinds_of_tables_are_told_apart(inputs: list[Path]) -> None:
 
 
 def test_what_is_missing_is_named(inputs: list[Path], tmp_path: Path) -> None:
-    memorisation, onset_, density, _ = (FIGURES[name].draw for name in SPECS)
+    memorisation, onset_, density, _ = (partial(draw, name) for name in SPECS)
     with pytest.raises(ArtifactError, match="exactly one table of ensembles of disks-small"):
         memorisation(inputs[1:], SPECS["memorisation"])
     lost = [p for p in inputs if (p.parent.name, p.name) != ("disks-small", "N64.csv")]
@@ -699,27 +723,40 @@ def test_rows_that_are_not_one_of_each_are_refused(inputs: list[Path], tmp_path:
     twice = changed(inputs[0], tmp_path, lambda table: pd.concat([table, table]))
     for name in SPECS:
         with pytest.raises(ArtifactError, match="several rows for one N"):
-            FIGURES[name].draw([twice, *inputs[1:]], SPECS[name])
+            draw(name, [twice, *inputs[1:]], SPECS[name])
     half = changed(inputs[5], tmp_path, lambda table: table[table["network"] != "S2"])
     with pytest.raises(ArtifactError, match=r"1 rows of memorised .*own training set.* expected 2"):
-        FIGURES["memorisation"].draw([*inputs[:5], half, *inputs[6:]], SPECS["memorisation"])
+        draw("memorisation", [*inputs[:5], half, *inputs[6:]], SPECS["memorisation"])
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_wrong_options_are_named(name: str) -> None:
-    options = FIGURES[name].options
-    for option in options:
+def test_every_option_is_needed_and_no_other_is_known(name: str) -> None:
+    for option in SPECS[name]:
         spec = {key: value for key, value in SPECS[name].items() if key != option}
-        with pytest.raises(ValueError, match=f"needs the option '{option}'"):
-            check_options(name, spec, options)
-    with pytest.raises(ValueError, match="no option colour"):
-        FIGURES[name].draw([], SPECS[name] | {"colour": "red"})
+        with pytest.raises(ValidationError, match=rf"{option}\n +Field required"):
+            figure_of(name, spec)
+    with pytest.raises(ValidationError, match="unknown are 'colour'"):
+        figure_of(name, SPECS[name] | {"colour": "red"})
 
 
-@pytest.mark.parametrize("sigmas", [[0.1], [0.1, 0.1], [0.1, -1], 0.1])
-def test_wrong_noise_levels_are_named(sigmas: Any) -> None:
-    with pytest.raises(ValueError, match=r"'sigmas': found .* two different numbers above 0"):
-        FIGURES["memorisation"].draw([], SPECS["memorisation"] | {"sigmas": sigmas})
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("memorisation", "sigmas", [0.1]),
+        ("memorisation", "sigmas", [0.1, 0.1]),
+        ("memorisation", "sigmas", [0.1, -1]),
+        ("memorisation", "sigmas", [0.1, 0]),
+        ("memorisation", "sigmas", 0.1),
+        ("memorisation", "experiments", []),
+        ("onset", "sigma", 0),
+        ("onset", "experiment", 1),
+        ("density", "experiments", ["a", "b", "c", "d", "e"]),
+        ("outputs", "measure", "distance"),
+    ],
+)
+def test_wrong_options_are_named(name: str, option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=option):
+        figure_of(name, SPECS[name] | {option: value})
 
 
 # ---------------------------------------------------------------------------------------------
@@ -825,26 +862,3 @@ def test_what_params_do_not_list_is_named(
     assert len(found) == len(messages), found
     for message, expected in zip(found, messages, strict=True):
         assert message.startswith(expected), message
-
-
-@pytest.mark.parametrize(
-    ("figure", "option", "value"),
-    [
-        ("memorisation", "sigmas", [0.1]),
-        ("memorisation", "sigmas", [0.1, 0]),
-        ("memorisation", "experiments", []),
-        ("onset", "sigma", 0),
-        ("onset", "experiment", 1),
-        ("density", "experiments", ["a", "b", "c", "d", "e"]),
-        ("density", "colour", "red"),
-    ],
-)
-def test_the_schema_refuses(
-    root: Path, asked: dict[str, Any], figure: str, option: str, value: Any
-) -> None:
-    schema = yaml.safe_load((root / "workflow/schemas/params.schema.yaml").read_text())
-    figures = schema["properties"]["figures"] | {"$defs": schema["$defs"]}
-    check = jsonschema.Draft202012Validator(figures).is_valid
-    assert check(asked["figures"])
-    asked["figures"][figure][option] = value
-    assert not check(asked["figures"])
