@@ -6,115 +6,64 @@ alike each is to the closest image of the network's own training set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
 from pydantic import Field
 
-from gahb.artifacts import ArtifactError, Spec
-from gahb.figures.parts import captions
+from gahb.artifacts import Spec
 from gahb.figures.parts.curves import limits, sigma_axis, size_styles
 from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
-from gahb.figures.parts.intervals import SPREAD, Points, draw_band, ensembles_of, last_updates
-from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+from gahb.figures.parts.intervals import Points, at_last, draw_band, table_of
+from gahb.figures.parts.style import page
 from gahb.figures.parts.tables import read_tables
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
 _SHOWN = {"pair": "output of S1's network – of S2's", "closest": "output – closest training image"}
+_COLUMNS = 6  # noise levels of the caption's tables
 
 
 @dataclass(frozen=True)
-class _Measured:
-    curves: dict[int, dict[str, Points]]  # N: similarity against σ, of the pair and of the closest
+class Measured:
+    """All numbers of the figure.
+
+    Attributes:
+        curves: by N, similarity against σ of the pair and of output and closest training image.
+        networks: number of disjoint training sets.
+        images: number of test images.
+        specs: of the table.
+    """
+
+    curves: dict[int, dict[str, Points]]
     networks: int
     images: int
-    spec: Spec
+    specs: list[Spec]
 
+    @property
+    def sigma(self) -> np.ndarray:
+        """Noise levels, growing."""
+        return next(iter(self.curves.values()))["pair"].x
 
-def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = dict(spec)
-    table = ensembles_of(read_tables(inputs), asked["experiment"])
-    columns = {"pair": asked["measure"], "closest": f"closest_{asked['measure']}"}
-    frame = last_updates(table.frame).sort_values(["set_size", "sigma"])
-    if frame.duplicated(["set_size", "sigma"]).any():
-        raise ArtifactError(
-            f"{table.path} has several rows for one N and sigma after the last update"
-        )
-    curves: dict[int, dict[str, Points]] = {}
-    for size in frame["set_size"].unique():
-        rows = frame[frame["set_size"] == size]
-        curves[int(size)] = {
-            name: Points.of(rows["sigma"], rows[column], rows[f"{column}_se"])
-            for name, column in columns.items()
-        }
-    return _Measured(curves, int(frame["networks"].max()), int(frame["images"].max()), table.spec)
+    @property
+    def _told(self) -> np.ndarray:
+        count = len(self.sigma)
+        spaced = np.linspace(0, count - 1, min(_COLUMNS, count)).round().astype(int)
+        return np.unique(spaced)
 
+    @property
+    def header(self) -> list[str]:
+        """Of the tables: N and noise levels."""
+        return ["N", *(f"sigma = {self.sigma[place]:.3g}" for place in self._told)]
 
-@figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
-    """Draw the figure.
-
-    Args:
-        inputs: the experiment's table of ensembles.
-        spec: ``title``, ``experiment``, ``measure``.
-    """
-    measured = _measure(inputs, spec)
-    figure = Drawing(figsize=(PAGE_WIDTH, 3.3), layout="constrained")
-    figure.suptitle(spec["title"])
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, (name, title) in zip(panels, _SHOWN.items(), strict=True):
-        for (size, points), style in zip(
-            measured.curves.items(), size_styles(len(measured.curves)), strict=True
-        ):
-            draw_band(axes, points[name], label=f"N = {size}", **style)
-        axes.set_title(title)
-        sigma_axis(axes, next(iter(measured.curves.values()))[name].x)
-    heights = [points.value for curves in measured.curves.values() for points in curves.values()]
-    low, high = limits(heights, 0.04)
-    panels[0].set_ylim(low, min(high, 1.04))
-    panels[0].set_ylabel(f"mean {spec['measure']}")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
-    return figure
-
-
-def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
-    """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
-    measured = _measure(inputs, spec)
-    sigmas = next(iter(measured.curves.values()))["pair"].x
-    chosen = np.unique(np.linspace(0, len(sigmas) - 1, min(6, len(sigmas))).round().astype(int))
-    tables = []
-    for name, told in (
-        ("pair", "Between the outputs:"),
-        ("closest", "Between output and closest training image:"),
-    ):
-        lines = [
-            [str(size), *(points[name].text(place) for place in chosen)]
-            for size, points in measured.curves.items()
+    def rows(self, name: str) -> list[list[str]]:
+        """N, and one similarity with its standard error at some noise levels."""
+        return [
+            [str(size), *(points[name].text(place) for place in self._told)]
+            for size, points in self.curves.items()
         ]
-        header = ("N", *(f"sigma = {sigmas[place]:.3g}" for place in chosen))
-        tables += [told, captions.grid(header, lines)]
-    return captions.caption(
-        spec["title"],
-        f"Denoised images of the same noisy test images: mean {spec['measure']} of those of two networks "
-        f"of disjoint training sets, over all pairs of {measured.networks} (left), and of each with the "
-        "closest image of its own training set (right), against noise level; bands are one standard "
-        "error either side. Noise levels above those trained at are included.",
-        SPREAD,
-        *tables,
-        "Made with:",
-        captions.bullets(
-            [
-                f"experiment {captions.escape(spec['experiment'])}",
-                f"test images: {measured.images}",
-            ]
-        )
-        + "\n"
-        + captions.parameters([measured.spec]),
-    )
 
 
 class OutputsFigure(Figure):
@@ -129,10 +78,36 @@ class OutputsFigure(Figure):
         """The ensembles."""
         return Needs(ensembles=(self.experiment,))
 
-    def measure(self, inputs: Inputs) -> Inputs:
-        """See :func:`draw`."""
-        return inputs
+    def measure(self, inputs: Inputs) -> Measured:
+        """Read both similarities after the last update, by growing N and σ."""
+        table = table_of(read_tables(inputs), "ensembles", self.experiment)
+        frame = at_last(table).sort_values(["set_size", "sigma"])
+        curves = {
+            size: {
+                name: Points.of(rows["sigma"], rows[column], rows[f"{column}_se"])
+                for name, column in (("pair", self.by), ("closest", f"closest_{self.by}"))
+            }
+            for size in map(int, frame["set_size"].unique())
+            for rows in [frame[frame["set_size"] == size]]
+        }
+        networks, images = (int(frame[name].max()) for name in ("networks", "images"))
+        return Measured(curves, networks, images, [table.spec])
 
-    def draw(self, measured: Inputs) -> Drawing:
-        """See :func:`draw`."""
-        return draw(measured, self.model_dump(mode="json", by_alias=True))
+    def draw(self, measured: Measured) -> Drawing:
+        """Two panels, between the networks and with the training images, one curve per N."""
+        drawing = page(3.3, self.title)
+        drawing.set_layout_engine("constrained")
+        panels = drawing.subplots(1, 2, sharey=True)
+        styles = size_styles(len(measured.curves))
+        for axes, (name, title) in zip(panels, _SHOWN.items(), strict=True):
+            for (size, points), style in zip(measured.curves.items(), styles, strict=True):
+                draw_band(axes, points[name], label=f"N = {size}", **style)
+            axes.set_title(title)
+            sigma_axis(axes, measured.sigma)
+        heights = [points.value for both in measured.curves.values() for points in both.values()]
+        low, high = limits(heights, 0.04)
+        panels[0].set_ylim(low, min(high, 1.04))
+        panels[0].set_ylabel(f"mean {self.by}")
+        handles, labels = panels[0].get_legend_handles_labels()
+        drawing.legend(handles, labels, loc="outside lower center", ncols=6)
+        return drawing

@@ -17,7 +17,7 @@ import numpy as np
 from gahb.artifacts import ArtifactError, Spec
 from gahb.figures.parts.curves import draw_curve, limits, noise_scale, size_styles
 from gahb.figures.parts.figure import Aggregation, Figure, Inputs, Needs, Params, all_sizes
-from gahb.figures.parts.style import line, page, patch
+from gahb.figures.parts.style import legends, line, page_over_legends, patch
 from gahb.figures.parts.tables import Curve, choose, curve, one, read_tables
 from gahb.options import Split
 
@@ -139,9 +139,7 @@ class TransitionFigure(Figure):
     def draw(self, measured: Measured) -> Drawing:
         """Two panels, own training set and test images, one curve per N."""
         below = 0.33 + 0.18 * -(-len(measured.sizes) // _PER_ROW)  # inches, for the legends
-        height = 3.7 + below
-        drawing = page(height, self.title)
-        drawing.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+        drawing = page_over_legends(3.7 + below, below, self.title)
         panels: Sequence[Axes] = drawing.subplots(1, 2, sharex=True, sharey=True)
         styles = size_styles(len(measured.sizes))
         for axes, (panel, words) in zip(panels, PANELS.items(), strict=True):
@@ -169,10 +167,4 @@ def _legend(drawing: Drawing, sizes: list[int], styles: list[dict[str, Any]]) ->
         line("memorising denoiser", color="0.3", linestyle="--", linewidth=1),
         line("output = input", color="0.45", linestyle=":", linewidth=0.9),
     ]
-    for handles, height in ((per_size, 0.24), (kinds, 0.02)):
-        drawing.legend(
-            handles=handles,
-            loc="lower center",
-            bbox_to_anchor=(0.5, height / drawing.get_figheight()),
-            ncols=min(len(handles), _PER_ROW),
-        )
+    legends(drawing, {0.24: per_size, 0.02: kinds}, _PER_ROW)

@@ -5,31 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from gahb.artifacts import ArtifactError
 from gahb.figures.parts.curves import limits
 from gahb.figures.parts.tables import Table, one
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 SPLITS = ("S1", "S2")
-BARS = "Bars and bands are one standard error either side."
-WILSON = (
-    "Those of shares are Wilson's interval of one standard deviation for the samples of one network, "
-    "since both networks sample from the same noise."
-)
-SPREAD = (
-    "Standard errors of errors are over test images, for the networks that were trained: what other "
-    "training sets would change is not in them. Networks of disjoint sets also start from other weights "
-    "and see their images in other orders and noise: variance is that of all of these together."
-)
-TRIANGLES = (
-    "On logarithmic axes, what is not more than one standard error above 0 is an open triangle, two "
-    "standard errors above the estimate."
-)
 
 
 @dataclass(frozen=True)
@@ -66,17 +54,8 @@ def with_error(value: float, *errors: float) -> str:
     return " +/- ".join("n/a" if number == "nan" else number for number in numbers)
 
 
-def ensembles_of(tables: Sequence[Table], experiment: str) -> Table:
-    """The table of ensembles of one experiment, or raise what is missing."""
-    return _of(tables, "ensembles", experiment)
-
-
-def samples_over_training_of(tables: Sequence[Table], experiment: str) -> Table:
-    """The table of samples against updates of one experiment, or raise what is missing."""
-    return _of(tables, "samples_over_training", experiment)
-
-
-def _of(tables: Sequence[Table], kind: str, experiment: str) -> Table:
+def table_of(tables: Sequence[Table], kind: str, experiment: str) -> Table:
+    """The one table of a kind (ensembles, samples over training) of one experiment."""
     found = [table for table in tables if table.kind == kind and table.where(experiment=experiment)]
     return one(found, f"{kind.replace('_', ' ')} of {experiment}")
 
@@ -144,39 +123,49 @@ def summarised(
     return mean, se, int(chosen["count"].min())
 
 
-CONTRAST_FREE = (
-    "distances between images less their mean and of unit norm, since a bias-free network copies an "
-    "image up to a factor; more lenient than by plain distance, the criterion of Gu et al. on the images "
-    "as they are"
-)
+def of_samples(frames: Sequence[pd.DataFrame], path: Any, x: Sequence[float]) -> dict[str, Points]:
+    """What tables of samples say against x, one table each, over the samples of both networks.
+
+    Args:
+        frames: rows of one pair of networks each.
+        path: of the table, for messages.
+        x: set sizes, or updates.
+
+    Returns:
+        By name: the shares ``memorised``, ``plain`` (the same by plain distance), ``control`` (in the
+        other network's set) and ``copied``, NaN if undefined; the mean correlations ``pair`` (between
+        the networks), ``closest`` and ``closest_other`` (with the closest image of the own set and of
+        the other).
+    """
+
+    def found(*asked: Any) -> np.ndarray:
+        return np.array([summarised(frame, path, *asked) for frame in frames], dtype=float).T
+
+    def share(*asked: Any) -> Points:
+        mean, _, count = found(*asked)
+        return Points(np.asarray(x, dtype=float), mean, *wilson(mean, count))
+
+    def average(quantity: str, own: bool | None = None) -> Points:
+        mean, se, _ = found(quantity, "correlation", own)
+        return Points.of(x, mean, se)
+
+    return {
+        "memorised": share("memorised", "correlation_ratio", True),
+        "plain": share("memorised", "distance_ratio", True),
+        "control": share("memorised", "correlation_ratio", False),
+        "copied": share("copied", "correlation", True),
+        "pair": average("pair_similarity"),
+        "closest": average("closest_similarity", True),
+        "closest_other": average("closest_similarity", False),
+    }
 
 
-def fraction(
-    frames: Sequence[pd.DataFrame],
-    path: Any,
-    x: Sequence[float],
-    quantity: str,
-    own: bool,
-    measure: str = "correlation_ratio",
-) -> Points:
-    """A share of the samples of both networks against x, with Wilson intervals; NaN if undefined."""
-    found = [summarised(frame, path, quantity, measure, own) for frame in frames]
-    share, _, count = np.array(found, dtype=float).T
-    low, high = wilson(share, count)
-    return Points(np.asarray(x, dtype=float), share, low, high)
-
-
-def averages(
-    frames: Sequence[pd.DataFrame],
-    path: Any,
-    x: Sequence[float],
-    quantity: str,
-    own: bool | None = None,
-) -> Points:
-    """A similarity (correlation) of samples against x, averaged over samples and networks."""
-    found = [summarised(frame, path, quantity, "correlation", own) for frame in frames]
-    mean, se, _ = np.array(found, dtype=float).T
-    return Points.of(x, mean, se)
+def drawn_by(table: Table) -> tuple[int, str]:
+    """Number of samples of each network behind a table of samples, and the sampler in words."""
+    memorised = table.frame["quantity"] == "memorised"
+    sampler = dict(table.value("sampling")["sampler"])
+    options = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sampler.items())
+    return int(table.frame.loc[memorised, "count"].max()), options.removeprefix("kind ")
 
 
 def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,35 +175,35 @@ def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return centre - half, centre + half
 
 
-def draw_points(axes: Axes, points: Points, **style: Any) -> None:
-    """A line through points with error bars; see :func:`positive` for a logarithmic axis."""
-    shown = np.isfinite(points.value)
-    x, value = points.x[shown], points.value[shown]
-    bars = np.clip([value - points.low[shown], points.high[shown] - value], 0, None)
-    axes.errorbar(x, value, np.nan_to_num(bars), elinewidth=1.0, **style)
-
-
-def draw_band(axes: Axes, points: Points, **style: Any) -> None:
-    """A line through points with a band."""
-    axes.fill_between(
-        points.x, points.low, points.high, color=style["color"], alpha=0.2, linewidth=0
+def draw_points(axes: Axes, points: Points, logarithmic: bool = False, **style: Any) -> None:
+    """A line through points with error bars; for a logarithmic axis, through :func:`positive` ones."""
+    resolved = positive(points) if logarithmic else points
+    shown = np.isfinite(resolved.value)
+    x, value, low, high = (
+        array[shown] for array in (resolved.x, resolved.value, resolved.low, resolved.high)
     )
-    axes.plot(points.x, points.value, **style)
+    bars = np.clip([value - low, high - value], 0, None)
+    axes.errorbar(x, value, np.nan_to_num(bars), elinewidth=1.0, **style)
+    if logarithmic:
+        draw_bounds(axes, points, style["color"])
 
 
-def draw_bounds(axes: Axes, points: Points, **style: Any) -> None:
+def draw_band(axes: Axes, points: Points, logarithmic: bool = False, **style: Any) -> None:
+    """A line through points with a band; for a logarithmic axis, through :func:`positive` ones."""
+    shown = positive(points) if logarithmic else points
+    axes.fill_between(shown.x, shown.low, shown.high, color=style["color"], alpha=0.2, linewidth=0)
+    axes.plot(shown.x, shown.value, **style)
+    if logarithmic:
+        draw_bounds(axes, points, style["color"])
+
+
+def draw_bounds(axes: Axes, points: Points, colour: Any) -> None:
     """Open triangles at the upper bounds of what :func:`positive` leaves out."""
     bounds = _bounds(points)
     shown = np.isfinite(bounds)
     if shown.any():
-        axes.plot(
-            points.x[shown],
-            bounds[shown],
-            color=style["color"],
-            marker="v",
-            markerfacecolor="white",
-            linestyle="none",
-        )
+        style = {"color": colour, "markerfacecolor": "white"}
+        axes.plot(points.x[shown], bounds[shown], marker="v", linestyle="none", **style)
 
 
 def positive(points: Points) -> Points:

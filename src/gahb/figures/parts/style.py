@@ -7,7 +7,7 @@ styles repeat what the colours say, so that nothing is lost in a grayscale print
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,24 @@ def page(height: float, title: str | None = None) -> Figure:
     if title is not None:
         figure.suptitle(title)
     return figure
+
+
+def page_over_legends(height: float, below: float, title: str) -> Figure:
+    """An empty figure with room for legends: the lowest ``below`` inches of its ``height``."""
+    figure = page(height, title)
+    figure.set_layout_engine("constrained", rect=(0, below / height, 1, 1 - below / height))
+    return figure
+
+
+def legends(figure: Figure, rows: Mapping[float, Sequence[Any]], per_row: int) -> None:
+    """Legends below the axes, each at a height in inches above the lower edge."""
+    for height, handles in rows.items():
+        figure.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, height / figure.get_figheight()),
+            ncols=min(max(len(handles), 1), per_row),
+        )
 
 
 def line(label: str, **style: Any) -> Line2D:

@@ -1,0 +1,219 @@
+"""The page of results: every figure with its caption, and the tables behind them, in Markdown.
+
+All of it comes from tables and captions. A caption is reStructuredText of a kind that is Markdown too
+(escapes with a backslash, lists, bold), but for its tables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+import pandas as pd
+
+from gahb.artifacts import write_text
+from gahb.figures.parts.intervals import summarised
+from gahb.figures.parts.tables import Table, read_tables
+
+_HEADER = (
+    "Made by the rule `results_page` from the tables and captions beside it, and from nothing else: a "
+    "change belongs into what they are made from."
+)
+_MADE_FROM = "Made from:"  # ends what was measured; the cards say the rest
+_RULE = re.compile(r"=+( +=+)*")
+
+
+def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: Path) -> None:
+    """Write the page.
+
+    Args:
+        tables: the summary, gaps, density bounds and samples of pairs of networks (``.csv``), each if
+            there is one, in any order.
+        figures: captions, ``<name>.rst`` with ``<name>.png`` beside it, in the order of the page.
+        output: ``.md``; links are relative to its folder.
+
+    Raises:
+        gahb.artifacts.ArtifactError: a table is missing, damaged or of no known kind.
+    """
+    parts = ["# Results", _HEADER, "## Figures"]
+    for caption in figures:
+        parts += _figure(caption, output.parent)
+    found = read_tables(tables)
+    parts += ["## Tables"] if found else []
+    for title, kind, words, fill in (
+        ("Gap, agreement and slope", "summary", _SUMMARY, _summary),
+        ("Gaps to exact and classical denoisers", "gaps", _GAPS, _gaps),
+        ("Samples of two networks", "samples", _SAMPLES, _samples),
+        ("Bounds on the divergence of densities", "density", _DENSITY, _density),
+    ):
+        chosen = [table for table in found if table.kind == kind]
+        if chosen:
+            sources = ", ".join(_link(table.path, output.parent) for table in chosen)
+            parts += [f"### {title}", words, fill(chosen), f"From {sources}."]
+    write_text(output, "\n\n".join(parts) + "\n")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _link(path: Path, folder: Path) -> str:
+    relative = _relative(path, folder)
+    return f"[{relative}]({relative})"
+
+
+# ---------------------------------------------------------------------------------------------
+# Captions
+
+
+def _figure(caption: Path, folder: Path) -> list[str]:
+    """Title, image, and what the caption says and measures."""
+    title, *blocks = re.split(r"\n{2,}", caption.read_text().strip())
+    title = title.removeprefix("**").removesuffix("**")
+    measured = [
+        _table_of(block.splitlines()) if _RULE.match(block) else block
+        for block in takewhile(lambda block: block != _MADE_FROM, blocks)
+    ]
+    image = _relative(caption.with_suffix(".png"), folder)
+    return [f"### {title}", f"![{title}]({image})", *measured]
+
+
+def _table_of(lines: Sequence[str]) -> str:
+    """The Markdown of a simple table of reStructuredText, with one line of header."""
+    starts = [place.start() for place in re.finditer("=+", lines[0])]
+    cells = [
+        [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+        for line in lines
+        if not _RULE.fullmatch(line)
+    ]
+    return _markdown(cells[0], cells[1:])
+
+
+def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [header, ["--:"] * len(header), *lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables
+
+_SUMMARY = (
+    "*Gap*: PSNR on the own training set less PSNR on the test set, in dB, averaged over noise levels, "
+    "with its standard error; *largest*: the same at the worst level; *agreement*: PSNR in dB between the "
+    "outputs of the networks of S1 and S2 on the same noisy test images; *slope*: of test PSNR against "
+    "input PSNR, over the noise levels of the last column. α/(α+1) is the minimax rate of the function "
+    "class, not the slope of an optimum for the images drawn here."
+)
+_GAPS = (
+    "PSNR of an exact or classical denoiser less that of the network with the most training images, in dB, "
+    "on the same noisy test images, with its standard error. Positive: the reference is better."
+)
+_SAMPLES = (
+    "Networks of S1 and S2 sample from the same noise. Mean correlations with their standard errors; the "
+    "share of samples that are memorised (three times nearer to one image of the own set than to any "
+    "other, means and norms removed; by plain distance: as they are), and the share that is copied."
+)
+_CORRELATIONS = {  # columns of the table: quantity, measure, and whether against the own set
+    "two networks": ("pair_similarity", "correlation", None),
+    "closest, own set": ("closest_similarity", "correlation", True),
+    "closest, other set": ("closest_similarity", "correlation", False),
+    "S1 to closest of S2": ("twin_similarity", "correlation", None),
+}
+_SHARES = {
+    "memorised": ("memorised", "correlation_ratio", True),
+    "by plain distance": ("memorised", "distance_ratio", True),
+    "copied": ("copied", "correlation", True),
+}
+_DENSITY = (
+    "An upper bound, in nats per image, on the divergence of the density that a denoiser defines from that "
+    "of the images, both with noise of the lowest σ: the integral of the denoiser's excess error over "
+    "noise levels, with its standard error over test images, the error of the quadrature, and the standard "
+    "error between the K networks of disjoint sets; its split into variance and bias; *start*, what "
+    "beginning with Gaussian noise adds; and the bound, their sum."
+)
+
+
+def _number(value: float, form: str) -> str:
+    return "" if pd.isna(value) else format(value, form)
+
+
+def _with_error(value: float, error: float, form: str) -> str:
+    return _number(value, form) + ("" if pd.isna(error) else f" ± {error:{form}}")
+
+
+def _summary(tables: Sequence[Table]) -> str:
+    header = ("experiment", "N", "split", "gap", "largest", "agreement", "slope", "α/(α+1)", "σ")
+    return _markdown(
+        header,
+        (
+            (
+                *(str(row[name]) for name in ("experiment", "set_size", "split")),
+                _with_error(row["gap"], row["gap_se"], ".2f"),
+                _number(row["largest_gap"], ".2f"),
+                _number(row["agreement"], ".1f"),
+                _with_error(row["slope"], row["slope_se"], ".3f"),
+                _number(row["theoretical_slope"], ".2f"),
+                f"{row['sigma_low']:g} to {row['sigma_high']:g}",
+            )
+            for row in _records(tables)
+        ),
+    )
+
+
+def _records(tables: Sequence[Table]) -> list[dict[str, float]]:
+    frame = pd.concat([table.frame for table in tables])
+    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _gaps(tables: Sequence[Table]) -> str:
+    gaps = pd.concat([table.frame for table in tables])
+    sigmas = sorted(gaps["sigma"].unique(), reverse=True)[::3]
+    by_experiment = gaps.groupby("experiment")
+    largest = gaps[gaps["set_size"] == by_experiment["set_size"].transform("max")]
+    shown = largest[largest["split"] == largest.groupby("experiment")["split"].transform("min")]
+    lines = []
+    for names, rows in shown.groupby(["experiment", "set_size", "reference"], sort=False):
+        at = rows.set_index("sigma")
+        gap, error = at["reference_gap"], at["reference_gap_se"]
+        lines.append([*map(str, names), *(_with_error(gap[s], error[s], ".2f") for s in sigmas)])
+    return _markdown(("experiment", "N", "reference", *(f"σ = {s:g}" for s in sigmas)), lines)
+
+
+def _samples(tables: Sequence[Table]) -> str:
+    lines = []
+    for table in sorted(tables, key=lambda one: (one.value("experiment"), one.value("set_size"))):
+        alike, shares = (
+            [summarised(table.frame, table.path, *asked) for asked in quantities]
+            for quantities in (_CORRELATIONS.values(), _SHARES.values())
+        )
+        lines.append(
+            [
+                *(str(table.value(key)) for key in ("experiment", "set_size")),
+                *(_with_error(mean, error, ".3f") for mean, error, _ in alike),
+                *(_number(mean, ".2f") for mean, _, _ in shares),
+            ]
+        )
+    return _markdown(("experiment", "N", *_CORRELATIONS, *_SHARES), lines)
+
+
+def _density(tables: Sequence[Table]) -> str:
+    header = ("experiment", "N", "K", "integral", "images", "quadrature", "networks")
+    split = ("bits per pixel", "variance", "bias²", "start", "bound", "σ")
+    return _markdown(
+        (*header, *split),
+        (
+            (
+                *(str(row[name]) for name in ("experiment", "set_size", "networks")),
+                f"{row['kl']:.1f}",
+                *(f"± {row[f'kl_{name}']:.1f}" for name in ("se", "quadrature", "between")),
+                f"{row['bits_per_pixel']:.3f}",
+                *(_number(row[name], ".1f") for name in ("kl_variance", "kl_bias")),
+                *(f"{row[name]:.1f}" for name in ("start", "bound")),
+                f"{row['sigma_low']:g} to {row['sigma_high']:g}",
+            )
+            for row in _records(tables)
+        ),
+    )

@@ -1,0 +1,124 @@
+"""The page of results holds what tables and captions say, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers import figures
+from helpers.diffusion_results import SPECS, all_tables
+from helpers.figure_results import write_summary
+
+from gahb.artifacts import ArtifactError, provenance, write_table, write_text
+from gahb.figures.parts.intervals import summarised
+from gahb.provenance.results_page import write_results_page
+
+EXPERIMENTS = {"alpha2": 2.0, "alpha3": 3.0}
+SIGMAS = (1.0, 0.3, 0.1, 0.03)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables of every kind, and two captions."""
+    folder = tmp_path_factory.mktemp("project") / "results"
+    tables = all_tables(folder)
+    write_summary(folder / "evaluation", EXPERIMENTS)
+    gaps = [
+        {"experiment": name, "image_class": name, "set_size": size, "split": split}
+        | {"reference": "exact", "sigma": sigma, "input_psnr": 0.0, "images": 64}
+        | {"reference_gap": size * sigma, "reference_gap_se": 0.5}
+        for name in EXPERIMENTS
+        for size, split in ((10, "S1"), (100, "S1"), (100, "S2"))
+        for sigma in SIGMAS
+    ]
+    write_table(folder / "evaluation/gaps.csv", pd.DataFrame(gaps), provenance({}))
+    for name in ("onset", "density"):
+        title = {"title": "Nats | *bold* | a_b"} if name == "density" else {}
+        caption = figures.told(name, tables, SPECS[name] | title)
+        write_text(folder / f"figures/{name}.rst", caption)
+    return folder
+
+
+def page(results: Path, tables: list[str], captions: tuple[str, ...] = ()) -> str:
+    output = results / "README.md"
+    found = [path for pattern in tables for path in sorted(results.glob(pattern))]
+    write_results_page(found, [results / f"figures/{name}.rst" for name in captions], output)
+    return output.read_text()
+
+
+def cells(text: str, *first: str) -> list[str]:
+    """Of the one line of a table that starts with these."""
+    rows = [re.split(r" \| ", line.strip("| ")) for line in text.splitlines() if line[:1] == "|"]
+    (row,) = (row for row in rows if row[: len(first)] == list(first))
+    return row
+
+
+def test_every_figure_is_shown_with_what_it_measured(results: Path) -> None:
+    text = page(results, [], ("onset", "density"))
+    assert "`results_page`" in text.split("##")[0]
+    onset, density = text.index("### When memorisation sets in"), text.index("### Nats")
+    assert onset < density
+    assert r"![Nats \| \*bold\* \| a\_b](figures/density.png)" in text
+    for name in ("onset", "density"):
+        caption = (results / f"figures/{name}.rst").read_text()
+        measured = caption.split("Made from:")[0]
+        assert measured.split("\n\n")[1] in text  # the first paragraph
+        for line in measured.splitlines():
+            if re.match(r" *(\S+ +)?\d+  ", line):  # of a table
+                shown = [cell.strip() for cell in re.split(r" {2,}", line.strip())]
+                assert f"| {' | '.join(shown)} |" in text, line
+    assert "Made from" not in text
+    assert "====" not in text
+
+
+def test_tables_print_their_numbers(results: Path) -> None:
+    text = page(results, ["evaluation/*.csv", "samples/*/N*.csv"])
+    row = pd.read_csv(results / "evaluation/summary.csv").query("experiment == 'alpha3'").iloc[1]
+    assert cells(text, "alpha3", str(row["set_size"]), "S2")[3:] == [
+        f"{row['gap']:.2f} ± {row['gap_se']:.2f}",
+        f"{row['largest_gap']:.2f}",
+        f"{row['agreement']:.1f}",
+        f"{row['slope']:.3f} ± {row['slope_se']:.3f}",
+        "0.75",
+        "0.03 to 0.3",
+    ]
+    assert cells(text, "alpha2", "100", "exact") == [
+        *("alpha2", "100", "exact", "100.00 ± 0.50", "3.00 ± 0.50")
+    ]
+    path = results / "samples/gaussian-small/N64.csv"
+    table = pd.read_csv(path)
+    pair, error, _ = summarised(table, path, "pair_similarity", "correlation")
+    share, *_ = summarised(table, path, "memorised", "correlation_ratio", own=True)
+    plain, *_ = summarised(table, path, "memorised", "distance_ratio", own=True)
+    shown = next(
+        line
+        for line in text.splitlines()
+        if line.startswith(f"| gaussian-small | 64 | {pair:.3f} ± {error:.3f} |")
+    )
+    assert f"| 0.600 ± 0.020 | {share:.2f} | {plain:.2f} |" in shown
+    assert re.search(r"^\| alpha2 \| 1 \| .* ± 0\.020 \|  \|  \| \d", text, re.M)  # undefined
+    row = pd.read_csv(results / "evaluation/density.csv").iloc[3]
+    assert cells(text, "disks-small", "256", "4")[3:6] == [
+        *(f"{row['kl']:.1f}", f"± {row['kl_se']:.1f}", f"± {row['kl_quadrature']:.1f}")
+    ]
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (results / target).exists(), target
+
+
+def test_what_a_preset_has_no_tables_of_is_left_out(results: Path) -> None:
+    text = page(results, ["evaluation/summary.csv"])
+    assert "### Gap, agreement and slope" in text
+    assert text.count("### ") == 1
+    assert "## Tables" not in page(results, [], ("onset",))
+
+
+def test_an_edited_table_is_refused(results: Path, tmp_path: Path) -> None:
+    for kind in (".csv", ".json"):
+        shutil.copy(results / f"evaluation/density{kind}", tmp_path / f"density{kind}")
+    edited = tmp_path / "density.csv"
+    edited.write_text(edited.read_text().replace("6.4", "4.6"))
+    with pytest.raises(ArtifactError, match=r"density\.csv"):
+        write_results_page([edited], [], tmp_path / "README.md")
