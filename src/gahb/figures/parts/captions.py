@@ -1,7 +1,7 @@
 """Captions in reStructuredText: what a figure shows, its measured numbers, and what it was made from.
 
 The caption of a figure is the Jinja template ``figures/captions/<name>.rst``, which knows ``figure``, the
-options, and ``m``, what was measured. The title goes before it; after it goes what the networks were
+options, ``m``, what was measured, and ``eigenvector_scale``, how eigenvectors are drawn. The title goes before it; after it goes what the networks were
 made from, with the training only where it differs from the default: the rest is in every file's spec.
 
 ``snakemake --report`` reads the caption as a Jinja template again. All text that comes from a spec
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gahb.artifacts import Spec, canonical_json
 from gahb.datasets.image_class import image_class
 from gahb.denoisers.options import Training
+from gahb.figures.parts.panels import EIGENVECTOR_SCALE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -76,6 +77,7 @@ def _environment() -> Environment:
         "listed": lambda values: ", ".join(map(str, values)),
         "span": span,
     }
+    environment.globals["eigenvector_scale"] = EIGENVECTOR_SCALE
     return environment
 
 
