@@ -1,12 +1,40 @@
-EVALUATION_SOURCES = TRAINING_SET_SOURCES + sources(
-    "evaluation/*.py", exclude=["summary.py", "gaps.py", "ensembles.py", "density.py"]
+EVALUATE = "gahb.evaluation.evaluate"
+EVALUATION = Made(
+    gahb_params.evaluation_spec,
+    *("experiment", "set_size", "split"),
+    entry=EVALUATE,
+    watching=["architecture"],
 )
-SUMMARY_SOURCES = sources("evaluation/*.py", exclude=["ensembles.py", "density.py"])
-REFERENCES = references(f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.csv")
+MEMORISING = Made(
+    gahb_params.memorising_spec, "experiment", "set_size", "split", entry=EVALUATE
+)
+AGREEMENT = Made(
+    gahb_params.agreement_spec,
+    *("experiment", "set_size"),
+    entry=EVALUATE,
+    watching=["architecture"],
+)
+REFERENCE = Made(
+    gahb_params.reference_spec,
+    *("image_class", "reference"),
+    entry=EVALUATE,
+    watching=["reference"],
+)
+ENSEMBLE = Made(
+    gahb_params.ensemble_spec,
+    "experiment",
+    entry="gahb.evaluation.ensembles",
+    watching=["dataset", "exact", "architecture"],
+)
+SUMMARY = Made(gahb_params.summary_spec, entry="gahb.evaluation.summary")
+REFERENCES = [
+    f"{RESULTS}/evaluation/references/{measured['image_class']}/{measured['reference']}.csv"
+    for measured in MEASURED_REFERENCES
+]
 AGREEMENTS = pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv", EVALUATED)
 ENSEMBLES = expand(f"{RESULTS}/evaluation/{{experiment}}/ensembles.csv", experiment=COMPARED)
 BOUNDED = any(
-    gahb_params.has_exact_denoiser(PARAMS, PARAMS["experiments"][name]["image_class"])
+    gahb_params.exact_is_known(PARAMS, PARAMS["experiments"][name]["image_class"])
     for name in COMPARED
 )
 OF_SEVERAL = ["references", "gaps"] * bool(REFERENCES) + ["density"] * BOUNDED
@@ -30,7 +58,6 @@ rule evaluation_network:
     input:
         dataset=dataset_of,
         network=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
-        source=EVALUATION_SOURCES + NETWORK_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv",
         sidecar=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.json",
@@ -46,7 +73,8 @@ rule evaluation_network:
         mem_mb=training_set_mb,
         gpu=1,
     params:
-        spec=spec(gahb_params.evaluation_spec, "experiment", "set_size", "split"),
+        spec=EVALUATION.spec,
+        code=EVALUATION.code,
     message:
         "evaluating {input.network}"
     shell:
@@ -57,7 +85,6 @@ rule evaluation_network:
 rule evaluation_memorising:
     input:
         dataset=dataset_of,
-        source=EVALUATION_SOURCES + sources("denoisers/empirical.py"),
     output:
         table=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv",
         sidecar=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.json",
@@ -73,7 +100,8 @@ rule evaluation_memorising:
         mem_mb=training_set_mb,
         gpu=1,
     params:
-        spec=spec(gahb_params.memorising_spec, "experiment", "set_size", "split"),
+        spec=MEMORISING.spec,
+        code=MEMORISING.code,
     message:
         "evaluating the optimum for {wildcards.set_size} images of {wildcards.split}"
         " ({wildcards.experiment})"
@@ -89,7 +117,6 @@ rule evaluation_agreement:
             f"{RESULTS}/denoisers/{{{{experiment}}}}/N{{{{set_size}}}}_{{split}}.safetensors",
             split=["S1", "S2"],
         ),
-        source=EVALUATION_SOURCES + NETWORK_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv",
         sidecar=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.json",
@@ -105,7 +132,8 @@ rule evaluation_agreement:
         mem_mb=training_set_mb,
         gpu=1,
     params:
-        spec=spec(gahb_params.agreement_spec, "experiment", "set_size"),
+        spec=AGREEMENT.spec,
+        code=AGREEMENT.code,
     message:
         "comparing the two networks of {wildcards.experiment} at N = {wildcards.set_size}"
     shell:
@@ -116,8 +144,6 @@ rule evaluation_agreement:
 rule evaluation_reference:
     input:
         dataset=f"{RESULTS}/datasets/{{image_class}}.h5",
-        source=reference_sources,
-        measures=EVALUATION_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.csv",
         sidecar=f"{RESULTS}/evaluation/references/{{image_class}}/{{reference}}.json",
@@ -132,7 +158,8 @@ rule evaluation_reference:
     resources:
         mem_mb=3000,
     params:
-        spec=spec(gahb_params.reference_spec, "image_class", "reference"),
+        spec=REFERENCE.spec,
+        code=REFERENCE.code,
     message:
         "evaluating {wildcards.reference} on {wildcards.image_class}"
     shell:
@@ -145,18 +172,6 @@ rule evaluation_ensembles:
         dataset=dataset_of,
         networks=networks_of,
         snapshots=snapshots_of(),
-        source=lambda wildcards: sorted(
-            {
-                *EVALUATION_SOURCES,
-                *NETWORK_SOURCES,
-                *sources("evaluation/ensembles.py"),
-                *sources("similarity.py"),
-                *sources("denoisers/snapshots.py"),
-                *sources("denoisers/empirical.py"),
-                *sources("denoisers/exact/*.py"),
-                *class_sources(PARAMS["experiments"][wildcards.experiment]["image_class"]),
-            }
-        ),
     output:
         table=f"{RESULTS}/evaluation/{{experiment}}/ensembles.csv",
         sidecar=f"{RESULTS}/evaluation/{{experiment}}/ensembles.json",
@@ -172,7 +187,8 @@ rule evaluation_ensembles:
         mem_mb=training_set_mb,
         gpu=1,
     params:
-        spec=spec(gahb_params.ensemble_spec, "experiment"),
+        spec=ENSEMBLE.spec,
+        code=ENSEMBLE.code,
     message:
         "comparing all networks of {wildcards.experiment} with each other and with optima"
     shell:
@@ -185,7 +201,6 @@ rule evaluation_density:
     input:
         tables=ENSEMBLES,
         draws=[path.replace(".csv", ".h5") for path in ENSEMBLES],
-        source=sources("evaluation/density.py") + sources("evaluation/psnr.py"),
     output:
         table=f"{RESULTS}/evaluation/density.csv",
         sidecar=f"{RESULTS}/evaluation/density.json",
@@ -198,6 +213,8 @@ rule evaluation_density:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        code=code("gahb.evaluation.divergence"),
     message:
         "bounds on the divergence of the learned densities"
     shell:
@@ -209,7 +226,6 @@ rule evaluation_references:
     input:
         tables=REFERENCES,
         draws=[path.replace(".csv", ".h5") for path in REFERENCES],
-        source=[*SUMMARY_SOURCES, REFERENCE_REGISTRY],
     output:
         table=f"{RESULTS}/evaluation/references.csv",
         sidecar=f"{RESULTS}/evaluation/references.json",
@@ -223,7 +239,8 @@ rule evaluation_references:
     resources:
         mem_mb=1000,
     params:
-        spec=spec(gahb_params.summary_spec),
+        spec=SUMMARY.spec,
+        code=code("gahb.evaluation.gaps", *(m for r in MEASURED_REFERENCES for m in REFERENCE.named(r))),
     message:
         "slopes of all exact and classical denoisers"
     shell:
@@ -237,7 +254,6 @@ rule evaluation_gaps:
         draws=compared_networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5"),
         references=REFERENCES,
         reference_draws=[path.replace(".csv", ".h5") for path in REFERENCES],
-        source=SUMMARY_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/gaps.csv",
         sidecar=f"{RESULTS}/evaluation/gaps.json",
@@ -250,6 +266,8 @@ rule evaluation_gaps:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        code=code("gahb.evaluation.gaps"),
     message:
         "networks against exact and classical denoisers"
     shell:
@@ -269,7 +287,6 @@ rule evaluation_summary:
             ),
             *[path.replace(".csv", ".h5") for path in AGREEMENTS],
         ],
-        source=SUMMARY_SOURCES,
     output:
         table=f"{RESULTS}/evaluation/summary.csv",
         sidecar=f"{RESULTS}/evaluation/summary.json",
@@ -283,7 +300,8 @@ rule evaluation_summary:
     resources:
         mem_mb=1000,
     params:
-        spec=spec(gahb_params.summary_spec),
+        spec=SUMMARY.spec,
+        code=SUMMARY.code,
     message:
         "summarising all networks"
     shell:

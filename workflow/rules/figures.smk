@@ -10,7 +10,6 @@ rule figures:
 rule figure:
     input:
         data=figure_inputs,
-        source=sources("figures/*"),
     output:
         png=report(
             f"{RESULTS}/figures/{{figure}}.png",
@@ -30,7 +29,8 @@ rule figure:
     resources:
         mem_mb=1000,
     params:
-        spec=spec(gahb_params.figure_spec, "figure"),
+        spec=lambda wildcards: as_json(gahb_params.figure_spec(PARAMS, wildcards.figure)),
+        code=figure_code,
     message:
         "drawing {wildcards.figure}"
     shell:

@@ -11,7 +11,6 @@ rule provenance:
 rule metrics:
     input:
         summary=f"{RESULTS}/evaluation/summary.csv",
-        source=sources("provenance/metrics.py"),
     output:
         f"{RESULTS}/evaluation/metrics.json",
     log:
@@ -23,6 +22,8 @@ rule metrics:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        code=code("gahb.provenance.metrics"),
     message:
         "collecting the metrics that DVC compares"
     shell:
@@ -32,7 +33,6 @@ rule metrics:
 rule data_cards:
     input:
         datasets=rules.datasets.input,
-        source=sources("provenance/cards.py"),
     output:
         f"{RESULTS}/cards/datasets.md",
     log:
@@ -44,6 +44,8 @@ rule data_cards:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        code=code("gahb.provenance.cards", *classes(PARAMS["experiments"])),
     message:
         "describing the datasets"
     shell:
@@ -55,7 +57,6 @@ rule model_cards:
     input:
         networks=rules.denoisers.input,
         summary=f"{RESULTS}/evaluation/summary.csv",
-        source=sources("provenance/cards.py"),
     output:
         f"{RESULTS}/cards/denoisers.md",
     log:
@@ -67,6 +68,8 @@ rule model_cards:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        code=code("gahb.provenance.cards", *classes(PARAMS["experiments"])),
     message:
         "describing the networks"
     shell:
@@ -79,7 +82,6 @@ rule crate:
         results=rules.all.input,
         records=records,
         about="CITATION.cff",
-        source=sources("provenance/*.py"),
     output:
         f"{RESULTS}/ro-crate-metadata.json",
     log:
@@ -92,7 +94,8 @@ rule crate:
     resources:
         mem_mb=1000,
     params:
-        spec=json.dumps(PARAMS, sort_keys=True, separators=(",", ":")),
+        spec=as_json(PARAMS),
+        code=code("gahb.provenance.crate"),
     message:
         "describing the run as an RO-Crate"
     shell:

@@ -1,10 +1,14 @@
-SAMPLES_SOURCES = (
-    sources("samples/*.py", exclude=["over_training.py", "disks.py"])
-    + sources("similarity.py")
-    + sources("schemas.py")
-    + NETWORK_SOURCES
-    + TRAINING_SET_SOURCES
-    + sources("denoisers/optimisation.py")
+SAMPLES = Made(
+    gahb_params.samples_spec,
+    *("experiment", "set_size"),
+    entry="gahb.samples.pair",
+    watching=["architecture", "sampling"],
+)
+SAMPLES_OVER_TRAINING = Made(
+    gahb_params.samples_over_training_spec,
+    "experiment",
+    entry="gahb.samples.over_training",
+    watching=["architecture", "sampling"],
 )
 
 
@@ -27,7 +31,6 @@ rule sample_pair:
             f"{RESULTS}/denoisers/{{{{experiment}}}}/N{{{{set_size}}}}_{{split}}.safetensors",
             split=["S1", "S2"],
         ),
-        source=SAMPLES_SOURCES,
     output:
         table=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.csv",
         sidecar=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.json",
@@ -43,7 +46,8 @@ rule sample_pair:
         mem_mb=training_set_mb,
         gpu=1,
     params:
-        spec=spec(gahb_params.samples_spec, "experiment", "set_size"),
+        spec=SAMPLES.spec,
+        code=SAMPLES.code,
     message:
         "sampling from the two networks of {wildcards.experiment} at N = {wildcards.set_size}"
     shell:
@@ -55,9 +59,6 @@ rule samples_over_training:
     input:
         dataset=dataset_of,
         snapshots=snapshots_of(["S1", "S2"]),
-        source=SAMPLES_SOURCES
-        + sources("samples/over_training.py")
-        + sources("denoisers/snapshots.py"),
     output:
         table=f"{RESULTS}/samples/{{experiment}}/updates.csv",
         sidecar=f"{RESULTS}/samples/{{experiment}}/updates.json",
@@ -72,7 +73,8 @@ rule samples_over_training:
         mem_mb=training_set_mb,
         gpu=1,
     params:
-        spec=spec(gahb_params.samples_over_training_spec, "experiment"),
+        spec=SAMPLES_OVER_TRAINING.spec,
+        code=SAMPLES_OVER_TRAINING.code,
     message:
         "sampling from the two networks of {wildcards.experiment} while they learn"
     shell:

@@ -1,3 +1,17 @@
+SPECTRUM = Made(
+    gahb_params.spectra_spec,
+    *("experiment", "set_size", "split"),
+    entry="gahb.spectra.run",
+    watching=["architecture"],
+)
+SPECTRUM_OF_REFERENCE = Made(
+    gahb_params.reference_spectra_spec,
+    *("experiment", "reference"),
+    entry="gahb.spectra.run",
+    watching=["reference"],
+)
+
+
 rule spectra:
     input:
         networks(
@@ -15,7 +29,6 @@ rule spectrum:
     input:
         dataset=dataset_of,
         network=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
-        source=sources("spectra/*.py") + sources("schemas.py") + NETWORK_SOURCES,
     output:
         f"{RESULTS}/spectra/{{experiment}}/N{{set_size}}_{{split}}.h5",
     log:
@@ -29,7 +42,8 @@ rule spectrum:
         mem_mb=3000,
         gpu=1,
     params:
-        spec=spec(gahb_params.spectra_spec, "experiment", "set_size", "split"),
+        spec=SPECTRUM.spec,
+        code=SPECTRUM.code,
     message:
         "Jacobian spectra of {input.network}"
     shell:
@@ -40,8 +54,6 @@ rule spectrum:
 rule spectrum_reference:
     input:
         dataset=dataset_of,
-        source=reference_sources,
-        measures=sources("spectra/*.py") + sources("schemas.py"),
     output:
         f"{RESULTS}/spectra/{{experiment}}/{{reference}}.h5",
     log:
@@ -54,7 +66,8 @@ rule spectrum_reference:
     resources:
         mem_mb=3000,
     params:
-        spec=spec(gahb_params.reference_spectra_spec, "experiment", "reference"),
+        spec=SPECTRUM_OF_REFERENCE.spec,
+        code=SPECTRUM_OF_REFERENCE.code,
     message:
         "Jacobian spectra of {wildcards.reference} on the images of {wildcards.experiment}"
     shell:
