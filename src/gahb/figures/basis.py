@@ -126,7 +126,12 @@ class BasisFigure(Figure):
             left = _LEFT + column * (_COLUMN + _MIDDLE)
             _images(drawing, basis, left, tops[0], photo)
             middle = (left + _COLUMN / 2) / PAGE_WIDTH
-            heading: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 9, "fontweight": "bold"}
+            heading: dict[str, Any] = {
+                "ha": "center",
+                "va": "top",
+                "fontsize": 9,
+                "fontweight": "bold",
+            }
             drawing.text(middle, 1 - 0.34 / height, f"N = {basis.set_size}", **heading)
             k = np.arange(1, basis.eigenvalues.size + 1)
             upper = place(drawing, left, tops[1], _COLUMN, _PLOT)
