@@ -278,3 +278,55 @@ def check_same_levels(first: Eigenvalues, second: Eigenvalues) -> None:
         raise ArtifactError(
             f"{first.path} and {second.path} do not hold the same images and noise levels"
         )
+
+
+NETWORK = "network"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A network on test images, and reference denoisers of its image class beside it.
+
+    Attributes:
+        experiment: of the network.
+        dataset: its images.
+        curves: by denoiser: the network, and the references at their gaps to it.
+        slopes: by denoiser.
+        gaps: by reference.
+        images: how many the network is measured on.
+        specs: of the tables of PSNR.
+    """
+
+    experiment: str
+    dataset: Spec
+    curves: dict[str, Curve]
+    slopes: dict[str, Slope]
+    gaps: dict[str, Gap]
+    images: int
+    specs: list[Spec]
+
+
+def network_beside(
+    tables: Sequence[Table],
+    experiment: str,
+    set_size: int,
+    split: str,
+    references: Sequence[str],
+) -> Beside:
+    """A network and reference denoisers of its image class, out of the tables."""
+    network = (experiment, set_size, split)
+    table = network_table(tables, *network)
+    images = table.value("image_class")
+    others = [reference_table(tables, images, name) for name in references]
+    learned = curve_on_test(table)
+    gaps = {name: gap_to(tables, *network, name) for name in references}
+    slopes = {name: reference_slope(tables, images, name) for name in references}
+    return Beside(
+        experiment=experiment,
+        dataset=dataset_of(table.spec),
+        curves={NETWORK: learned} | {name: gap.reference(learned) for name, gap in gaps.items()},
+        slopes={NETWORK: network_slope(tables, *network)} | slopes,
+        gaps=gaps,
+        images=count_of_test_images(table),
+        specs=[table.spec, *(other.spec for other in others)],
+    )

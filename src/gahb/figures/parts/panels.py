@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,3 +52,31 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
         )
     )
     return axes
+
+
+def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
+    """Text at a place given in inches from the figure's upper left corner."""
+    page_width, page_height = figure.get_size_inches()
+    figure.text(left / page_width, 1 - top / page_height, text, **style)
+
+
+def share_axes(
+    rows: Sequence[Sequence[Axes]],
+    span: tuple[float, float],
+    heights: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+) -> None:
+    """Give panels one horizontal axis and each row of them one vertical axis, labelled once.
+
+    Args:
+        rows: from the top, panels from the left.
+        span: limits of the horizontal axis.
+        heights: limits of the vertical axis of each row.
+        labels: of those.
+    """
+    for row, limits, label in zip(rows, heights, labels, strict=True):
+        for axes in row:
+            axes.set_xlim(*span)
+            axes.set_ylim(*limits)
+            axes.tick_params(labelleft=axes is row[0], labelbottom=row is rows[-1])
+        row[0].set_ylabel(label)
