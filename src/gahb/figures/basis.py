@@ -146,8 +146,8 @@ class BasisFigure(Figure):
                 row, position = divmod(number, _PER_ROW)
                 at = left + position * (mode + _GAP)
                 axes = place(drawing, at, tops[3] + row * pitch, mode, mode)
-                show_eigenvector(axes, basis.eigenvector(which))
-                axes.set_title(f"k = {which}\nλ = {basis.eigenvalues[which - 1]:.3f}", pad=2)
+                title = f"k = {which}\nλ = {basis.eigenvalues[which - 1]:.3f}"
+                show_eigenvector(axes, basis.eigenvector(which), title)
         _finish(spectra, coefficients, measured.bases)
         return drawing
 
@@ -161,8 +161,7 @@ def _images(drawing: Drawing, basis: Eigenbasis, left: float, top: float, side: 
         )
     ):
         axes = place(drawing, left + position * (side + _GAP), top, side, side)
-        show_image(axes, image)
-        axes.set_title(title, pad=2)
+        show_image(axes, image, title)
 
 
 def _finish(

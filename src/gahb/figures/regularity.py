@@ -24,7 +24,7 @@ from gahb.figures.parts.beside import (
 from gahb.figures.parts.curves import EXACT
 from gahb.figures.parts.eigenbases import Eigenbasis, find_spectra, read_eigenbasis
 from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, Ranks
-from gahb.figures.parts.panels import place, show_eigenvector, show_image
+from gahb.figures.parts.panels import name_row, place, show_eigenvector, show_image
 from gahb.figures.parts.style import PAGE_WIDTH, line, markers, ordered_colours, page
 from gahb.figures.parts.tables import Curve, read_tables
 from gahb.options import Count, Index, Sigma, Split
@@ -188,14 +188,7 @@ class RegularityFigure(Figure):
                 _eigenvectors(drawing, column.basis, ks, at + (width - side) / 2, top, side)
         for row, name in enumerate(["clean", *(f"k = {k}" for k in ks)] if ks else []):
             middle = top + side / 2 + row * (side + _TITLE)
-            drawing.text(
-                (left + (width - side) / 2 - 0.08) / PAGE_WIDTH,
-                1 - middle / height,
-                name,
-                rotation=90,
-                ha="right",
-                va="center",
-            )
+            name_row(drawing, name, left + (width - side) / 2 - 0.08, middle)
         _finish(drawing, plots, columns)
         return drawing
 
@@ -206,8 +199,7 @@ def _eigenvectors(
     show_image(place(drawing, left, top, side, side), basis.clean)
     for row, k in enumerate(ks, start=1):
         axes = place(drawing, left, top + row * (side + _TITLE), side, side)
-        show_eigenvector(axes, basis.eigenvector(k))
-        axes.set_title(f"λ = {basis.eigenvalues[k - 1]:.3f}", pad=2)
+        show_eigenvector(axes, basis.eigenvector(k), f"λ = {basis.eigenvalues[k - 1]:.3f}")
 
 
 def _finish(drawing: Drawing, plots: list[Axes], columns: list[Column]) -> None:

@@ -18,20 +18,22 @@ EIGENVECTOR_SCALE = (
 )
 
 
-def show_image(axes: Axes, image: np.ndarray) -> None:
+def show_image(axes: Axes, image: np.ndarray, title: str | None = None) -> None:
     """Draw an image of intensities in [0, 1] in gray, without ticks."""
     axes.imshow(image, vmin=0, vmax=1)
-    _bare(axes)
+    _bare(axes, title)
 
 
-def show_eigenvector(axes: Axes, eigenvector: np.ndarray) -> None:
+def show_eigenvector(axes: Axes, eigenvector: np.ndarray, title: str | None = None) -> None:
     """Draw an eigenvector in gray, on its own scale, as :data:`EIGENVECTOR_SCALE` says."""
     largest = float(np.quantile(np.abs(eigenvector), _QUANTILE))
     axes.imshow(eigenvector, vmin=-largest, vmax=largest)
-    _bare(axes)
+    _bare(axes, title)
 
 
-def _bare(axes: Axes) -> None:
+def _bare(axes: Axes, title: str | None) -> None:
+    if title is not None:
+        axes.set_title(title, pad=2)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(False)
@@ -80,3 +82,10 @@ def share_axes(
             axes.set_ylim(*limits)
             axes.tick_params(labelleft=axes is row[0], labelbottom=row is rows[-1])
         row[0].set_ylabel(label)
+
+
+def name_row(figure: Figure, name: str, right: float, middle: float, **style: Any) -> None:
+    """Write the name of a row of panels upright, left of it; places as in :func:`place`."""
+    width, height = figure.get_size_inches()
+    at = (right / width, 1 - middle / height)
+    figure.text(*at, name, rotation=90, ha="right", va="center", **style)
