@@ -23,7 +23,7 @@ def training_set(experiment: str, size: int, split: str, alpha: float = 2.0) -> 
         "experiment": experiment,
         "image_class": f"alpha{alpha:g}",
         "dataset": {
-            "class": "c_alpha",
+            "class": "calpha",
             "alpha": alpha,
             "background_alpha": alpha,
             "rendering": "antialiased",
