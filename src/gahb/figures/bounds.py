@@ -18,30 +18,22 @@ from gahb.artifacts import Spec
 from gahb.datasets.image_class import ImageClass
 from gahb.figures.parts.beside import (
     EXCESS,
+    NETWORK,
     SURROGATE,
-    Gap,
-    Slope,
-    alpha_of,
-    count_of_test_images,
-    curve_on_test,
-    gap_to,
-    network_slope,
-    network_table,
-    reference_slope,
-    reference_table,
+    Beside,
+    network_beside,
 )
 from gahb.figures.parts.captions import plain
 from gahb.figures.parts.curves import EXACT, draw_curve, limits, text_rows
 from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, Uppers
-from gahb.figures.parts.panels import place
+from gahb.figures.parts.panels import place, share_axes, write
 from gahb.figures.parts.style import PAGE_WIDTH, ordered_colours, page
-from gahb.figures.parts.tables import Curve, read_tables
+from gahb.figures.parts.tables import read_tables
 from gahb.options import Count, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-NETWORK = "network"
 _PATTERNS = (("s", (0, (5, 1))), ("^", (0, (3, 1, 1, 1))), ("D", (0, (1, 1))), ("v", (0, (6, 2))))
 
 # inches
@@ -50,27 +42,6 @@ _WIDEST = 2.2  # column
 _NARROWEST = 3.6  # page
 _TOP, _GAINS, _SPACE, _GAPS = 0.62, 2.0, 0.12, 1.7  # title, heights of the two rows of panels
 _BELOW, _PITCH, _NAMES = 0.46, 0.165, 0.06  # labels of the lower axis; rows of slopes, their left
-
-
-@dataclass(frozen=True)
-class Column:
-    """One class of images.
-
-    Attributes:
-        alpha: regularity of the images.
-        curves: by denoiser, all of the network's images.
-        slopes: by denoiser.
-        gaps: to the network, by reference.
-        images: test images of the network.
-        specs: of the inputs.
-    """
-
-    alpha: float
-    curves: dict[str, Curve]
-    slopes: dict[str, Slope]
-    gaps: dict[str, Gap]
-    images: int
-    specs: list[Spec]
 
 
 @dataclass(frozen=True)
@@ -84,7 +55,7 @@ class Measured:
     """
 
     excess: ClassVar[float] = EXCESS
-    columns: list[Column]
+    columns: list[Beside]
     names: list[str]
 
     @property
@@ -157,26 +128,10 @@ class BoundsFigure(Figure):
         """Read curves, gaps and slopes of the network and of all bounds, for each experiment."""
         tables = read_tables(inputs)
         references = [self.lower, *self.upper]
-        columns = []
-        for experiment in self.experiments:
-            network = (experiment, self.set_size, self.split)
-            table = network_table(tables, *network)
-            image_class = table.value("image_class")
-            others = [reference_table(tables, image_class, name) for name in references]
-            gaps = {name: gap_to(tables, *network, name) for name in references}
-            learned = curve_on_test(table)
-            columns.append(
-                Column(
-                    alpha=alpha_of(table),
-                    curves={NETWORK: learned}
-                    | {name: gap.reference(learned) for name, gap in gaps.items()},
-                    slopes={NETWORK: network_slope(tables, *network)}
-                    | {name: reference_slope(tables, image_class, name) for name in references},
-                    gaps=gaps,
-                    images=count_of_test_images(table),
-                    specs=[table.spec, *(other.spec for other in others)],
-                )
-            )
+        columns = [
+            network_beside(tables, name, self.set_size, self.split, references)
+            for name in self.experiments
+        ]
         columns.sort(key=lambda column: column.alpha)
         return Measured(columns, [self.lower, NETWORK, *self.upper])
 
@@ -205,24 +160,16 @@ class BoundsFigure(Figure):
                 if name != NETWORK:
                     gap = column.gaps[name]
                     draw_curve(lower, gap.input_psnr, gap.gap, gap.se, **style)
-            upper.tick_params(labelbottom=False)
             gains.append(upper)
             gaps.append(lower)
         every = [curve for column in columns for curve in column.curves.values()]
         shown = [np.zeros(1), *(gap.gap for column in columns for gap in column.gaps.values())]
         heights = (limits([c.psnr - c.input_psnr for c in every], 0.7), limits(shown, 0.4))
-        span = limits([curve.input_psnr for curve in every], 1.5)
-        for row, height_shown in zip((gains, gaps), heights, strict=True):
-            for axes in row:
-                axes.set_xlim(*span)
-                axes.set_ylim(*height_shown)
-                if axes is not row[0]:
-                    axes.tick_params(labelleft=False)
-        gains[0].set_ylabel("output − input PSNR (dB)")
-        gaps[0].set_ylabel("PSNR above\nthe network (dB)")
-        middle = (lefts[0] + lefts[-1] + width) / 2 / page_width
+        labels = ("output − input PSNR (dB)", "PSNR above\nthe network (dB)")
+        share_axes((gains, gaps), limits([c.input_psnr for c in every], 1.5), heights, labels)
+        middle = (lefts[0] + lefts[-1] + width) / 2
         below = lower_top + _GAPS + 0.22
-        drawing.text(middle, 1 - below / height, "input PSNR (dB)", ha="center", va="top")
+        write(drawing, middle, below, "input PSNR (dB)", ha="center", va="top")
         self._slope_rows(drawing, columns, [left + width / 2 for left in lefts], table_top)
         return drawing
 
@@ -244,7 +191,7 @@ class BoundsFigure(Figure):
         return {self.lower: EXACT, NETWORK: network} | classical
 
     def _slope_rows(
-        self, drawing: Drawing, columns: list[Column], centres: list[float], top: float
+        self, drawing: Drawing, columns: list[Beside], centres: list[float], top: float
     ) -> None:
         """Slopes, fitted and of theory, of every denoiser in every column; the legend as well."""
         lines: list[tuple[str, dict[str, Any] | None, list[str]]] = [
@@ -258,5 +205,4 @@ class BoundsFigure(Figure):
         text_rows(drawing, lines, centres, _NAMES, top, _PITCH)
         note = f"{self.lower}: {SURROGATE}"
         y = top + (len(lines) + 0.7) * _PITCH
-        width, height = drawing.get_size_inches()
-        drawing.text(_NAMES / width, 1 - y / height, note, va="center")
+        write(drawing, _NAMES, y, note, va="center")

@@ -18,6 +18,7 @@ from gahb.figures.parts.beside import (
     alpha_of,
     count_of_test_images,
     curve_on_test,
+    dataset_of,
     network_slope,
     network_table,
 )
@@ -146,7 +147,7 @@ class RegularityFigure(Figure):
             basis = None if path is None else read_eigenbasis(path, self.image, self.sigma)
             columns.append(
                 Column(
-                    alpha=alpha_of(table),
+                    alpha=alpha_of(dataset_of(table.spec)),
                     curve=curve_on_test(table),
                     slope=network_slope(tables, *network),
                     images=count_of_test_images(table),

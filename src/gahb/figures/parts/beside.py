@@ -25,6 +25,7 @@ from gahb.figures.parts.eigenbases import (
 )
 from gahb.figures.parts.tables import Curve, Table, choose, curve, one, rows, summary_of, the_only
 
+NETWORK = "network"
 AGGREGATION = "psnr_of_mean_mse"  # theory speaks of the expected squared error
 SURROGATE = "bound under the Gaussian surrogate"  # what the error of a known contour is
 EXCESS = 0.3  # dB by which it may be beaten, about: see gahb.denoisers.exact.known_contour
@@ -75,17 +76,16 @@ def dataset_of(spec: Spec) -> Spec:
     return dataset
 
 
-def alpha_of(table: Table) -> float:
-    """Regularity α of the C^α images that a network's or a reference's table is of.
+def alpha_of(dataset: Spec) -> float:
+    """Regularity α of the C^α images of a dataset.
 
     Raises:
         ArtifactError: the images are of another class.
     """
-    dataset = dataset_of(table.spec)
     if "alpha" not in dataset:
         raise ArtifactError(
-            f"{table.path}: images of class {dataset['class']} have no regularity alpha; the figure "
-            "is for C^alpha images"
+            f"images of class {dataset['class']} have no regularity alpha; the figure is for "
+            "C^alpha images"
         )
     return float(dataset["alpha"])
 
@@ -280,9 +280,6 @@ def check_same_levels(first: Eigenvalues, second: Eigenvalues) -> None:
         )
 
 
-NETWORK = "network"
-
-
 @dataclass(frozen=True)
 class Beside:
     """A network on test images, and reference denoisers of its image class beside it.
@@ -304,6 +301,11 @@ class Beside:
     gaps: dict[str, Gap]
     images: int
     specs: list[Spec]
+
+    @property
+    def alpha(self) -> float:
+        """Regularity of the images; see :func:`alpha_of`."""
+        return alpha_of(self.dataset)
 
 
 def network_beside(

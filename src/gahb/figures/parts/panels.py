@@ -62,6 +62,11 @@ def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> N
     figure.text(left / page_width, 1 - top / page_height, text, **style)
 
 
+def name_row(figure: Figure, name: str, right: float, middle: float, **style: Any) -> None:
+    """Write the name of a row of panels upright, ending at its left; places as in :func:`write`."""
+    write(figure, right, middle, name, rotation=90, ha="right", va="center", **style)
+
+
 def share_axes(
     rows: Sequence[Sequence[Axes]],
     span: tuple[float, float],
@@ -82,10 +87,3 @@ def share_axes(
             axes.set_ylim(*limits)
             axes.tick_params(labelleft=axes is row[0], labelbottom=row is rows[-1])
         row[0].set_ylabel(label)
-
-
-def name_row(figure: Figure, name: str, right: float, middle: float, **style: Any) -> None:
-    """Write the name of a row of panels upright, left of it; places as in :func:`place`."""
-    width, height = figure.get_size_inches()
-    at = (right / width, 1 - middle / height)
-    figure.text(*at, name, rotation=90, ha="right", va="center", **style)
