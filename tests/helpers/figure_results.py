@@ -46,7 +46,7 @@ def network(experiment: str, size: int, split: str, alpha: float = 2.0) -> dict[
             "batch_size": 128,
             "noise_law": "log_uniform",
             "sigma_range": [0.005, 1.0],
-            "weighting": "learned",
+            "weighting": "inverse_variance",
             "optimiser": "adam",
             "learning_rate": 0.002,
         },

@@ -17,6 +17,7 @@ from gahb.figures.parts.style import figure_style
 from gahb.options import model
 
 KINDS = ("png", "pdf", "rst")
+OF_A_USER = {"font.size": 20, "lines.linewidth": 9, "savefig.dpi": 50}
 
 
 def figure(name: str, spec: Mapping[str, Any]) -> Figure:
@@ -45,7 +46,7 @@ def check_same_bytes(
     made = []
     for run, given in enumerate((inputs, inputs[::-1])):
         outputs = [folder / f"{run}/{name}.{kind}" for kind in KINDS]
-        with matplotlib.rc_context({"font.size": 20} if run else {}):
+        with matplotlib.rc_context(OF_A_USER if run else {}):
             make_figure(name, given, spec, outputs)
         made.append([path.read_bytes() for path in outputs])
     assert made[0] == made[1]

@@ -7,20 +7,14 @@ asymmetry (the optimum's is 0), and how far its PSNR is from the optimum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
-from matplotlib.lines import Line2D
 
-from gahb.artifacts import ArtifactError, Spec
+from gahb.artifacts import Spec
 from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import ImageClass
-from gahb.figures.parts import captions
 from gahb.figures.parts.beside import (
     Gap,
     check_same_levels,
@@ -34,9 +28,13 @@ from gahb.figures.parts.curves import EXACT, IDENTITY, draw_curve, rank_axis, si
 from gahb.figures.parts.eigenbases import read_eigenvalues
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params
 from gahb.figures.parts.panels import place
-from gahb.figures.parts.style import PAGE_WIDTH, figure_style, two_colours
+from gahb.figures.parts.style import PAGE_WIDTH, line, page, two_colours
 from gahb.figures.parts.tables import read_tables
 from gahb.options import Count, Index, Split
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 _RANKS = (1, 4, 16, 64, 256)  # eigenvalues listed in the caption
 
@@ -48,7 +46,7 @@ _SPECTRUM, _LOWER = 1.5, 1.4  # heights
 
 
 @dataclass(frozen=True)
-class _Level:
+class Level:
     """Sorted eigenvalues of the network and the true ones at one noisy image."""
 
     sigma: float
@@ -57,198 +55,64 @@ class _Level:
     asymmetry: float
     true_asymmetry: float
 
+    @property
     def rms(self) -> float:
         """Root mean square difference of the eigenvalues at equal rank."""
         return float(np.sqrt(np.mean((self.learned - self.true) ** 2)))
 
 
 @dataclass(frozen=True)
-class _Measured:
-    levels: list[_Level]  # by growing sigma
+class Measured:
+    """All numbers of the figure.
+
+    Attributes:
+        levels: eigenvalues at one test image, by growing sigma.
+        gap: PSNR of the Wiener filter less that of the network.
+        image_index: of the test image in its dataset.
+        specs: of the inputs.
+    """
+
+    levels: list[Level]
     gap: Gap
     image_index: int
     specs: list[Spec]
 
-    def shown(self) -> list[_Level]:
+    @property
+    def shown(self) -> list[Level]:
         """The noise levels that get a column: evenly spread, lowest and highest among them."""
         last = len(self.levels) - 1
         places = np.unique(np.linspace(0, last, min(_MOST, last + 1)).round())
         return [self.levels[int(at)] for at in places]
 
+    @property
+    def ranks(self) -> list[int]:
+        """The ranks k whose eigenvalues the caption lists."""
+        return [k for k in _RANKS if k <= self.levels[0].true.size]
 
-def _measure(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> _Measured:
-    asked = dict(spec)
-    network = (asked["experiment"], asked["set_size"], asked["split"])
-    tables = read_tables(inputs)
-    table = network_table(tables, *network)
-    image_class = table.value("image_class")
-    reference = reference_table(tables, image_class, asked["reference"])
-    learned = read_eigenvalues(network_spectra(inputs, *network))
-    true = read_eigenvalues(reference_spectra(inputs, image_class, asked["reference"]))
-    check_same_levels(learned, true)
-    if asked["image"] not in learned.positions:
-        raise ArtifactError(
-            f"{learned.path} has the test images {', '.join(map(str, learned.positions))} "
-            f"(spectra.test_images of its spec); the figure asks for {asked['image']}"
-        )
-    at = learned.positions.index(asked["image"])
-    count = min(learned.values.shape[-1], true.values.shape[-1])
-    levels = [
-        _Level(
-            sigma=float(learned.sigma[level]),
-            learned=learned.values[at, level, :count],
-            true=true.values[at, level, :count],
-            asymmetry=float(learned.asymmetry[at, level]),
-            true_asymmetry=float(true.asymmetry[at, level]),
-        )
-        for level in np.argsort(learned.sigma)
-    ]
-    return _Measured(
-        levels,
-        gap_to(tables, *network, asked["reference"]),
-        int(learned.image_index[at]),
-        [table.spec, reference.spec, learned.spec, true.spec],
-    )
+    @property
+    def columns(self) -> list[str]:
+        """What is in the columns of :attr:`rows`."""
+        return ["sigma", *(f"k = {k}" for k in self.ranks), "rms", "trace", "asymmetry"]
 
-
-@figure_style()
-def draw(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> Drawing:
-    """Draw the figure.
-
-    Args:
-        inputs: psnr tables of the network and of the Wiener filter, the table of gaps, and the
-            spectra of both at the same noisy images.
-        spec: ``title``, ``experiment``, ``set_size``, ``split``, ``reference``, ``image``
-            (position in the test set, from 0).
-    """
-    measured = _measure(inputs, spec)
-    levels = measured.shown()
-    room = PAGE_WIDTH - _LEFT - _RIGHT
-    width = min((room - (len(levels) - 1) * _BETWEEN) / len(levels), _WIDEST)
-    left = _LEFT + (room - len(levels) * (width + _BETWEEN) + _BETWEEN) / 2
-    scatter_top = _TOP + _SPECTRUM + _LABELS
-    lower_top = scatter_top + width + 1.0
-    figure = Drawing(figsize=(PAGE_WIDTH, lower_top + _LOWER + 0.44))
-    height = figure.get_figheight()
-    figure.suptitle(spec["title"], y=1 - 0.1 / height, va="top")
-    colour = two_colours()[1]
-    spectra, scatters = [], []
-    for number, level in enumerate(levels):
-        at = left + number * (width + _BETWEEN)
-        spectra.append(place(figure, at, _TOP, width, _SPECTRUM))
-        scatters.append(place(figure, at, scatter_top, width, width))
-        _spectrum(spectra[-1], level, colour)
-        _scatter(scatters[-1], level, colour)
-    lowest = min(0.0, *(float(level.learned.min()) for level in levels)) - 0.05
-    highest = max(1.0, *(float(level.learned.max()) for level in levels)) + 0.05
-    for row in (spectra, scatters):
-        for axes in row:
-            axes.set_ylim(lowest, highest)
-            axes.tick_params(labelleft=axes is row[0])
-            if row is scatters:
-                axes.set_xlim(lowest, highest)
-    spectra[0].set_ylabel("eigenvalue λ$_k$")
-    scatters[0].set_ylabel("learned λ$_k$")
-    figure.legend(
-        handles=[
-            Line2D([], [], color=colour, marker=".", label="network"),
-            Line2D([], [], label="true, P$_k$/(P$_k$+σ²)", **EXACT),
-            Line2D([], [], label="learned = true", **IDENTITY),
-        ],
-        loc="upper center",
-        bbox_to_anchor=(0.5, 1 - (scatter_top + width + 0.4) / height),
-        ncols=3,
-        borderpad=0,
-    )
-    half = (room - 0.7) / 2
-    _gap(place(figure, _LEFT, lower_top, half, _LOWER), measured.gap, colour)
-    _asymmetry(place(figure, _LEFT + half + 0.7, lower_top, half, _LOWER), measured, colour)
-    return figure
-
-
-def _spectrum(axes: Axes, level: _Level, colour: Any) -> None:
-    k = np.arange(1, level.true.size + 1)
-    axes.plot(k, level.learned, color=colour)
-    axes.plot(k, level.true, **EXACT)
-    rank_axis(axes, k.size)
-    axes.set_title(f"σ = {level.sigma:g}")
-
-
-def _scatter(axes: Axes, level: _Level, colour: Any) -> None:
-    axes.axline((0, 0), slope=1, **IDENTITY)
-    axes.plot(level.true, level.learned, ".", color=colour, markersize=2.5)
-    axes.set_xlabel("true λ$_k$")
-    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.text(0.05, 0.95, f"rms {level.rms():.3f}", transform=axes.transAxes, ha="left", va="top")
-
-
-def _gap(axes: Axes, gap: Gap, colour: Any) -> None:
-    axes.axhline(0, **EXACT)
-    draw_curve(axes, gap.sigma, gap.gap, gap.se, color=colour, marker="o")
-    sigma_axis(axes, gap.sigma)
-    axes.set_ylim(min(0.0, float((gap.gap - gap.se).min())) - 0.05, None)
-    axes.set_ylabel("PSNR gap (dB)")
-    axes.set_title("optimum minus network, test images")
-
-
-def _asymmetry(axes: Axes, measured: _Measured, colour: Any) -> None:
-    sigma = [level.sigma for level in measured.levels]
-    axes.plot(sigma, [level.true_asymmetry for level in measured.levels], marker="D", **EXACT)
-    axes.plot(sigma, [level.asymmetry for level in measured.levels], color=colour, marker="o")
-    sigma_axis(axes, np.array(sigma))
-    highest = max(level.asymmetry for level in measured.levels)
-    axes.set_ylim(-0.06 * highest, 1.2 * highest)
-    axes.set_ylabel("‖J−Jᵀ‖ / ‖J+Jᵀ‖")
-    axes.set_title("asymmetry of the Jacobian")
-
-
-def caption(inputs: Sequence[Path | str], spec: Mapping[str, Any]) -> str:
-    """The caption of the figure, in reStructuredText, with its parameters and measured numbers."""
-    measured = _measure(inputs, spec)
-    ranks = [k for k in _RANKS if k <= measured.levels[0].true.size]
-    return captions.caption(
-        spec["title"],
-        "Above: eigenvalues of the symmetric part of the network's Jacobian at one noisy image "
-        "(solid) and the true ones P/(P + sigma^2) of the Wiener filter (dashed), largest first; "
-        "below them, one against the other at equal rank k. Equal ranks compare values, not "
-        "eigenvectors. Bottom: PSNR of the Wiener filter minus that of the network on the same noisy "
-        "test images, with a band of one standard error; asymmetry of both Jacobians.",
-        "Measured, learned / true eigenvalue at rank k, and their root mean square difference over "
-        "all ranks:",
-        captions.grid(
-            ("sigma", *(f"k = {k}" for k in ranks), "rms", "trace", "asymmetry"),
+    @property
+    def rows(self) -> list[list[str]]:
+        """Learned and true eigenvalues and trace, and asymmetry, at each noise level."""
+        return [
             [
-                [
-                    f"{level.sigma:g}",
-                    *(f"{level.learned[k - 1]:.3f} / {level.true[k - 1]:.3f}" for k in ranks),
-                    f"{level.rms():.3f}",
-                    f"{level.learned.sum():.1f} / {level.true.sum():.1f}",
-                    f"{level.asymmetry:.3f}",
-                ]
-                for level in measured.levels
-            ],
-        ),
-        f"PSNR gap to the optimum in dB, of {measured.gap.images} images:",
-        captions.grid(
-            ("sigma", "gap", "standard error"),
-            [
-                [f"{s:g}", f"{gap:.3f}", f"{se:.3f}"]
-                for s, gap, se in zip(
-                    measured.gap.sigma, measured.gap.gap, measured.gap.se, strict=True
-                )
-            ],
-        ),
-        "Made with:",
-        captions.bullets(
-            [
-                f"experiment {captions.escape(spec['experiment'])}, split {spec['split']}, "
-                f"N = {spec['set_size']}, exact denoiser {captions.escape(spec['reference'])}",
-                f"test image {spec['image']} (image {measured.image_index} of the dataset)",
+                f"{level.sigma:g}",
+                *(f"{level.learned[k - 1]:.3f} / {level.true[k - 1]:.3f}" for k in self.ranks),
+                f"{level.rms:.3f}",
+                f"{level.learned.sum():.1f} / {level.true.sum():.1f}",
+                f"{level.asymmetry:.3f}",
             ]
-        )
-        + "\n"
-        + captions.parameters(measured.specs),
-    )
+            for level in self.levels
+        ]
+
+    @property
+    def gaps(self) -> list[list[str]]:
+        """sigma, the gap to the optimum and its standard error."""
+        columns = (self.gap.sigma, self.gap.gap, self.gap.se)
+        return [[f"{s:g}", f"{gap:.3f}", f"{se:.3f}"] for s, gap, se in zip(*columns, strict=True)]
 
 
 class WienerFigure(Figure):
@@ -272,10 +136,8 @@ class WienerFigure(Figure):
 
     def needs(self, params: Params) -> Needs:
         """One network, the optimum, and the spectra of both."""
-        network, reference = (
-            ((self.experiment, self.set_size, self.split),),
-            ((self.experiment, self.reference),),
-        )
+        network = ((self.experiment, self.set_size, self.split),)
+        reference = ((self.experiment, self.reference),)
         return Needs(
             tables=("gaps",),
             networks=network,
@@ -284,10 +146,111 @@ class WienerFigure(Figure):
             reference_spectra=reference,
         )
 
-    def measure(self, inputs: Inputs) -> Inputs:
-        """See :func:`draw`."""
-        return inputs
+    def measure(self, inputs: Inputs) -> Measured:
+        """Read the gap of network and filter, and the spectra of both at the same noisy images."""
+        network = (self.experiment, self.set_size, self.split)
+        tables = read_tables(inputs)
+        table = network_table(tables, *network)
+        image_class = table.value("image_class")
+        reference = reference_table(tables, image_class, self.reference)
+        learned = read_eigenvalues(network_spectra(inputs, *network))
+        true = read_eigenvalues(reference_spectra(inputs, image_class, self.reference))
+        check_same_levels(learned, true)
+        at = learned.place(self.image)
+        count = min(learned.values.shape[-1], true.values.shape[-1])
+        levels = [
+            Level(
+                sigma=float(learned.sigma[level]),
+                learned=learned.values[at, level, :count],
+                true=true.values[at, level, :count],
+                asymmetry=float(learned.asymmetry[at, level]),
+                true_asymmetry=float(true.asymmetry[at, level]),
+            )
+            for level in np.argsort(learned.sigma)
+        ]
+        return Measured(
+            levels,
+            gap_to(tables, *network, self.reference),
+            int(learned.image_index[at]),
+            [table.spec, reference.spec, learned.spec, true.spec],
+        )
 
-    def draw(self, measured: Inputs) -> Drawing:
-        """See :func:`draw`."""
-        return draw(measured, self.model_dump(mode="json"))
+    def draw(self, measured: Measured) -> Drawing:
+        """One column per noise level: spectra, one against the other; below, gap and asymmetry."""
+        levels = measured.shown
+        room = PAGE_WIDTH - _LEFT - _RIGHT
+        width = min((room - (len(levels) - 1) * _BETWEEN) / len(levels), _WIDEST)
+        left = _LEFT + (room - len(levels) * (width + _BETWEEN) + _BETWEEN) / 2
+        scatter_top = _TOP + _SPECTRUM + _LABELS
+        lower_top = scatter_top + width + 1.0
+        height = lower_top + _LOWER + 0.44
+        drawing = page(height, self.title, below=0.1)
+        colour = two_colours()[1]
+        spectra, scatters = [], []
+        for number, level in enumerate(levels):
+            at = left + number * (width + _BETWEEN)
+            spectra.append(place(drawing, at, _TOP, width, _SPECTRUM))
+            scatters.append(place(drawing, at, scatter_top, width, width))
+            _spectrum(spectra[-1], level, colour)
+            _scatter(scatters[-1], level, colour)
+        lowest = min(0.0, *(float(level.learned.min()) for level in levels)) - 0.05
+        highest = max(1.0, *(float(level.learned.max()) for level in levels)) + 0.05
+        for row in (spectra, scatters):
+            for axes in row:
+                axes.set_ylim(lowest, highest)
+                axes.tick_params(labelleft=axes is row[0])
+                if row is scatters:
+                    axes.set_xlim(lowest, highest)
+        spectra[0].set_ylabel("eigenvalue λ$_k$")
+        scatters[0].set_ylabel("learned λ$_k$")
+        drawing.legend(
+            handles=[
+                line("network", color=colour, marker="."),
+                line("true, P$_k$/(P$_k$+σ²)", **EXACT),
+                line("learned = true", **IDENTITY),
+            ],
+            loc="upper center",
+            bbox_to_anchor=(0.5, 1 - (scatter_top + width + 0.4) / height),
+            ncols=3,
+            borderpad=0,
+        )
+        half = (room - 0.7) / 2
+        _gap(place(drawing, _LEFT, lower_top, half, _LOWER), measured.gap, colour)
+        _asymmetry(place(drawing, _LEFT + half + 0.7, lower_top, half, _LOWER), measured, colour)
+        return drawing
+
+
+def _spectrum(axes: Axes, level: Level, colour: Any) -> None:
+    k = np.arange(1, level.true.size + 1)
+    axes.plot(k, level.learned, color=colour)
+    axes.plot(k, level.true, **EXACT)
+    rank_axis(axes, k.size)
+    axes.set_title(f"σ = {level.sigma:g}")
+
+
+def _scatter(axes: Axes, level: Level, colour: Any) -> None:
+    axes.axline((0, 0), slope=1, **IDENTITY)
+    axes.plot(level.true, level.learned, ".", color=colour, markersize=2.5)
+    axes.set_xlabel("true λ$_k$")
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.text(0.05, 0.95, f"rms {level.rms:.3f}", transform=axes.transAxes, ha="left", va="top")
+
+
+def _gap(axes: Axes, gap: Gap, colour: Any) -> None:
+    axes.axhline(0, **EXACT)
+    draw_curve(axes, gap.sigma, gap.gap, gap.se, color=colour, marker="o")
+    sigma_axis(axes, gap.sigma)
+    axes.set_ylim(min(0.0, float((gap.gap - gap.se).min())) - 0.05, None)
+    axes.set_ylabel("PSNR gap (dB)")
+    axes.set_title("optimum minus network, test images")
+
+
+def _asymmetry(axes: Axes, measured: Measured, colour: Any) -> None:
+    sigma = [level.sigma for level in measured.levels]
+    axes.plot(sigma, [level.true_asymmetry for level in measured.levels], marker="D", **EXACT)
+    axes.plot(sigma, [level.asymmetry for level in measured.levels], color=colour, marker="o")
+    sigma_axis(axes, np.array(sigma))
+    highest = max(level.asymmetry for level in measured.levels)
+    axes.set_ylim(-0.06 * highest, 1.2 * highest)
+    axes.set_ylabel("‖J−Jᵀ‖ / ‖J+Jᵀ‖")
+    axes.set_title("asymmetry of the Jacobian")

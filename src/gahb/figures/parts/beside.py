@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from gahb.artifacts import ArtifactError, Spec
+from gahb.datasets.image_class import image_class
 from gahb.figures.parts.eigenbases import (
     Eigenbasis,
     Eigenvalues,
@@ -24,9 +25,8 @@ from gahb.figures.parts.eigenbases import (
 )
 from gahb.figures.parts.tables import Curve, Table, choose, curve, one, rows, summary_of, the_only
 
+NETWORK = "network"
 AGGREGATION = "psnr_of_mean_mse"  # theory speaks of the expected squared error
-DIMENSIONS = {"disks": 5, "rays": 1, "sines": 2}  # free parameters n: MSE -> n sigma^2 / d
-GREYS = 2  # of them, of disks
 SURROGATE = "bound under the Gaussian surrogate"  # what the error of a known contour is
 EXCESS = 0.3  # dB by which it may be beaten, about: see gahb.denoisers.exact.known_contour
 
@@ -76,25 +76,32 @@ def dataset_of(spec: Spec) -> Spec:
     return dataset
 
 
+def alpha_of(dataset: Spec) -> float:
+    """Regularity α of the C^α images of a dataset.
+
+    Raises:
+        ArtifactError: the images are of another class.
+    """
+    if "alpha" not in dataset:
+        raise ArtifactError(
+            f"images of class {dataset['class']} have no regularity alpha; the figure is for "
+            "C^alpha images"
+        )
+    return float(dataset["alpha"])
+
+
 def small_noise_gain(spec: Spec) -> tuple[int, float]:
     """Free parameters n of an image class, and the gain 10 log10(d/n) in dB that its optimum tends to.
-
-    Only what moves an image continuously is free: of disks with hard edges or integer centres and
-    radii, the two greys.
 
     Raises:
         ArtifactError: the image class is no manifold of known dimension.
     """
     dataset = dataset_of(spec)
-    if dataset["class"] not in DIMENSIONS:
+    dimension = image_class(dataset).dimension
+    if dimension is None:
         raise ArtifactError(
-            f"images of class {dataset['class']} are no manifold of known dimension; those of "
-            f"{', '.join(DIMENSIONS)} are"
+            f"images of class {dataset['class']} are no manifold of known dimension"
         )
-    dimension = DIMENSIONS[dataset["class"]]
-    jumps = dataset.get("rendering") == "hard_edged" or dataset.get("parameters") == "integer"
-    if dataset["class"] == "disks" and jumps:
-        dimension = GREYS
     return dimension, float(10 * np.log10(dataset["size"] ** 2 / dimension))
 
 
@@ -156,14 +163,18 @@ def gap_to(
 
 @dataclass(frozen=True)
 class Slope:
-    """A slope of output against input PSNR, fitted over a window of noise levels."""
+    """A slope of output against input PSNR, fitted over a window of noise levels.
+
+    Attributes:
+        slope, se: as fitted, and its standard error.
+        window: lowest and highest noise level of the fit.
+        theory: the slope for small noise that theory gives this denoiser; nan where it gives none.
+    """
 
     slope: float
     se: float
     window: tuple[float, float]
-    theory: (
-        float  # the slope for small noise that theory gives this denoiser; nan where it gives none
-    )
+    theory: float
 
     def fitted(self) -> str:
         """The slope with its standard error."""
@@ -267,3 +278,57 @@ def check_same_levels(first: Eigenvalues, second: Eigenvalues) -> None:
         raise ArtifactError(
             f"{first.path} and {second.path} do not hold the same images and noise levels"
         )
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A network on test images, and reference denoisers of its image class beside it.
+
+    Attributes:
+        experiment: of the network.
+        dataset: its images.
+        curves: by denoiser: the network, and the references at their gaps to it.
+        slopes: by denoiser.
+        gaps: by reference.
+        images: how many the network is measured on.
+        specs: of the tables of PSNR.
+    """
+
+    experiment: str
+    dataset: Spec
+    curves: dict[str, Curve]
+    slopes: dict[str, Slope]
+    gaps: dict[str, Gap]
+    images: int
+    specs: list[Spec]
+
+    @property
+    def alpha(self) -> float:
+        """Regularity of the images; see :func:`alpha_of`."""
+        return alpha_of(self.dataset)
+
+
+def network_beside(
+    tables: Sequence[Table],
+    experiment: str,
+    set_size: int,
+    split: str,
+    references: Sequence[str],
+) -> Beside:
+    """A network and reference denoisers of its image class, out of the tables."""
+    network = (experiment, set_size, split)
+    table = network_table(tables, *network)
+    images = table.value("image_class")
+    others = [reference_table(tables, images, name) for name in references]
+    learned = curve_on_test(table)
+    gaps = {name: gap_to(tables, *network, name) for name in references}
+    slopes = {name: reference_slope(tables, images, name) for name in references}
+    return Beside(
+        experiment=experiment,
+        dataset=dataset_of(table.spec),
+        curves={NETWORK: learned} | {name: gap.reference(learned) for name, gap in gaps.items()},
+        slopes={NETWORK: network_slope(tables, *network)} | slopes,
+        gaps=gaps,
+        images=count_of_test_images(table),
+        specs=[table.spec, *(other.spec for other in others)],
+    )

@@ -1,8 +1,9 @@
 """Captions in reStructuredText: what a figure shows, its measured numbers, and what it was made from.
 
 The caption of a figure is the Jinja template ``figures/captions/<name>.rst``, which knows ``figure``, the
-options, and ``m``, what was measured. The title goes before it; after it goes what the networks were
-made from, with the training only where it differs from the default: the rest is in every file's spec.
+options, ``m``, what was measured, and ``eigenvector_scale``, how eigenvectors are drawn. The title goes
+before it; after it goes what the networks were made from, with the training only where it differs from
+the default: the rest is in every file's spec.
 
 ``snakemake --report`` reads the caption as a Jinja template again. All text that comes from a spec
 therefore passes through the filter ``e`` (:func:`escape`).
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from gahb.artifacts import Spec, canonical_json
 from gahb.datasets.image_class import image_class
 from gahb.denoisers.options import Training
+from gahb.figures.parts.panels import EIGENVECTOR_SCALE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -76,6 +78,7 @@ def _environment() -> Environment:
         "listed": lambda values: ", ".join(map(str, values)),
         "span": span,
     }
+    environment.globals["eigenvector_scale"] = EIGENVECTOR_SCALE
     return environment
 
 
@@ -99,16 +102,18 @@ def made_from(specs: Iterable[Spec]) -> list[str]:
     Of the training only what differs from the defaults of :class:`~gahb.denoisers.options.Training`.
     """
     images: dict[str, None] = {}
-    networks: dict[str, dict[str, None]] = {}  # experiment and how it is trained: training sets
+    networks: dict[str, dict[int, list[str]]] = {}  # how made: splits by N
     for spec in specs:
         for section in _sections(spec):
             if "dataset" in section:
                 images[_images(section)] = None
             if "training" in section:
                 sets = networks.setdefault(_trained(section), {})
-                sets |= dict.fromkeys(_training_sets(section))
-    listed = (f"{how}: {', '.join(sets)}" for how, sets in networks.items())
-    return [*images, *listed]
+                for size in section.get("set_sizes", [section.get("set_size")]):
+                    splits = section.get("splits", [section.get("split")])
+                    known = sets.setdefault(size, [])
+                    known += [split for split in splits if split not in known]
+    return [*images, *(f"{how}: {_training_sets(sets)}" for how, sets in networks.items())]
 
 
 def _sections(spec: Spec) -> Iterator[Spec]:
@@ -135,7 +140,8 @@ def _trained(section: Spec) -> str:
     return ", ".join(parts)
 
 
-def _training_sets(section: Spec) -> list[str]:
-    sizes = section.get("set_sizes", [section.get("set_size")])
-    splits = section.get("splits", [section.get("split")])
-    return [f"N = {size} of {split}" for size in sizes for split in splits]
+def _training_sets(splits_of: dict[int, list[str]]) -> str:
+    sizes: dict[str, list[str]] = {}
+    for size, splits in splits_of.items():
+        sizes.setdefault(", ".join(splits), []).append(str(size))
+    return "; ".join(f"N = {', '.join(of)} of {splits}" for splits, of in sizes.items())

@@ -48,6 +48,21 @@ class Eigenbasis:
     coefficients: np.ndarray  # (K,) inner products of the clean image with the eigenvectors
     scalars: dict[str, float]  # the datasets of one number per image and noise level
 
+    @property
+    def set_size(self) -> int:
+        """N of the network."""
+        return int(self.spec["network"]["set_size"])
+
+    @property
+    def input_psnr(self) -> float:
+        """PSNR of the noisy image in dB."""
+        return psnr(self.noisy, self.clean)
+
+    @property
+    def output_psnr(self) -> float:
+        """PSNR of the denoised image in dB."""
+        return psnr(self.denoised, self.clean)
+
     def eigenvector(self, k: int) -> np.ndarray:
         """Eigenvector number ``k``, counted from 1, shape (H, W)."""
         if k > len(self.eigenvectors):
@@ -131,6 +146,10 @@ class Eigenvalues:
     asymmetry: np.ndarray  # (I, S)
     pixels: int
 
+    def place(self, image: int) -> int:
+        """Where in the arrays the image at a position in the test set is."""
+        return _place(self.path, self.positions, image)
+
     def above(self, threshold: float) -> np.ndarray:
         """How many eigenvalues exceed ``threshold``, for each image and noise level: (I, S)."""
         counts: np.ndarray = (self.values > threshold).sum(-1)
@@ -181,13 +200,8 @@ def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
                 f"asks for {sigma:g}"
             )
         spec = read_attribute(file, "spec")
-        positions = spec.get("spectra", {}).get("test_images", [])
-        if image not in positions[: len(file["clean"])]:
-            raise ArtifactError(
-                f"{path} has the test images {', '.join(map(str, positions))} (spectra.test_images "
-                f"of its spec); the figure asks for {image}"
-            )
-        at = (positions.index(image), int(level[0]))
+        positions = spec.get("spectra", {}).get("test_images", [])[: len(file["clean"])]
+        at = (_place(path, positions, image), int(level[0]))
         return Eigenbasis(
             path=path,
             spec=spec,
@@ -202,6 +216,15 @@ def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
             coefficients=file["clean_coefficients"][at],
             scalars={name: float(file[name][at]) for name in _SCALARS},
         )
+
+
+def _place(path: Path, positions: list[int], image: int) -> int:
+    if image not in positions:
+        raise ArtifactError(
+            f"{path} has the test images {', '.join(map(str, positions))} (spectra.test_images "
+            f"of its spec); the figure asks for {image}"
+        )
+    return positions.index(image)
 
 
 def _check_datasets(path: Path, file: h5py.File) -> None:

@@ -87,6 +87,45 @@ class Pair:
         """Similarity of each training image of S1 with the most similar one of S2: (N,)."""
         return np.asarray(self.arrays["twin_similarity"][MEASURES.index(measure)])
 
+    def share(self, similarity: np.ndarray) -> float:
+        """The share of similarities above the threshold."""
+        return float((similarity > self.threshold).mean())
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What a figure of samples measures.
+
+    Attributes:
+        pairs: by growing N.
+        by: how alike two images are, one of :data:`MEASURES`.
+    """
+
+    pairs: list[Pair]
+    by: str
+
+    @property
+    def specs(self) -> list[Spec]:
+        """Of the inputs."""
+        return [pair.spec for pair in self.pairs]
+
+    @property
+    def threshold(self) -> float:
+        """Similarity above which two images count as one."""
+        return self.pairs[0].threshold
+
+    @property
+    def similarity(self) -> str:
+        """What similarity is, in words."""
+        return MEASURE_TEXT[self.by]
+
+    @property
+    def drawn(self) -> list[str]:
+        """How many samples were drawn, from what, and how."""
+        settings = dict(self.pairs[0].spec["sampling"]["sampler"])
+        how = [settings.pop("kind"), *(f"{key} {value}" for key, value in sorted(settings.items()))]
+        return [sampler_text(self.pairs[0]), f"sampler {', '.join(how)}".replace("_", " ")]
+
 
 def read_pairs(
     inputs: Iterable[Path | str], experiment: str, set_sizes: Sequence[int] | None = None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _QUANTILE = 0.995
 EIGENVECTOR_SCALE = (
@@ -13,20 +18,22 @@ EIGENVECTOR_SCALE = (
 )
 
 
-def show_image(axes: Axes, image: np.ndarray) -> None:
+def show_image(axes: Axes, image: np.ndarray, title: str | None = None) -> None:
     """Draw an image of intensities in [0, 1] in gray, without ticks."""
     axes.imshow(image, vmin=0, vmax=1)
-    _bare(axes)
+    _bare(axes, title)
 
 
-def show_eigenvector(axes: Axes, eigenvector: np.ndarray) -> None:
+def show_eigenvector(axes: Axes, eigenvector: np.ndarray, title: str | None = None) -> None:
     """Draw an eigenvector in gray, on its own scale, as :data:`EIGENVECTOR_SCALE` says."""
     largest = float(np.quantile(np.abs(eigenvector), _QUANTILE))
     axes.imshow(eigenvector, vmin=-largest, vmax=largest)
-    _bare(axes)
+    _bare(axes, title)
 
 
-def _bare(axes: Axes) -> None:
+def _bare(axes: Axes, title: str | None) -> None:
+    if title is not None:
+        axes.set_title(title, pad=2)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(False)
@@ -47,3 +54,36 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
         )
     )
     return axes
+
+
+def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
+    """Text at a place given in inches from the figure's upper left corner."""
+    page_width, page_height = figure.get_size_inches()
+    figure.text(left / page_width, 1 - top / page_height, text, **style)
+
+
+def name_row(figure: Figure, name: str, right: float, middle: float, **style: Any) -> None:
+    """Write the name of a row of panels upright, ending at its left; places as in :func:`write`."""
+    write(figure, right, middle, name, rotation=90, ha="right", va="center", **style)
+
+
+def share_axes(
+    rows: Sequence[Sequence[Axes]],
+    span: tuple[float, float],
+    heights: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+) -> None:
+    """Give panels one horizontal axis and each row of them one vertical axis, labelled once.
+
+    Args:
+        rows: from the top, panels from the left.
+        span: limits of the horizontal axis.
+        heights: limits of the vertical axis of each row.
+        labels: of those.
+    """
+    for row, limits, label in zip(rows, heights, labels, strict=True):
+        for axes in row:
+            axes.set_xlim(*span)
+            axes.set_ylim(*limits)
+            axes.tick_params(labelleft=axes is row[0], labelbottom=row is rows[-1])
+        row[0].set_ylabel(label)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from gahb.artifacts import atomic, canonical_json
 from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def save(figure: Figure, path: Path | str, title: str, made_from: Mapping[str, Any]) -> None:
@@ -30,6 +29,9 @@ def save(figure: Figure, path: Path | str, title: str, made_from: Mapping[str, A
     Raises:
         ValueError: another suffix, or a figure wider than a page.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
     path = Path(path)
     if figure.get_figwidth() > PAGE_WIDTH:
         raise ValueError(f"{path}: the figure is {figure.get_figwidth()} inches wide, a page 7")

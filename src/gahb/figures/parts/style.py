@@ -34,13 +34,27 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def page(height: float, title: str | None = None) -> Figure:
-    """An empty figure as wide as a page, ``height`` inches high."""
+def page(
+    height: float,
+    title: str | None = None,
+    below: float | None = None,
+    width: float = PAGE_WIDTH,
+) -> Figure:
+    """An empty figure.
+
+    Args:
+        height: in inches.
+        title: above it.
+        below: inches from the upper edge to the title, where no layout engine places it.
+        width: in inches; a page's, unless said otherwise.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(PAGE_WIDTH, height))
-    if title is not None:
+    figure = Figure(figsize=(width, height))
+    if title is not None and below is None:
         figure.suptitle(title)
+    elif title is not None and below is not None:
+        figure.suptitle(title, y=1 - below / height, va="top")
     return figure
 
 

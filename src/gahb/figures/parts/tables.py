@@ -37,7 +37,7 @@ _COLUMNS = {
     ],
     "agreement": ["sigma", "input_psnr", "images", "psnr_between", "psnr_between_se"],
     "summary": [
-        *("experiment", "alpha", "set_size", "split", "updates", "gap", "gap_se", "largest_gap"),
+        *("experiment", "set_size", "split", "updates", "gap", "gap_se", "largest_gap"),
         *("slope", "slope_se", "sigma_low", "sigma_high", "theoretical_slope"),
         *("agreement", "agreement_se"),
     ],

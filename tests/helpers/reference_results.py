@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from figure_results import contour_image, evaluation, network, smoothing_basis, store_spectra
+from helpers.figure_results import (
+    contour_image,
+    evaluation,
+    network,
+    smoothing_basis,
+    store_spectra,
+)
 
 from gahb.artifacts import provenance, write_table
 
@@ -27,14 +33,18 @@ def theories(alpha: float) -> dict[str, float]:
     }
 
 
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "disks": {"rendering": "antialiased", "parameters": "continuous"},
+    "gaussian": {"exponent": 3, "mean": 0.5, "standard_deviation": 0.2},
+    "rays": {"exponent": 2},
+    "sines": {"frequency": [2, 3]},
+}
+
+
 def dataset(kind: str, side: int, **more: Any) -> dict[str, Any]:
-    return {
-        "class": kind,
-        "size": side,
-        "images": 2200,
-        "test_images": 200,
-        "seed": 7,
-    } | more
+    """The dataset of a spec."""
+    common = {"class": kind, "size": side, "images": 2200, "test_images": 200, "seed": 7}
+    return common | PARAMETERS.get(kind, {}) | more
 
 
 def calpha(side: int, alpha: float) -> dict[str, Any]:
