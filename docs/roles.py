@@ -1,7 +1,7 @@
 """Extension of Griffe: docstrings in reStructuredText as the site's Markdown.
 
-A docstring says ``:func:`gahb.params.dataset_spec```. On the site that is a link; a name that does not exist
-is an error of the build. Interactive examples become blocks of code.
+A docstring says ``:func:`gahb.params.dataset_spec```. On the site that is a link; a name that does not
+exist is an error of the build. Interactive examples become blocks of code.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _link(item: Object, short: str, name: str) -> str:
     try:
         path = name if first == "gahb" else item.resolve(first) + dot + rest
         target = item.modules_collection[path]
-        if not target.has_docstring or target.is_private:  # it exists, but the site does not show it
+        if not target.has_docstring or target.is_private:  # the site does not show it
             return f"`{shown}`"
         path = target.canonical_path
     except (NameResolutionError, AliasResolutionError, KeyError):
