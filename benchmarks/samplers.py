@@ -28,25 +28,22 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from disk_fits import energy_distance, fit_disks
 from scipy.stats import ks_2samp
 
 from gahb.datasets.classes.calpha import CAlpha
 from gahb.datasets.classes.disks import Disks
+from gahb.denoisers.computation import prepared
 from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.training import Trainer
-from disk_fits import energy_distance, fit_disks
+from gahb.samples.draw import draw_samples, sample_noise
 from gahb.samples.process import noise_levels
-from gahb.samples.sampler import (
-    SCORE_ASCENT,
-    Ancestral,
-    Denoiser,
-    Deterministic,
-    FlowODE,
-    Sampler,
-    ScoreAscent,
-)
-from gahb.samples.draw import draw_samples, prepared, sample_noise
+from gahb.samples.sampler import Denoiser, Sampler
+from gahb.samples.samplers.ancestral import Ancestral
+from gahb.samples.samplers.deterministic import Deterministic
+from gahb.samples.samplers.ode import FlowODE
+from gahb.samples.samplers.score_ascent import SCORE_ASCENT, ScoreAscent
 
 LOW = 0.02
 TRAINING = {

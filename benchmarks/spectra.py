@@ -21,7 +21,9 @@ import torch
 from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.networks import NetworkDenoiser
 from gahb.denoisers.training import Trainer
-from gahb.spectra import LinearisedDenoiser, full_spectrum, leading_spectrum
+from gahb.spectra.full import full_spectrum
+from gahb.spectra.jacobian import LinearisedDenoiser
+from gahb.spectra.leading import leading_spectrum
 
 TRAINING = {
     "seed": 0,

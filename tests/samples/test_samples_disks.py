@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from disk_fits import DiskFit, compare_parameters, energy_distance, fit_disks
 from numpy.typing import NDArray
 
 from gahb import DiskPosterior, Disks, EmpiricalDenoiser
 from gahb.randomness import generator
-from disk_fits import DiskFit, compare_parameters, energy_distance, fit_disks
-from gahb.samples.process import noise_levels
-from gahb.samples.sampler import Denoiser, Deterministic, FlowODE, Sampler, ScoreAscent
 from gahb.samples.draw import draw_samples
+from gahb.samples.process import noise_levels
+from gahb.samples.sampler import Denoiser, Sampler
+from gahb.samples.samplers.deterministic import Deterministic
+from gahb.samples.samplers.ode import FlowODE
+from gahb.samples.samplers.score_ascent import ScoreAscent
 
 Float64 = NDArray[np.float64]
 LOW, HIGH = 0.02, 20.0  # the grey of a whole image has the variance 12: 20 keeps 97% of it
