@@ -174,7 +174,7 @@ def samplers_by_calls(high: float, most: int) -> dict[str, list[Sampler]]:
 
 def disk_quality(count: int, high: float, most: int, official: int) -> None:
     """Print how many calls each sampler needs for samples as good as disks of the class."""
-    disks = Disks(12, 0, radius=(2, 3))
+    disks = Disks(size=12, seed=0, rendering="antialiased", parameters="continuous", radius=(2, 3))
     posterior = DiskPosterior(disks, step=2.5)
     reference = disks.draw(10**6, 2000)
     scale = reference.std(axis=0, ddof=1)
@@ -237,7 +237,7 @@ def disk_quality(count: int, high: float, most: int, official: int) -> None:
 
 def trained(architecture: dict, size: int, updates: int) -> NetworkDenoiser:
     """A network trained for a moment on C^2 images."""
-    images = CAlpha(size, 0, 2.0, 2.0, "antialiased").render(0, 512)[:, None]
+    images = CAlpha(size=size, seed=0, alpha=2.0, rendering="antialiased").render(0, 512)[:, None]
     images = torch.from_numpy(np.ascontiguousarray(images))
     training = TRAINING | {"updates": updates}
     trainer = Trainer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 
@@ -19,8 +20,12 @@ from torch import nn
 
 from gahb.artifacts import ArtifactError
 from gahb.denoisers.networks import BiasFreeNorm, NetworkDenoiser, build_network
+from gahb.denoisers.weights import load_denoiser
+from gahb.params import reference_spectra_spec, spectra_spec
 from gahb.randomness import image_noise
 from gahb.spectra.analysis import analyse
+from gahb.spectra.of_network import spectra_of_network
+from gahb.spectra.of_reference import spectra_of_reference
 from gahb.spectra.run import compute_spectra
 from gahb.spectra.store import SCHEMA, open_spectra, read_spectra, write_spectra
 
@@ -245,3 +250,32 @@ def test_images_that_do_not_fit_are_named(tmp_path):
         compute_spectra(network(), clean_images()[..., :4], INDEX, *arguments)
     with pytest.raises(ValueError, match="found 3 images and 2 indices"):
         compute_spectra(network(), clean_images(), INDEX[:2], *arguments)
+
+
+# ---------------------------------------------------------------------------------------------
+# The phase
+
+
+def test_spectra_of_a_network_are_at_its_test_images(params, dataset, trained, tmp_path):
+    params["spectra"]["test_images"] = [3, 1]
+    asked = spectra_spec(params, "soft", 4, "S1")
+    spectra_of_network(asked, dataset, trained(4, "S1"), tmp_path / "N4_S1.h5")
+    arrays, made_from = read_spectra(tmp_path / "N4_S1.h5", asked)
+    assert arrays["image_index"].tolist() == dataset.indices["test"][[3, 1]].tolist()
+    np.testing.assert_array_equal(arrays["clean"], dataset.images(arrays["image_index"]))
+    denoiser, header = load_denoiser(trained(4, "S1"))
+    digests = {"dataset": dataset.images_sha256, "network": header["tensors_sha256"]}
+    assert made_from["inputs"] == digests
+    denoised = denoiser(torch.from_numpy(arrays["noisy"][:, 0])).numpy()
+    np.testing.assert_allclose(arrays["denoised"][:, 0], denoised, atol=1e-6)
+    other = dataclasses.replace(dataset, images_sha256="0" * 64)
+    with pytest.raises(ArtifactError, match="was made from another dataset"):
+        spectra_of_network(asked, other, trained(4, "S1"), tmp_path / "other.h5")
+
+
+def test_a_bound_on_the_error_has_no_spectra(params, dataset, tmp_path):
+    params["spectra"]["networks"]["soft"]["references"] = ["known-contour"]
+    asked = reference_spectra_spec(params, "soft", "known-contour")
+    with pytest.raises(ValueError, match="known-contour is a bound on the error, no denoiser"):
+        spectra_of_reference(asked, dataset, tmp_path / "bound.h5")
+    assert not list(tmp_path.iterdir())
