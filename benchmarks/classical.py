@@ -25,7 +25,8 @@ from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.classical.bandlets import BandletDenoiser
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
 from gahb.denoisers.exact.known_contour import KnownContourDenoiser
-from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse, standard_error
+from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse
+from gahb.means import standard_error
 from gahb.randomness import image_noise
 
 

@@ -50,20 +50,20 @@ def fit_disks(images: Float64) -> DiskFit:
     the best points of a grid. Radii are between 0.01 and 1.5 of the size.
 
     Args:
-        images: (n, H, H) or (n, 1, H, H), H at least 3.
+        images: (n, H, H) or (n, 1, H, H), H at least 8.
 
     Raises:
         ValueError: the images are not square, too small, or not finite.
     """
     images = np.asarray(images, np.float64)
     size = images.shape[-1]
-    if images.shape[1:] not in ((size, size), (1, size, size)) or size < 3:
+    if images.shape[1:] not in ((size, size), (1, size, size)) or size < 8:
         raise ValueError(
-            f"images: found {images.shape}, allowed is (n, H, H) or (n, 1, H, H), H at least 3"
+            f"images: found {images.shape}, allowed is (n, H, H) or (n, 1, H, H), H at least 8"
         )
     if not np.isfinite(images).all():
         raise ValueError("images: found infinite or undefined values, allowed are finite ones")
-    disks = Disks(size, 0)
+    disks = Disks(size=size, seed=0, rendering="antialiased", parameters="continuous")
     flat = images.reshape(len(images), size**2)
     points, patterns = _grid(disks)
     parameters, residual = np.empty((len(flat), 5)), np.empty(len(flat))

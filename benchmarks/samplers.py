@@ -28,25 +28,22 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from disk_fits import energy_distance, fit_disks
 from scipy.stats import ks_2samp
 
 from gahb.datasets.classes.calpha import CAlpha
 from gahb.datasets.classes.disks import Disks
+from gahb.denoisers.computation import prepared
 from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.training import Trainer
-from disk_fits import energy_distance, fit_disks
+from gahb.samples.draw import draw_samples, sample_noise
 from gahb.samples.process import noise_levels
-from gahb.samples.sampler import (
-    SCORE_ASCENT,
-    Ancestral,
-    Denoiser,
-    Deterministic,
-    FlowODE,
-    Sampler,
-    ScoreAscent,
-)
-from gahb.samples.draw import draw_samples, prepared, sample_noise
+from gahb.samples.sampler import Denoiser, Sampler
+from gahb.samples.samplers.ancestral import Ancestral
+from gahb.samples.samplers.deterministic import Deterministic
+from gahb.samples.samplers.ode import FlowODE
+from gahb.samples.samplers.score_ascent import SCORE_ASCENT, ScoreAscent
 
 LOW = 0.02
 TRAINING = {
@@ -177,7 +174,7 @@ def samplers_by_calls(high: float, most: int) -> dict[str, list[Sampler]]:
 
 def disk_quality(count: int, high: float, most: int, official: int) -> None:
     """Print how many calls each sampler needs for samples as good as disks of the class."""
-    disks = Disks(12, 0, radius=(2, 3))
+    disks = Disks(size=12, seed=0, rendering="antialiased", parameters="continuous", radius=(2, 3))
     posterior = DiskPosterior(disks, step=2.5)
     reference = disks.draw(10**6, 2000)
     scale = reference.std(axis=0, ddof=1)
@@ -240,7 +237,7 @@ def disk_quality(count: int, high: float, most: int, official: int) -> None:
 
 def trained(architecture: dict, size: int, updates: int) -> NetworkDenoiser:
     """A network trained for a moment on C^2 images."""
-    images = CAlpha(size, 0, 2.0, 2.0, "antialiased").render(0, 512)[:, None]
+    images = CAlpha(size=size, seed=0, alpha=2.0, rendering="antialiased").render(0, 512)[:, None]
     images = torch.from_numpy(np.ascontiguousarray(images))
     training = TRAINING | {"updates": updates}
     trainer = Trainer(

@@ -21,7 +21,9 @@ import torch
 from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.networks import NetworkDenoiser
 from gahb.denoisers.training import Trainer
-from gahb.spectra import LinearisedDenoiser, full_spectrum, leading_spectrum
+from gahb.spectra.full import full_spectrum
+from gahb.spectra.jacobian import LinearisedDenoiser
+from gahb.spectra.leading import leading_spectrum
 
 TRAINING = {
     "seed": 0,
@@ -41,8 +43,8 @@ TRAINING = {
 
 def rendered(size: int, count: int) -> torch.Tensor:
     """The first images of a class of smooth regions, (count, 1, size, size)."""
-    images = CAlpha(size, 0, 2.0, 2.0, "antialiased").render(0, count)[:, None]
-    return torch.from_numpy(np.ascontiguousarray(images))
+    smooth = CAlpha(size=size, seed=0, alpha=2.0, rendering="antialiased")
+    return torch.from_numpy(np.ascontiguousarray(smooth.render(0, count)[:, None]))
 
 
 def trained(options: argparse.Namespace) -> NetworkDenoiser:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gahb.artifacts import ArtifactError, check_input
+from gahb.artifacts import ArtifactError
 
 
 def datasets(options: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ def denoisers(options: argparse.Namespace) -> None:
 def evaluate_network(options: argparse.Namespace) -> None:
     """PSNR of a network on its own training set, the other split's, and the test set."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.evaluate import evaluate_network
+    from gahb.evaluation.of_network import evaluate_network
 
     dataset = open_dataset(options.dataset, options.spec["network"]["dataset"])
     evaluate_network(options.spec, dataset, options.network, options.output)
@@ -47,7 +47,7 @@ def evaluate_network(options: argparse.Namespace) -> None:
 def evaluate_memorising(options: argparse.Namespace) -> None:
     """PSNR of the denoiser that is optimal for a training set, on the same draws."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.evaluate import evaluate_memorising
+    from gahb.evaluation.of_optimum import evaluate_memorising
 
     dataset = open_dataset(options.dataset, options.spec["memorising"]["dataset"])
     evaluate_memorising(options.spec, dataset, options.output)
@@ -56,7 +56,7 @@ def evaluate_memorising(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """PSNR between the outputs of the two splits' networks on the same noisy test images."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.evaluate import compare_networks
+    from gahb.evaluation.agreement import compare_networks
 
     dataset = open_dataset(options.dataset, options.spec["first"]["dataset"])
     compare_networks(options.spec, dataset, tuple(options.networks), options.output)
@@ -65,7 +65,7 @@ def compare(options: argparse.Namespace) -> None:
 def evaluate_reference(options: argparse.Namespace) -> None:
     """PSNR of an exact or classical denoiser on test images, on the draws that networks get."""
     from gahb.datasets.store import open_dataset
-    from gahb.evaluation.evaluate import evaluate_reference
+    from gahb.evaluation.of_reference import evaluate_reference
 
     dataset = open_dataset(options.dataset, options.spec["dataset"])
     evaluate_reference(options.spec, dataset, options.output)
@@ -128,34 +128,19 @@ def samples_over_training(options: argparse.Namespace) -> None:
 
 def spectra(options: argparse.Namespace) -> None:
     """Eigenvalues and eigenvectors of a denoiser's Jacobian at noisy test images."""
-    import torch
-
     from gahb.datasets.store import open_dataset
-    from gahb.denoisers.reference import ErrorBound, build_reference
-    from gahb.denoisers.weights import load_denoiser
-    from gahb.spectra.run import compute_spectra
 
     spec = options.spec
-    learned = options.network is not None
-    torch.set_num_threads(spec["spectra"]["threads"])
-    dataset = open_dataset(options.dataset, (spec["network"] if learned else spec)["dataset"])
-    inputs = {"dataset": dataset.images_sha256}
-    device = "cpu"
-    denoiser: torch.nn.Module
-    if learned:
-        denoiser, header = load_denoiser(options.network, spec["network"])
-        check_input(options.network, header["inputs"], "dataset", dataset.images_sha256)
-        inputs["network"] = header["tensors_sha256"]
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if options.network is None:
+        from gahb.spectra.of_reference import spectra_of_reference
+
+        dataset = open_dataset(options.dataset, spec["dataset"])
+        spectra_of_reference(spec, dataset, options.output)
     else:
-        built = build_reference(spec["reference"], spec["dataset"], dataset)
-        if isinstance(built, ErrorBound):
-            name = spec["reference"]["name"]
-            raise ValueError(f"{name} is a bound on the error, no denoiser with a Jacobian")
-        denoiser = built
-    indices = dataset.indices["test"][spec["spectra"]["test_images"]]
-    images = dataset.images(indices)
-    compute_spectra(denoiser.to(device), images, indices, spec, options.output, inputs, device)
+        from gahb.spectra.of_network import spectra_of_network
+
+        dataset = open_dataset(options.dataset, spec["network"]["dataset"])
+        spectra_of_network(spec, dataset, options.network, options.output)
 
 
 def import_weights(options: argparse.Namespace) -> None:

@@ -6,7 +6,8 @@ length throughout a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from gahb.artifacts import ArtifactError, Spec, open_hdf5, read_attribute
+from gahb.artifacts import ArtifactError, Spec, create_hdf5, open_hdf5, read_attribute
 
 Arrays = dict[str, NDArray[Any]]
 IMAGE = ("1", "H", "W")
@@ -53,16 +54,26 @@ def schema_table(schema: Schema) -> str:
     return "\n".join(heading + rows)
 
 
-def fitted(schema: Schema, arrays: Mapping[str, Any], fixed: Mapping[str, int]) -> Arrays:
-    """The arrays in the types of a schema.
+def write_arrays(
+    path: Path | str,
+    schema: Schema,
+    arrays: Mapping[str, Any],
+    fixed: Mapping[str, int],
+    made_from: Mapping[str, Any],
+    outer: Sequence[str] = (),
+) -> None:
+    """Write a file, atomically, compressed without loss, with a checksum on every chunk.
 
     Args:
-        schema: what they must be.
+        path: file to write.
+        schema: what it is to hold.
         arrays: one for each dataset.
         fixed: lengths of axes that are always the same.
+        made_from: from :func:`gahb.artifacts.provenance`; attributes of the file.
+        outer: leading axes that chunks do not reach across.
 
     Raises:
-        ValueError: one is missing, superfluous, or does not fit the others.
+        ValueError: an array is missing, superfluous, or does not fit the others.
     """
     if arrays.keys() != schema.keys():
         odd = ", ".join(sorted(arrays.keys() ^ schema.keys()))
@@ -71,11 +82,16 @@ def fitted(schema: Schema, arrays: Mapping[str, Any], fixed: Mapping[str, int]) 
     problem = _misshapen(schema, typed, fixed)
     if problem:
         raise ValueError(f"arrays that do not fit together: {problem}")
-    return typed
+    with create_hdf5(path, made_from) as file:
+        for name, field in schema.items():
+            alone = sum(dim in outer for dim in field.dims[:-1])
+            _store(file, name, field, typed[name], (1,) * alone + typed[name].shape[alone:])
 
 
-def store(file: h5py.File, name: str, field: Field, array: NDArray[Any], chunks: Any) -> None:
-    """Write one dataset, compressed without loss, with a checksum on every chunk."""
+def _store(
+    file: h5py.File, name: str, field: Field, array: NDArray[Any], chunks: tuple[int, ...]
+) -> None:
+    """Write one dataset, and close it, which decides where in the file the next one goes."""
     dataset = file.create_dataset(
         name,
         data=array,
@@ -89,15 +105,50 @@ def store(file: h5py.File, name: str, field: Field, array: NDArray[Any], chunks:
     dataset.attrs["description"] = field.description
 
 
+@contextmanager
+def open_arrays(
+    path: Path | str,
+    schema: Schema,
+    fixed: Mapping[str, int],
+    names: Iterable[str] | None = None,
+    expected_spec: Spec | None = None,
+) -> Iterator[h5py.File]:
+    """Open a file for reading, its datasets checked against a schema; see :func:`read_arrays`."""
+    wanted = {name: schema[name] for name in (schema if names is None else names)}
+    try:
+        with open_hdf5(path, expected_spec) as file:
+            missing = [name for name in wanted if name not in file]
+            if missing:
+                raise ArtifactError(
+                    f"{path} lacks the datasets {', '.join(missing)}; found {', '.join(sorted(file))}"
+                )
+            for name, field in wanted.items():
+                if file[name].dtype != field.dtype:
+                    raise ArtifactError(
+                        f"{path}: {name} has type {file[name].dtype}, expected {field.dtype}"
+                    )
+            problem = _misshapen(wanted, file, fixed)
+            if problem:
+                raise ArtifactError(f"{path}: {problem}")
+            yield file
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py makes of damage
+        raise ArtifactError(f"{path} is damaged: {error}") from error
+
+
 def read_arrays(
-    path: Path | str, schema: Schema, fixed: Mapping[str, int], expected_spec: Spec | None = None
+    path: Path | str,
+    schema: Schema,
+    fixed: Mapping[str, int],
+    names: Iterable[str] | None = None,
+    expected_spec: Spec | None = None,
 ) -> tuple[Arrays, dict[str, Any]]:
-    """Read and verify a whole file.
+    """Read and verify a file.
 
     Args:
         path: file to read.
         schema: what it must hold.
         fixed: lengths of axes that are always the same.
+        names: datasets to read; by default all.
         expected_spec: refuse a file made from another spec.
 
     Returns:
@@ -107,27 +158,23 @@ def read_arrays(
         ArtifactError: the file is missing, damaged, made from another spec, or a dataset is missing
             or has the wrong type or shape.
     """
-    try:
-        with open_hdf5(path, expected_spec) as file:
-            missing = [name for name in schema if name not in file]
-            if missing:
-                raise ArtifactError(f"{path} lacks the datasets {', '.join(missing)}")
-            arrays: Arrays = {name: file[name][()] for name in schema}
-            made_from = {key: read_attribute(file, key) for key in ("spec", "inputs", "versions")}
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py makes of damage
-        raise ArtifactError(f"{path} is damaged: {error}") from error
-    for name, field in schema.items():
-        if arrays[name].dtype != field.dtype:
-            raise ArtifactError(
-                f"{path}: {name} has type {arrays[name].dtype}, expected {field.dtype}"
-            )
-    problem = _misshapen(schema, arrays, fixed)
-    if problem:
-        raise ArtifactError(f"{path}: {problem}")
-    return arrays, made_from
+    wanted = list(schema if names is None else names)
+    with open_arrays(path, schema, fixed, wanted, expected_spec) as file:
+        made_from = {key: read_attribute(file, key) for key in ("spec", "inputs", "versions")}
+        return {name: file[name][()] for name in wanted}, made_from
 
 
-def _misshapen(schema: Schema, arrays: Arrays, fixed: Mapping[str, int]) -> str | None:
+def with_section(paths: Iterable[Path | str], section: str) -> Iterator[tuple[Path, Spec]]:
+    """The HDF5 files among ``paths`` whose spec has a section of this name, and their specs."""
+    for path in map(Path, paths):
+        if path.suffix == ".h5":
+            with open_hdf5(path) as file:
+                spec = read_attribute(file, "spec")
+            if section in spec:
+                yield path, spec
+
+
+def _misshapen(schema: Schema, arrays: Mapping[str, Any], fixed: Mapping[str, int]) -> str | None:
     """The first dataset whose shape contradicts its dims or the lengths found before it."""
     lengths = dict(fixed)
     for name, field in schema.items():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEASURES = ("cosine", "correlation")  # correlation: cosine of images less their means
 BLOCK = 2048  # images compared at once
@@ -20,6 +21,8 @@ def directions(images: Tensor, measure: str) -> Tensor:
 
     A constant image has no direction for ``correlation`` and becomes zero: similar to nothing.
     """
+    import torch
+
     if measure not in MEASURES:
         raise ValueError(f"measure: found {measure!r}, allowed is one of {', '.join(MEASURES)}")
     flat = images.flatten(1)
@@ -38,6 +41,8 @@ def standardised(images: Tensor) -> Tensor:
 
 def similarity(first: Tensor, second: Tensor, measure: str) -> Tensor:
     """Similarity of image i of the one set with image i of the other: (n,) in [-1, 1]."""
+    import torch
+
     return torch.linalg.vecdot(directions(first, measure), directions(second, measure))
 
 
@@ -52,6 +57,8 @@ def closest(queries: Tensor, images: Tensor, measure: str) -> tuple[Tensor, Tens
     Returns:
         (similarity (n,), position in ``images`` (n,)).
     """
+    import torch
+
     best = torch.full((len(queries),), -torch.inf, dtype=queries.dtype)
     where = torch.zeros(len(queries), dtype=torch.int64)
     sought = directions(queries, measure)
@@ -72,6 +79,8 @@ def nearest_distances(queries: Tensor, images: Tensor) -> Tensor:
     Candidates are found from matrix products in float64, whose rounding would spoil distances much smaller
     than the images, and measured again by subtraction. With a single image the second is NaN.
     """
+    import torch
+
     sought = queries.flatten(1).double()
     squares = torch.empty(len(sought), 0, dtype=torch.float64)
     where = torch.empty(len(sought), 0, dtype=torch.int64)

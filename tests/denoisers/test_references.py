@@ -27,8 +27,10 @@ from gahb.denoisers.exact.gaussian import WienerDenoiser
 from gahb.denoisers.exact.known_contour import known_contour_mse
 from gahb.denoisers.exact.permuted import PermutedDenoiser
 from gahb.denoisers.reference import ErrorBound, build_reference, theoretical_slope
-from gahb.evaluation.evaluate import draws_of, evaluate_network, evaluate_reference, read_draws
+from gahb.evaluation.draws import draws_of, read_draws
 from gahb.evaluation.gaps import measure_gaps, summarise_references
+from gahb.evaluation.of_network import evaluate_network
+from gahb.evaluation.of_reference import evaluate_reference
 from gahb.params import (
     dataset_spec,
     evaluation_spec,
@@ -271,9 +273,9 @@ def test_table_of_a_reference(params: Params, dataset: Dataset, measured: Callab
     assert set(table.images) == set(table.draws) == {7}
     denoiser = WaveletDenoiser()
     expected = direct_errors(dataset, lambda y, sigma, x: denoiser(y, sigma), 7)
-    draws, images = read_draws(path, read_sidecar(path))
-    np.testing.assert_array_equal(images["test"], dataset.indices["test"][:7])
-    np.testing.assert_allclose(draws["test"], expected, rtol=1e-4)
+    draws = read_draws(path, read_sidecar(path))["test"]
+    np.testing.assert_array_equal(draws["image"], dataset.indices["test"][:7])
+    np.testing.assert_allclose(draws["mse"], expected, rtol=1e-4)
     np.testing.assert_allclose(table.psnr_of_mean_mse, -10 * np.log10(expected.mean(1)), atol=1e-4)
     assert read_sidecar(path)["inputs"] == {"dataset": dataset.images_sha256}
 
@@ -283,20 +285,20 @@ def test_draws_of_a_bound_are_its_expectations(dataset: Dataset, measured: Calla
     bound = known_contour_mse(
         image_class(SOFT), dataset.indices["test"][:6], TINY["evaluation"]["sigmas"]
     )
-    draws, images = read_draws(path)
-    np.testing.assert_array_equal(images["test"], dataset.indices["test"][:6])
-    np.testing.assert_allclose(draws["test"], bound.T, rtol=1e-6)
+    draws = read_draws(path)["test"]
+    np.testing.assert_array_equal(draws["image"], dataset.indices["test"][:6])
+    np.testing.assert_allclose(draws["mse"], bound.T, rtol=1e-6)
     np.testing.assert_allclose(
         read_table(path).psnr_of_mean_mse, -10 * np.log10(bound.mean(0)), rtol=1e-6
     )
 
 
 def test_an_oracle_is_given_the_clean_image(dataset: Dataset, measured: Callable[..., Path]):
-    oracle = read_draws(measured("oracle"))[0]["test"]
+    oracle = read_draws(measured("oracle"))["test"]["mse"]
     denoiser = WaveletDenoiser(rule="oracle")
     expected = direct_errors(dataset, lambda y, sigma, x: denoiser(y, sigma, x), 5)
     np.testing.assert_allclose(oracle[:, :5], expected, rtol=1e-4)
-    universal = read_draws(measured("wavelets"))[0]["test"]
+    universal = read_draws(measured("wavelets"))["test"]["mse"]
     assert (oracle <= universal * (1 + 1e-5)).all()  # on every draw: it could have chosen that one
     assert (oracle < universal).any()
 
@@ -333,7 +335,7 @@ def test_slopes_of_references(params: Params, measured: Callable[..., Path], tmp
         assert len(window) == 3
         slope = np.polyfit(window.input_psnr, window.psnr_of_mean_mse, 1)[0]
         assert row.slope == pytest.approx(slope, abs=1e-6)
-        errors = read_draws(path)[0]["test"][1:]  # sigma 1.0 is outside
+        errors = read_draws(path)["test"]["mse"][1:]  # sigma 1.0 is outside
         assert row.slope_se == pytest.approx(jackknife(window.input_psnr, errors), rel=0.2)
     assert set(read_sidecar(output)["inputs"]) == {path.as_posix() for path in tables}
 
@@ -371,10 +373,10 @@ def test_gaps_are_paired(
         for name, reference in references.items():
             rows = found[(found.set_size == size) & (found.reference == name)]
             assert rows.sigma.tolist() == TINY["evaluation"]["sigmas"]
-            exact = read_draws(reference)[0]["test"]
+            exact = read_draws(reference)["test"]["mse"]
             count = exact.shape[1]
             assert set(rows.images) == {count}
-            learned = read_draws(network)[0]["test"][:, :count]
+            learned = read_draws(network)["test"]["mse"][:, :count]
             for level, row in enumerate(rows.itertuples()):
                 check_gap(row, learned[level], exact[level])
     recorded = read_sidecar(tmp_path / "gaps.csv")["inputs"]

@@ -1,14 +1,16 @@
-"""Where and how a training computes: device, precision, compilation."""
+"""Where and how a network computes: device, precision, compilation."""
 
 from __future__ import annotations
 
 import shutil
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from gahb.artifacts import Spec
 
@@ -26,6 +28,11 @@ class Computation:
     compiled: bool
 
 
+def fastest_device() -> str:
+    """``cuda`` where present, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def resolve_computation(training: Spec, architecture: Spec, size: int) -> Computation:
     """Choose device, precision and compilation where params.yaml says ``auto``.
 
@@ -35,7 +42,7 @@ def resolve_computation(training: Spec, architecture: Spec, size: int) -> Comput
     """
     device = training["device"]
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = fastest_device()
     precision = training["precision"]
     if precision == "auto":
         gains = (
@@ -60,3 +67,38 @@ def _cpu_multiplies_bfloat16() -> bool:
         return False
     capabilities: dict[str, Any] = dict(torch.cpu.get_capabilities())
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def on_fastest_device(denoiser: nn.Module) -> Callable[[Tensor, float], Tensor]:
+    """The denoiser on CUDA where present, in full float32; images come from and go to the CPU."""
+    device = fastest_device()
+    if device == "cpu":
+        return denoiser
+    exact = _full_products(denoiser.to(device))
+    return lambda y, sigma: exact(y.to(device), sigma).cpu()
+
+
+def prepared(network: nn.Module, precision: str, device: str) -> Callable[..., Tensor]:
+    """A trained denoiser laid out for speed: channels last, and bfloat16 products where asked for.
+
+    Under ``bfloat16`` only the noise estimate is rounded; images stay in float32. Products of
+    float32 are never shortened (TF32).
+    """
+    moved = network.to(device).eval()
+    torch.nn.utils.convert_conv2d_weight_memory_format(moved, torch.channels_last)
+    exact = _full_products(moved)
+
+    def denoise(y: Tensor, sigma: float | None) -> Tensor:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            return exact(y, sigma)
+
+    return denoise
+
+
+def _full_products(denoiser: nn.Module) -> Callable[..., Tensor]:
+    def denoise(y: Tensor, sigma: float | None) -> Tensor:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            denoised: Tensor = denoiser(y, sigma)
+        return denoised
+
+    return denoise

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from gahb.artifacts import ArtifactError, Spec, read_tensors
+from gahb.artifacts import ArtifactError, Spec, check_input, read_tensors
 from gahb.denoisers.networks import NetworkDenoiser, build_network
-from gahb.denoisers.weights import load_state
+from gahb.denoisers.weights import load_state, under
 
 
 class Snapshots:
@@ -52,7 +52,10 @@ def member_spec(ensemble: Spec, set_size: int, split: str) -> Spec:
 
 
 def read_snapshots(
-    path: Path | str, expected: Spec | None = None, updates: Sequence[int] | None = None
+    path: Path | str,
+    expected: Spec | None = None,
+    updates: Sequence[int] | None = None,
+    images_sha256: str | None = None,
 ) -> tuple[Iterator[tuple[int, NetworkDenoiser]], dict[str, str]]:
     """The networks in a file of snapshots, in evaluation mode.
 
@@ -60,13 +63,15 @@ def read_snapshots(
         path: file written by :func:`gahb.denoisers.training.train`.
         expected: spec of the network (:func:`gahb.params.network_spec`); by default any.
         updates: those that it must hold; by default any.
+        images_sha256: digest of the dataset that it must have been trained on; by default any.
 
     Returns:
         (update, denoiser) one by one, and the digests of what the network was trained from with
         ``snapshots``, that of all copies.
 
     Raises:
-        ArtifactError: the file is missing, damaged, made from another spec, or holds other updates.
+        ArtifactError: the file is missing, damaged, made from another spec or dataset, or holds other
+            updates.
     """
     tensors, header = read_tensors(path, expected)
     found = sorted({int(name.split(".")[0]) for name in tensors})
@@ -75,16 +80,13 @@ def read_snapshots(
             f"{path} holds snapshots at updates {', '.join(map(str, found)) or 'none'}; expected "
             f"{', '.join(map(str, sorted(updates)))}"
         )
+    if images_sha256 is not None:
+        check_input(path, header["inputs"], "dataset", images_sha256)
 
     def networks() -> Iterator[tuple[int, NetworkDenoiser]]:
         for update in found:
             network = build_network(header["spec"]["architecture"], seed=0)
-            prefix = f"{update}."
-            load_state(
-                path,
-                network,
-                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)},
-            )
+            load_state(path, network, under(f"{update}.", tensors))
             yield update, NetworkDenoiser(network).eval().requires_grad_(False)
 
     return networks(), header["inputs"] | {"snapshots": header["tensors_sha256"]}

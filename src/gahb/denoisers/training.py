@@ -36,7 +36,7 @@ from gahb.denoisers.computation import Computation, resolve_computation
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.schedule import learning_rate
 from gahb.denoisers.snapshots import Snapshots
-from gahb.denoisers.weights import load_state, save_denoiser
+from gahb.denoisers.weights import load_state, save_denoiser, under
 from gahb.options import module
 from gahb.progress import Progress
 from gahb.randomness import seed_of
@@ -185,12 +185,12 @@ class Trainer:
 
     def restore(self, path: Path | str, tensors: dict[str, Tensor]) -> None:
         """Continue from :meth:`state`."""
-        load_state(path, self.network, _under("network.", tensors))
-        self.snapshots.restore(_under("snapshots.", tensors))
+        load_state(path, self.network, under("network.", tensors))
+        self.snapshots.restore(under("snapshots.", tensors))
         for name, parameter in self.network.named_parameters():
             self.optimiser.state[parameter] = {
                 key: _laid_out_like(parameter, value)
-                for key, value in _under(f"optimiser.{name}.", tensors).items()
+                for key, value in under(f"optimiser.{name}.", tensors).items()
             }
         self.update = len(tensors["log"])
         self.log[: self.update] = tensors["log"].to(self.device)
@@ -202,15 +202,6 @@ class Trainer:
         columns.insert(0, "update", updates)
         columns.insert(1, "images_seen", updates * self.training["batch_size"])
         return columns
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names start with ``prefix``, by the rest of their names."""
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:

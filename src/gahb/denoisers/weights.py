@@ -8,7 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gahb.artifacts import ArtifactError, Spec, provenance, read_tensors, write_tensors
+from gahb.artifacts import (
+    ArtifactError,
+    Spec,
+    check_input,
+    provenance,
+    read_tensors,
+    write_tensors,
+)
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 
 
@@ -33,20 +40,36 @@ def save_denoiser(
 
 
 def load_denoiser(
-    path: Path | str, expected: Spec | None = None
+    path: Path | str, expected: Spec | None = None, images_sha256: str | None = None
 ) -> tuple[NetworkDenoiser, dict[str, Any]]:
     """Read a trained network, in evaluation mode, and its provenance.
 
+    Args:
+        path: weights.
+        expected: spec of the network; by default any.
+        images_sha256: digest of the dataset that it must have been trained on; by default any.
+
     Raises:
-        ArtifactError: if the file is missing, damaged, made from another spec, or if its weights
-            do not fit its architecture.
+        ArtifactError: if the file is missing, damaged, made from another spec or dataset, or if its
+            weights do not fit its architecture.
     """
     tensors, header = read_tensors(path, expected)
+    if images_sha256 is not None:
+        check_input(path, header["inputs"], "dataset", images_sha256)
     network = build_network(header["spec"]["architecture"], seed=0)
     load_state(path, network, tensors)
     denoiser = NetworkDenoiser(network).eval()
     denoiser.requires_grad_(False)
     return denoiser, header
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with ``prefix``, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def load_state(path: Path | str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -24,19 +24,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.integrate import simpson
 
-from gahb.artifacts import (
-    ArtifactError,
-    Spec,
-    check_input,
-    digest_file,
-    open_hdf5,
-    provenance,
-    read_attribute,
-    read_sidecar,
-    read_table,
-    write_table,
-)
-from gahb.evaluation.psnr import standard_error
+from gahb.artifacts import provenance, write_table
+from gahb.evaluation.draws import digests, read_measured
+from gahb.means import standard_error
 
 Float64 = NDArray[np.float64]
 
@@ -52,8 +42,8 @@ def bound_densities(ensembles: list[Path], output: Path | str) -> None:
             lowest three levels.
     """
     rows = [row for path in ensembles for row in _bounds(path)]
-    digests = {path.as_posix(): digest_file(path) for path in ensembles}
-    write_table(output, pd.DataFrame(rows, columns=_COLUMNS), provenance({}, digests))
+    made_from = provenance({}, digests(ensembles))
+    write_table(output, pd.DataFrame(rows, columns=_COLUMNS), made_from)
 
 
 _COLUMNS = [
@@ -66,11 +56,7 @@ _COLUMNS = [
 
 
 def _bounds(path: Path) -> list[dict[str, Any]]:
-    read_table(path)
-    made_from = read_sidecar(path)
-    if "ensemble" not in made_from["spec"]:
-        raise ArtifactError(f"{path} is not a table of ensembles")
-    spec, draws = made_from["spec"], _read_draws(path, made_from)
+    spec, draws = read_measured(path, "ensemble")
     ensemble = spec["ensemble"]
     if any("excess" not in draws[f"N{set_size}"] for set_size in ensemble["set_sizes"]):
         return []
@@ -195,19 +181,3 @@ def _quadrature_error(sigmas: Float64, values: Float64) -> float:
     finer = quadrature_weights(sigmas) @ values
     coarser = quadrature_weights(sigmas[::2]) @ values[::2]
     return float(abs(finer - coarser))
-
-
-def _read_draws(path: Path, made_from: Spec) -> dict[str, Any]:
-    """The numbers of single draws beside a table of ensembles, by set size."""
-    file = path.with_suffix(".h5")
-    with open_hdf5(file, made_from["spec"]) as opened:
-        found = read_attribute(opened, "inputs")
-        for name, digest in made_from["inputs"].items():
-            check_input(file, found, name, digest)
-        draws: dict[str, Any] = {}
-        for name, item in opened.items():
-            if hasattr(item, "keys"):
-                draws[name] = {key: item[key][:].astype(np.float64) for key in item}
-            else:
-                draws[name] = item[:]
-    return draws

@@ -28,15 +28,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gahb.artifacts import Spec, check_input, create_hdf5, provenance, write_table
+from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
+from gahb.denoisers.computation import on_fastest_device
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import member_spec, read_snapshots
 from gahb.denoisers.weights import load_denoiser
-from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set, on_fastest_device
-from gahb.evaluation.psnr import input_psnr, standard_error
+from gahb.evaluation.draws import write_measured
+from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set
+from gahb.evaluation.psnr import input_psnr
 from gahb.likeness import MEASURES, closest, similarity
+from gahb.means import standard_error
 
 Float64 = NDArray[np.float64]
 Batches = list[tuple[Tensor, Tensor]]  # (clean, noisy)
@@ -77,14 +80,16 @@ def measure_ensembles(
     known = exact_denoiser(ensemble["dataset"])
     exact = None if known is None else _outputs(known, noisy, levels)
     rows: list[dict[str, Any]] = []
-    draws: dict[str, dict[str, Any]] = {}
+    draws = {
+        "image": (test.indices, "index in the dataset, of each draw"),
+        "energy": (_energies(test), "sum over pixels of (x - mean intensity)^2"),
+    }
     for number, set_size in enumerate(ensemble["set_sizes"]):
         part = slice(number * len(ensemble["splits"]), (number + 1) * len(ensemble["splits"]))
         comparison = _Comparison(dataset, members[part], measured, test, noisy, exact)
         trained = []
         for member, path in zip(members[part], networks[part], strict=True):
-            denoiser, header = load_denoiser(path, member)
-            check_input(path, header["inputs"], "dataset", dataset.images_sha256)
+            denoiser, header = load_denoiser(path, member, dataset.images_sha256)
             inputs[f"N{set_size}_{member['split']}"] = header["tensors_sha256"]
             trained.append(on_fastest_device(denoiser))
         if snapshots:
@@ -93,17 +98,15 @@ def measure_ensembles(
                 rows += _labelled(set_size, update, comparison.table(found))
         found = comparison.measure(trained, levels)
         rows += _labelled(set_size, ensemble["training"]["updates"], comparison.table(found))
-        draws[f"N{set_size}"] = found
-    made_from = provenance(spec, inputs)
-    with create_hdf5(Path(output).with_suffix(".h5"), made_from) as file:
-        _store(file, "image", test.indices, "index in the dataset, of each draw")
-        _store(file, "energy", _energies(test), "sum over pixels of (x - mean intensity)^2")
-        for name, values in draws.items():
-            for quantity in ("mse", "variance", "excess"):
-                if quantity in values:
-                    stored = values[quantity].astype(np.float32)
-                    _store(file, f"{name}/{quantity}", stored, "squared intensity per pixel")
-    write_table(output, pd.DataFrame(rows), made_from)
+        draws |= {
+            f"N{set_size}/{quantity}": (
+                found[quantity].astype(np.float32),
+                "squared intensity per pixel",
+            )
+            for quantity in ("mse", "variance", "excess")
+            if quantity in found
+        }
+    write_measured(output, pd.DataFrame(rows), draws, provenance(spec, inputs))
 
 
 class _Comparison:
@@ -232,17 +235,14 @@ def _early(
     paths: Sequence[Path | str], members: list[Spec], ensemble: Spec, inputs: dict[str, str]
 ) -> Iterator[tuple[int, list[Denoiser]]]:
     """The networks of one set size at each update before the last."""
-    *updates, last = ensemble["snapshots"]
+    snapshots: list[int] = ensemble["snapshots"]
     opened = []
     for path, member in zip(paths, members, strict=True):
-        networks, digests = read_snapshots(path, member, [*updates, last])
-        check_input(path, digests, "dataset", inputs["dataset"])
+        networks, digests = read_snapshots(path, member, snapshots, inputs["dataset"])
         inputs[f"N{member['set_size']}_{member['split']}_snapshots"] = digests["snapshots"]
         opened.append(networks)
-    for same in zip(*opened, strict=True):
-        update = same[0][0]
-        if update != last:
-            yield update, [on_fastest_device(denoiser) for _, denoiser in same]
+    for same in itertools.islice(zip(*opened, strict=True), len(snapshots) - 1):
+        yield same[0][0], [on_fastest_device(denoiser) for _, denoiser in same]
 
 
 def _labelled(set_size: int, update: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -289,10 +289,3 @@ def _energies(noisy: NoisySet) -> Float64:
     images = noisy.images.double()
     energies: Float64 = (images - images.mean()).square().sum(dim=(1, 2, 3)).numpy()
     return energies
-
-
-def _store(file: Any, name: str, values: NDArray[Any], units: str) -> None:
-    stored = file.create_dataset(
-        name, data=values, chunks=values.shape, fletcher32=True, track_times=False
-    )
-    stored.attrs["units"] = units

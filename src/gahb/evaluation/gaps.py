@@ -17,19 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gahb.artifacts import (
-    ArtifactError,
-    Spec,
-    digest_file,
-    provenance,
-    read_sidecar,
-    read_table,
-    write_table,
-)
+from gahb.artifacts import ArtifactError, Spec, provenance, write_table
 from gahb.denoisers.reference import theoretical_slope
-from gahb.evaluation.evaluate import read_draws
-from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse, standard_error
+from gahb.evaluation.draws import digests, read_measured, spec_of
+from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse
 from gahb.evaluation.summary import linear_statistic, slope_weights
+from gahb.means import standard_error
 
 Float64 = NDArray[np.float64]
 
@@ -39,25 +32,24 @@ def summarise_references(spec: Spec, references: list[Path], output: Path | str)
 
     Args:
         spec: ``{"slope_window": [low, high]}``, in sigma.
-        references: tables of :func:`gahb.evaluation.evaluate.evaluate_reference`.
+        references: tables of :func:`gahb.evaluation.of_reference.evaluate_reference`.
         output: table to write, ``.csv``.
     """
     low, high = spec["slope_window"]
     rows = []
     for path in references:
-        made_from, errors, images = _read(path, "reference")
+        made_from, draws = read_measured(path, "reference")
         sigmas = np.array(made_from["evaluation"]["sigmas"])
         inside = (sigmas >= low) & (sigmas <= high)
         weights = np.zeros(len(sigmas))
         weights[inside] = slope_weights(-20 * np.log10(sigmas[inside]))
-        slope, slope_se = linear_statistic(errors, weights, images)
-        alpha = made_from["dataset"].get("alpha")
+        slope, slope_se = linear_statistic(draws["test"]["mse"], weights, draws["test"]["image"])
         rows.append(
             {
                 "image_class": made_from["image_class"],
                 "reference": made_from["reference"]["name"],
-                "alpha": alpha,
-                "images": len(images),
+                "alpha": made_from["dataset"].get("alpha"),
+                "images": len(draws["test"]["image"]),
                 "slope": slope,
                 "slope_se": slope_se,
                 "sigma_low": low,
@@ -67,7 +59,7 @@ def summarise_references(spec: Spec, references: list[Path], output: Path | str)
                 ),
             }
         )
-    write_table(output, pd.DataFrame(rows), provenance(spec, _digests(references)))
+    write_table(output, pd.DataFrame(rows), provenance(spec, digests(references)))
 
 
 def measure_gaps(tables: list[Path], references: list[Path], output: Path | str) -> None:
@@ -75,25 +67,25 @@ def measure_gaps(tables: list[Path], references: list[Path], output: Path | str)
 
     Args:
         tables: evaluation tables of networks.
-        references: tables of :func:`gahb.evaluation.evaluate.evaluate_reference`.
+        references: tables of :func:`gahb.evaluation.of_reference.evaluate_reference`.
         output: table to write, ``.csv``.
     """
     of_class: dict[str, list[Path]] = {}
     for path in references:
-        image_class = _made_from(path, "reference")["spec"]["image_class"]
-        of_class.setdefault(image_class, []).append(path)
+        of_class.setdefault(spec_of(path, "reference")["image_class"], []).append(path)
     rows: list[dict[str, Any]] = []
     for path in tables:
-        network = _made_from(path, "network")["spec"]["network"]
-        for reference in of_class.get(network["image_class"], []):
+        for reference in of_class.get(spec_of(path, "network")["network"]["image_class"], []):
             rows += _gaps(path, reference)
-    write_table(output, pd.DataFrame(rows), provenance({}, _digests([*tables, *references])))
+    write_table(output, pd.DataFrame(rows), provenance({}, digests([*tables, *references])))
 
 
 def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
-    of_network, learned, learned_images = _read(table, "network")
-    of_reference, exact, exact_images = _read(reference, "reference")
+    of_network, learned_draws = read_measured(table, "network")
+    of_reference, exact_draws = read_measured(reference, "reference")
     network = of_network["network"]
+    learned, learned_images = learned_draws["test"]["mse"], learned_draws["test"]["image"]
+    exact, exact_images = exact_draws["test"]["mse"], exact_draws["test"]["image"]
     if network["dataset"] != of_reference["dataset"]:
         raise ArtifactError(f"{table} and {reference} were measured on different datasets")
     for key in ("sigmas", "seed"):
@@ -124,23 +116,3 @@ def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
             "reference_gap": exact_psnr[level] - learned_psnr[level],
             "reference_gap_se": errors[level],
         }
-
-
-def _made_from(path: Path, kind: str) -> dict[str, Any]:
-    """What the evaluation of a ``network`` or a ``reference`` was made from."""
-    made_from = read_sidecar(path)
-    if kind not in made_from["spec"]:
-        raise ArtifactError(f"{path} is not the evaluation of a {kind}")
-    return made_from
-
-
-def _read(path: Path, kind: str) -> tuple[Spec, Float64, NDArray[np.int64]]:
-    """Spec of a verified table of this kind, and errors (levels, draws) on the test images."""
-    made_from = _made_from(path, kind)
-    read_table(path)
-    errors, images = read_draws(path, made_from)
-    return made_from["spec"], errors["test"], images["test"]
-
-
-def _digests(paths: list[Path]) -> dict[str, str]:
-    return {path.as_posix(): digest_file(path) for path in paths}

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from gahb.datasets.splits import paired_split
 from gahb.datasets.store import Dataset
 from gahb.randomness import image_noise
 
@@ -108,36 +106,3 @@ def _mean_squares(
         ]
         rows.append(torch.cat(squares).numpy())
     return np.stack(rows)
-
-
-def on_fastest_device(denoiser: nn.Module) -> Denoiser:
-    """The denoiser on CUDA where present, in full float32; images come from and go to the CPU."""
-    if not torch.cuda.is_available():
-        return denoiser
-    moved = denoiser.cuda()
-
-    def denoise(y: Tensor, sigma: float) -> Tensor:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            denoised: Tensor = moved(y.cuda(), sigma).cpu()
-        return denoised
-
-    return denoise
-
-
-def evaluation_sets(dataset: Dataset, spec: dict[str, Any]) -> dict[str, NoisySet]:
-    """The three sets a denoiser is measured on, for a spec with ``split`` and ``set_size``.
-
-    ``own`` is its training set, ``other`` the training set of the same size of the paired split,
-    ``test`` was held out from both.
-    """
-    other = paired_split(spec["split"])
-    indices = {
-        "own": dataset.training_set(spec["split"], spec["set_size"]),
-        "other": dataset.training_set(other, spec["set_size"]),
-        "test": dataset.indices["test"],
-    }
-    measured = spec["evaluation"]
-    return {
-        name: noisy_set(dataset, index, measured["images"], measured["minimum_draws"])
-        for name, index in indices.items()
-    }

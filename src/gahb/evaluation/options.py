@@ -10,7 +10,7 @@ from gahb.options import Count, Names, Options, Seed, SigmaRange, Sigmas, Thread
 
 
 class Evaluation(Options):
-    """PSNR on the own training set, the other split's and the test set, on noise fixed per image and level."""
+    """PSNR on the own training set, the other split's and the test set; noise fixed per image and level."""
 
     seed: Seed
     """of the noise, with the image and the level"""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gahb.means import standard_error
+
 Float64 = NDArray[np.float64]
 DB = 10 / np.log(10)  # derivative of 10 log10 with respect to the natural logarithm
 
@@ -16,22 +18,6 @@ DB = 10 / np.log(10)  # derivative of 10 log10 with respect to the natural logar
 def input_psnr(sigma: float) -> float:
     """PSNR of the noisy image: -20 log10(sigma)."""
     return float(-20 * np.log10(sigma)) + 0.0  # no -0 at sigma = 1
-
-
-def standard_error(values: Float64, images: NDArray[np.int64] | None = None) -> Float64:
-    """Standard error of the mean of values, of which those of one image are not independent.
-
-    Args:
-        values: (..., draws).
-        images: (draws,) which image each draw is of, each as often as any other. Draws of one
-            image are averaged first; of a single image, all variation is that of the noise.
-    """
-    if images is not None:
-        unique, member = np.unique(images, return_inverse=True)
-        if 1 < len(unique) < len(images):
-            share = np.eye(len(unique))[member] * (len(unique) / len(images))
-            values = values @ share
-    return np.asarray(values.std(-1, ddof=1) / np.sqrt(values.shape[-1]))
 
 
 def psnr_of_mean_mse(
@@ -43,7 +29,7 @@ def psnr_of_mean_mse(
 
     Args:
         errors: (..., draws) mean squared error of each draw.
-        images: see :func:`standard_error`.
+        images: see :func:`gahb.means.standard_error`.
     """
     mean = errors.mean(-1)
     with np.errstate(divide="ignore", invalid="ignore"):

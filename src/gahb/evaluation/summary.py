@@ -14,17 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gahb.artifacts import (
-    ArtifactError,
-    Spec,
-    digest_file,
-    provenance,
-    read_sidecar,
-    read_table,
-    write_table,
-)
-from gahb.evaluation.evaluate import read_draws
-from gahb.evaluation.psnr import DB, psnr_of_mean_mse, standard_error
+from gahb.artifacts import Spec, provenance, read_table, write_table
+from gahb.evaluation.draws import Draws, digests, read_measured
+from gahb.evaluation.psnr import DB, psnr_of_mean_mse
+from gahb.means import standard_error
 
 Float64 = NDArray[np.float64]
 
@@ -37,7 +30,7 @@ def linear_statistic(
     Args:
         errors: (levels, draws) mean squared errors; draws share their image across levels.
         weights: (levels,), one over their number for an average.
-        images: (draws,), see :func:`gahb.evaluation.psnr.standard_error`.
+        images: (draws,), see :func:`gahb.means.standard_error`.
     """
     value = float(weights @ psnr_of_mean_mse(errors)[0])
     influences = -DB * weights @ (errors / errors.mean(axis=1, keepdims=True) - 1)
@@ -56,52 +49,41 @@ def summarise(spec: Spec, tables: list[Path], comparisons: list[Path], output: P
     Args:
         spec: ``{"slope_window": [low, high]}``, in sigma.
         tables: evaluation tables of networks.
-        comparisons: tables of :func:`gahb.evaluation.evaluate.compare_networks`.
+        comparisons: tables of :func:`gahb.evaluation.agreement.compare_networks`.
         output: summary table, ``.csv``.
     """
     agreement = {}
     for path in comparisons:
-        made_from = _provenance_of(path, "first")
-        first = made_from["spec"]["first"]
-        read_table(path)  # verified, though the draws have all that is needed
-        errors, images = read_draws(path, made_from)
-        average = np.full(len(errors["test"]), 1 / len(errors["test"]))
-        agreement[first["experiment"], first["set_size"]] = linear_statistic(
-            errors["test"], average, images["test"]
-        )
+        made_from, draws = read_measured(path, "first")
+        first = made_from["first"]
+        agreement[first["experiment"], first["set_size"]] = _average(draws["test"])
     rows = [_row(path, spec["slope_window"], agreement) for path in tables]
-    inputs = {path.as_posix(): digest_file(path) for path in [*tables, *comparisons]}
-    write_table(output, pd.DataFrame(rows), provenance(spec, inputs))
+    made = provenance(spec, digests([*tables, *comparisons]))
+    write_table(output, pd.DataFrame(rows), made)
 
 
-def _provenance_of(path: Path, kind: str) -> dict[str, Any]:
-    """What a table was made from: a ``network``, or a pair whose ``first`` is one."""
-    made_from = read_sidecar(path)
-    spec: Spec = made_from["spec"]
-    if kind not in spec:
-        wanted = {"network": "the evaluation of a network", "first": "a comparison of networks"}
-        raise ArtifactError(f"{path} is not {wanted[kind]}: it was made from {', '.join(spec)}")
-    return made_from
+def _average(draws: Draws) -> tuple[float, float]:
+    """PSNR of mean MSE of one set, averaged over noise levels."""
+    levels = len(draws["mse"])
+    return linear_statistic(draws["mse"], np.full(levels, 1 / levels), draws["image"])
 
 
 def _row(
     path: Path, window: list[float], agreement: dict[tuple[str, int], tuple[float, float]]
 ) -> dict[str, Any]:
-    made_from = _provenance_of(path, "network")
-    network = made_from["spec"]["network"]
+    made_from, draws = read_measured(path, "network")
+    network = made_from["network"]
     table = read_table(path)
-    errors, images = read_draws(path, made_from)
     test = table[table.evaluated_on == "test"]
     own = table[table.evaluated_on == "own"]
     gaps = own.psnr_of_mean_mse.to_numpy() - test.psnr_of_mean_mse.to_numpy()
-    average = np.full(len(test), 1 / len(test))
-    own_average, own_se = linear_statistic(errors["own"], average, images["own"])
-    test_average, test_se = linear_statistic(errors["test"], average, images["test"])
+    own_average, own_se = _average(draws["own"])
+    test_average, test_se = _average(draws["test"])
 
     inside = test.sigma.between(window[0], window[1]).to_numpy()
     weights = np.zeros(len(test))
     weights[inside] = slope_weights(test.input_psnr.to_numpy()[inside])
-    slope, slope_se = linear_statistic(errors["test"], weights, images["test"])
+    slope, slope_se = linear_statistic(draws["test"]["mse"], weights, draws["test"]["image"])
 
     alpha = network["dataset"].get("alpha")
     between, between_se = agreement.get(

@@ -8,11 +8,9 @@ similarity of the paper. It is more lenient than that of Gu et al.: the mean is 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gahb.likeness import nearest_distances
@@ -50,14 +48,3 @@ def is_memorised(samples: Tensor, training_images: Tensor) -> NDArray[np.float64
 def memorised(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 where the distance ratio is below a third, 0 elsewhere, NaN where it is undefined."""
     return np.where(np.isnan(ratio), np.nan, (ratio < MEMORISED_BELOW).astype(np.float64))
-
-
-def mean_and_error(values: ArrayLike) -> tuple[float, float]:
-    """Mean and its standard error over independent values; NaN where there are too few.
-
-    Of a fraction this is sqrt(p (1 - p) / (n - 1)), and 0 where all values agree: there, with 95 %
-    confidence, the true fraction is within 3 / n.
-    """
-    found = np.asarray(values, np.float64)
-    error = float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else math.nan
-    return float(found.mean()), error

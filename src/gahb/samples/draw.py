@@ -7,7 +7,7 @@ convolutions of one image are rounded otherwise than those of two or more, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gahb.artifacts import Spec
+from gahb.denoisers.computation import Computation, prepared, resolve_computation
 from gahb.progress import Progress
 from gahb.randomness import generator
-from gahb.samples.sampler import Denoiser, Sampler
+from gahb.samples.sampler import Denoiser, Sampler, build_sampler
 from gahb.samples.trajectories import Recorder, Trajectories
 
 BATCH = 32  # as in training and evaluation: the activations stay in a processor's caches
@@ -126,21 +128,36 @@ def _never_alone(denoiser: Denoiser) -> Denoiser:
     return denoise
 
 
-def prepared(network: nn.Module, precision: str, device: str) -> Callable[..., Tensor]:
-    """A trained denoiser laid out for speed: channels last, and bfloat16 products where asked for.
+def computation_of(settings: Spec) -> Computation:
+    """Where and how ``settings``, the section ``sampling`` of params.yaml, has networks computed."""
+    asked = {"device": "auto", "precision": settings["precision"], "compile": "never"}
+    return resolve_computation(asked, {}, 0)
 
-    Under ``bfloat16`` only the noise estimate is rounded; images stay in float32. Products of
-    float32 are never shortened (TF32).
+
+def draw(
+    network: nn.Module, settings: Spec, size: int, label: str, *, followed: int = 0
+) -> Samples:
+    """The samples of a trained denoiser that ``settings``, the section ``sampling``, ask for.
+
+    Args:
+        network: the denoiser.
+        settings: how many samples, by which sampler, from which noise.
+        size: side of the images in pixels.
+        label: shown with the progress.
+        followed: of how many of the samples to keep the trajectory.
     """
-    moved = network.to(device).eval()
-    torch.nn.utils.convert_conv2d_weight_memory_format(moved, torch.channels_last)
-
-    def denoise(y: Tensor, sigma: float | None) -> Tensor:
-        with (
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-            torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
-        ):
-            denoised: Tensor = moved(y, sigma)
-        return denoised
-
-    return denoise
+    computation = computation_of(settings)
+    sampler = build_sampler(settings["sampler"])
+    low, high = sampler.sigma_range
+    return draw_samples(
+        prepared(network, computation.precision, computation.device),
+        sampler,
+        range(settings["samples"]),
+        size,
+        settings["seed"],
+        mean=settings["start_mean"],
+        followed=followed,
+        levels=np.geomspace(high, low, settings["levels_kept"]).tolist(),
+        device=computation.device,
+        label=label,
+    )

@@ -8,12 +8,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from gahb.artifacts import Spec, check_input, provenance, write_table
+from gahb.artifacts import Spec, provenance, write_table
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import resolve_computation
 from gahb.denoisers.snapshots import member_spec, read_snapshots
-from gahb.samples.draw import prepared
-from gahb.samples.pair import OF_THE_SETS, SPLITS, compare, draw, summary_table
+from gahb.samples.comparison import SPLITS, compare_samples, summary_table
+from gahb.samples.draw import draw
 
 
 def sample_over_training(
@@ -25,8 +24,8 @@ def sample_over_training(
         spec: ``ensemble``, what the networks were trained with, and ``sampling``.
         dataset: what all were trained on.
         snapshots: of the networks, by set size, S1 before S2.
-        output: table to write, ``.csv``: the rows of :func:`gahb.samples.pair.summary_table` that
-            are about samples, for each ``set_size`` and ``update``.
+        output: table to write, ``.csv``: the rows of :func:`gahb.samples.comparison.summary_table`
+            that are about samples, for each ``set_size`` and ``update``.
 
     Raises:
         ArtifactError: snapshots are missing, damaged, or of other networks.
@@ -34,11 +33,6 @@ def sample_over_training(
     settings, ensemble = spec["sampling"], spec["ensemble"]
     torch.set_num_threads(settings["threads"])
     size = ensemble["dataset"]["size"]
-    computation = resolve_computation(
-        {"device": "auto", "precision": settings["precision"], "compile": "never"},
-        ensemble["architecture"],
-        size,
-    )
     inputs = {"dataset": dataset.images_sha256}
     tables = []
     for number, set_size in enumerate(ensemble["set_sizes"]):
@@ -47,25 +41,20 @@ def sample_over_training(
         opened = []
         for split, path in zip(SPLITS, snapshots[2 * number :], strict=False):
             member = member_spec(ensemble, set_size, split)
-            networks, digests = read_snapshots(path, member, ensemble["snapshots"])
-            check_input(path, digests, "dataset", dataset.images_sha256)
+            networks, digests = read_snapshots(
+                path, member, ensemble["snapshots"], dataset.images_sha256
+            )
             inputs[f"N{set_size}_{split}_snapshots"] = digests["snapshots"]
             opened.append(networks)
         for pair in zip(*opened, strict=True):
             update = pair[0][0]
+            label = f"{ensemble['experiment']} N={set_size} %s, {update} updates"
             drawn = [
-                draw(
-                    prepared(denoiser, computation.precision, computation.device),
-                    settings,
-                    size,
-                    computation,
-                    f"{ensemble['experiment']} N={set_size} {split}, {update} updates",
-                    followed=0,
-                )
+                draw(denoiser, settings, size, label % split)
                 for split, (_, denoiser) in zip(SPLITS, pair, strict=True)
             ]
-            table = summary_table(compare(drawn, images, indices), settings["duplicate_threshold"])
-            table = table[~table["quantity"].isin(OF_THE_SETS)].copy()
+            arrays = compare_samples(drawn, images, indices)
+            table = summary_table(arrays, settings["duplicate_threshold"])
             table.insert(0, "set_size", set_size)
             table.insert(1, "update", update)
             tables.append(table)

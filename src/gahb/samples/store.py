@@ -7,14 +7,12 @@ are rounded to 11 bits; every similarity and distance was measured before, on th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from gahb.artifacts import Spec, create_hdf5
-from gahb.hdf5 import IMAGE, INTENSITY, Field, Schema, fitted, read_arrays, store
+from gahb.artifacts import Spec
+from gahb.hdf5 import IMAGE, INTENSITY, Arrays, Field, Schema, read_arrays, write_arrays
 
 # Axes: A networks, B training sets and C measures, two of each; n samples, of which the first f were
 # followed on their way and the first m are shown; T calls of the denoiser at most; K noise levels kept;
@@ -105,36 +103,25 @@ _FIXED = {"A": 2, "B": 2, "C": 2}
 def write_samples(
     path: Path | str, arrays: Mapping[str, Any], made_from: Mapping[str, Any]
 ) -> None:
-    """Write the file, atomically, with a checksum on every dataset.
-
-    Args:
-        path: file to write.
-        arrays: one array for each dataset of :data:`SCHEMA`.
-        made_from: from :func:`gahb.artifacts.provenance`.
-
-    Raises:
-        ValueError: an array is missing, superfluous, or does not fit the others.
-    """
-    typed = fitted(SCHEMA, arrays, _FIXED)
-    with create_hdf5(path, made_from) as file:
-        for name, field in SCHEMA.items():
-            store(file, name, field, typed[name], typed[name].shape)
+    """Write one array for each dataset of :data:`SCHEMA`; see :func:`gahb.hdf5.write_arrays`."""
+    write_arrays(path, SCHEMA, arrays, _FIXED, made_from)
 
 
 def read_samples(
-    path: Path | str, expected_spec: Spec | None = None
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read and verify a whole file.
+    path: Path | str, expected_spec: Spec | None = None, names: Iterable[str] | None = None
+) -> tuple[Arrays, dict[str, Any]]:
+    """Read and verify a file of samples.
 
     Args:
         path: file written by :func:`write_samples`.
         expected_spec: refuse a file made from another spec.
+        names: datasets of :data:`SCHEMA` to read; by default all.
 
     Returns:
-        The datasets of :data:`SCHEMA` by name, and the provenance (``spec``, ``inputs``, ``versions``).
+        The datasets by name, and the provenance (``spec``, ``inputs``, ``versions``).
 
     Raises:
         ArtifactError: the file is missing, damaged, made from another spec, or a dataset is missing
             or has the wrong type or shape.
     """
-    return read_arrays(path, SCHEMA, _FIXED, expected_spec)
+    return read_arrays(path, SCHEMA, _FIXED, names, expected_spec)

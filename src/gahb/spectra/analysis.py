@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gahb.randomness import generator
-from gahb.spectra.eigen import Array, Spectrum
+from gahb.spectra.eigen import PERTURBATION, Array, Spectrum
 from gahb.spectra.full import full_spectrum
 from gahb.spectra.jacobian import Denoiser, LinearisedDenoiser
 from gahb.spectra.leading import leading_spectrum
 from gahb.spectra.options import LARGEST_FULL
 
 METHODS = ("auto", "full", "leading")
-PERTURBATION = 0.1  # norm of the perturbations, in units of the noise's own, sigma sqrt(d)
 
 
 @dataclass(frozen=True)

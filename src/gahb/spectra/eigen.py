@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+PERTURBATION = 0.1  # norm of those of a noisy image, in units of its noise's own, sigma sqrt(d)
 
 
 @dataclass(frozen=True)

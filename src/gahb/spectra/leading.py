@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gahb.means import standard_error
 from gahb.randomness import generator
 from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
@@ -211,9 +212,9 @@ def _probe(basis: KrylovBasis, probes: int, block: int) -> tuple[_Estimates, Arr
     deviations = antisymmetrics / max(antisymmetric, 1e-300) - symmetrics / max(symmetric, 1e-300)
     estimates = _Estimates(
         trace=trace + float(traces.mean()),
-        trace_se=_standard_error(traces),
+        trace_se=float(standard_error(traces)),
         asymmetry=asymmetry,
-        asymmetry_se=asymmetry / 2 * _standard_error(deviations),
+        asymmetry_se=asymmetry / 2 * float(standard_error(deviations)),
         effective_rank=symmetric + antisymmetric,
     )
 
@@ -222,7 +223,3 @@ def _probe(basis: KrylovBasis, probes: int, block: int) -> tuple[_Estimates, Arr
     applied = basis.append(columns, (forward @ inverse, backward @ inverse))
     ascending = np.linalg.eigh(columns.T @ applied)[1]
     return estimates, basis.continuation(applied @ ascending[:, ::-1][:, :block])
-
-
-def _standard_error(samples: Array) -> float:
-    return float(samples.std(ddof=1) / len(samples) ** 0.5)

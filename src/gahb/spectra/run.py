@@ -1,4 +1,4 @@
-"""The phase: spectra of one denoiser on some images at some noise levels, to one file."""
+"""Spectra of one denoiser on some images at some noise levels, to one file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from gahb.artifacts import Spec, provenance
+from gahb.datasets.store import Dataset
 from gahb.randomness import image_noise
 from gahb.spectra.analysis import Analysis, analyse
 from gahb.spectra.jacobian import Denoiser
@@ -29,7 +31,7 @@ def compute_spectra(
     spec: Spec,
     output: Path | str,
     inputs: Mapping[str, str],
-    device: str | torch.device = "cpu",
+    device: str = "cpu",
     report: Callable[[str], None] = _print,
 ) -> None:
     """Analyse a denoiser at every image and noise level, and write the spectra file.
@@ -39,7 +41,7 @@ def compute_spectra(
         clean: (I, 1, H, H) float32 images.
         image_index: (I,) indices of the images in their dataset; they also name the noise draws.
         spec: what the file is made from. ``spec["spectra"]`` holds ``sigmas``, ``method`` (full or
-            leading), ``eigenvectors`` (how many are kept), ``seed`` and ``threads``.
+            leading), ``eigenvectors`` (how many are kept) and ``seed``.
         output: file to write.
         inputs: SHA-256 digests of the files that the denoiser and the images come from.
         device: where the products are made.
@@ -54,7 +56,6 @@ def compute_spectra(
     if len(clean) != len(image_index):
         raise ValueError(f"found {len(clean)} images and {len(image_index)} indices")
     settings: dict[str, Any] = spec["spectra"]
-    torch.set_num_threads(settings["threads"])
     analyses: list[list[Analysis]] = []
     total = len(clean) * len(settings["sigmas"])
     for image, index in zip(clean, image_index, strict=True):
@@ -81,3 +82,18 @@ def compute_spectra(
             )
         analyses.append(of_image)
     write_spectra(output, analyses, image_index, settings["sigmas"], provenance(spec, dict(inputs)))
+
+
+def spectra_on_test_images(
+    denoiser: nn.Module,
+    spec: Spec,
+    dataset: Dataset,
+    output: Path | str,
+    inputs: Mapping[str, str],
+    device: str = "cpu",
+) -> None:
+    """:func:`compute_spectra` on the test images at the positions ``spec["spectra"]["test_images"]``."""
+    indices = dataset.indices["test"][spec["spectra"]["test_images"]]
+    inputs = {"dataset": dataset.images_sha256, **inputs}
+    images = dataset.images(indices)
+    compute_spectra(denoiser.to(device), images, indices, spec, output, inputs, device)

@@ -5,15 +5,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from gahb.artifacts import Spec, create_hdf5
-from gahb.hdf5 import IMAGE, INTENSITY, Field, Schema, fitted, read_arrays, store
-from gahb.spectra.analysis import PERTURBATION, Analysis
+from gahb.artifacts import Spec
+from gahb.hdf5 import (
+    IMAGE,
+    INTENSITY,
+    Arrays,
+    Field,
+    Schema,
+    open_arrays,
+    read_arrays,
+    write_arrays,
+)
+from gahb.spectra.eigen import PERTURBATION
+
+if TYPE_CHECKING:
+    import h5py
+
+    from gahb.spectra.analysis import Analysis
 
 _PERTURBED = (
     "||f(y+v) - f(y)|| / ||v|| for one random perturbation v of norm "
@@ -119,34 +134,35 @@ def write_spectra(
     for name in SCHEMA:
         if name not in columns:
             columns[name] = [[getattr(one, name) for one in of_image] for of_image in analyses]
-    arrays = fitted(SCHEMA, columns, {})
     used = {
         key: [[getattr(one, key) for one in of_image] for of_image in analyses]
         for key in ("method", "engine")
     }
-    with create_hdf5(path, dict(made_from) | used) as file:
-        for name, field in SCHEMA.items():
-            array = arrays[name]
-            leading = sum(dim in ("I", "S") for dim in field.dims[:-1])
-            chunks = (1,) * leading + array.shape[leading:]  # one image at one level
-            store(file, name, field, array, chunks)
+    write_arrays(path, SCHEMA, columns, {}, dict(made_from) | used, outer=("I", "S"))
+
+
+def open_spectra(
+    path: Path | str, names: Iterable[str] | None = None
+) -> AbstractContextManager[h5py.File]:
+    """Open a spectra file for reading in parts, these of its datasets, or all, checked before."""
+    return open_arrays(path, SCHEMA, {}, names)
 
 
 def read_spectra(
-    path: Path | str, expected_spec: Spec | None = None
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read and verify a whole file.
+    path: Path | str, expected_spec: Spec | None = None, names: Iterable[str] | None = None
+) -> tuple[Arrays, dict[str, Any]]:
+    """Read and verify a spectra file.
 
     Args:
         path: file written by :func:`write_spectra`.
         expected_spec: refuse a file made from another spec.
+        names: datasets of :data:`SCHEMA` to read; by default all.
 
     Returns:
-        The datasets of :data:`SCHEMA` by name, and the provenance (``spec``, ``inputs``,
-        ``versions``).
+        The datasets by name, and the provenance (``spec``, ``inputs``, ``versions``).
 
     Raises:
         ArtifactError: the file is missing, damaged, made from another spec, or a dataset is
             missing or has the wrong type or shape.
     """
-    return read_arrays(path, SCHEMA, {}, expected_spec)
+    return read_arrays(path, SCHEMA, {}, names, expected_spec)

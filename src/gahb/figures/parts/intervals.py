@@ -101,7 +101,7 @@ def summarised(
     """Mean, standard error and count of a quantity of samples, averaged over the two networks.
 
     Args:
-        frame: rows of one pair of networks, in the form of :func:`gahb.samples.pair.summary_table`.
+        frame: rows of one pair of networks, in the form of :func:`gahb.samples.comparison.summary_table`.
         path: of the table, for messages.
         quantity: of the table.
         measure: of the table.

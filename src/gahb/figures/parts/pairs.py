@@ -6,36 +6,30 @@ of length two are S1 and S2, or the measures :data:`MEASURES`, in this order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gahb.artifacts import ArtifactError, Spec, open_hdf5, read_attribute
+from gahb.artifacts import ArtifactError, Spec
+from gahb.hdf5 import with_section
+from gahb.likeness import MEASURES as MEASURES
+from gahb.means import mean_and_error as mean_and_error
+from gahb.samples.sampler import sampler_options
+from gahb.samples.store import read_samples
 
-MEASURES = ("cosine", "correlation")
 MEASURE_TEXT = {
     "cosine": "cosine of the angle between the images",
     "correlation": "correlation of the pixels (cosine after each image's mean is removed)",
 }
 
-# A networks, B training sets, C measures; n samples, f followed, m shown; K levels; N images; p pairs
-_SHAPES = {
-    "samples": "An1HW",
-    "pair_similarity": "Cn",
-    "closest_similarity": "ABCn",
-    "closest_images": "ACm1HW",
-    "start_noise": "m1HW",
-    "trajectory_kept_sigma": "AmK",
-    "trajectory_noisy": "AmK1HW",
-    "trajectory_denoised": "AmK1HW",
-    "noisy_similarity": "CfK",
-    "denoised_similarity": "CfK",
-    "twin_similarity": "CN",
-    "twin_images": "Bp1HW",
-}
+_USED = (
+    *("samples", "pair_similarity", "closest_similarity", "closest_images", "start_noise"),
+    *("trajectory_kept_sigma", "trajectory_noisy", "trajectory_denoised"),
+    *("noisy_similarity", "denoised_similarity", "twin_similarity", "twin_images"),
+)
 
 
 @dataclass(frozen=True)
@@ -143,7 +137,7 @@ def read_pairs(
     """
     found: dict[int, Pair] = {}
     given = [Path(path) for path in inputs]
-    for path, spec in _files(given):
+    for path, spec in with_section(given, "sampling"):
         if spec["first"]["experiment"] != experiment:
             continue
         size = int(spec["first"]["set_size"])
@@ -151,7 +145,10 @@ def read_pairs(
             continue
         if size in found:
             raise ArtifactError(f"{found[size].path} and {path} both hold samples at N = {size}")
-        found[size] = Pair(path, size, spec, _read(path))
+        arrays, _ = read_samples(path, names=_USED)
+        found[size] = Pair(
+            path, size, spec, {name: each.astype(np.float64) for name, each in arrays.items()}
+        )
     missing = [size for size in set_sizes or () if size not in found]
     if missing or not found:
         asked = f", N = {', '.join(map(str, missing))}," if missing else ""
@@ -160,45 +157,6 @@ def read_pairs(
             f"{', '.join(map(str, given)) or 'none'}"
         )
     return [found[size] for size in sorted(found)]
-
-
-def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Spec]]:
-    for path in paths:
-        if path.suffix != ".h5":
-            continue
-        with open_hdf5(path) as file:
-            spec = read_attribute(file, "spec")
-        if "sampling" in spec:
-            yield path, spec
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    arrays = {}
-    lengths = {"1": 1, "A": 2, "B": 2, "C": 2}
-    try:
-        with open_hdf5(path) as file:
-            missing = [name for name in _SHAPES if name not in file]
-            if missing:
-                raise ArtifactError(f"{path} lacks the datasets {', '.join(missing)}")
-            for name in _SHAPES:
-                arrays[name] = np.asarray(file[name][()], np.float64)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # what h5py makes of damage
-        raise ArtifactError(f"{path} is damaged: {error}") from error
-    for name, dims in _SHAPES.items():
-        shape = arrays[name].shape
-        if len(shape) != len(dims) or any(
-            lengths.setdefault(dim, length) != length
-            for dim, length in zip(dims, shape, strict=True)
-        ):
-            expected = ", ".join(f"{dim}={lengths.get(dim, '?')}" for dim in dims)
-            raise ArtifactError(f"{path}: {name} has shape {shape}, expected ({expected})")
-    return arrays
-
-
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Mean and its standard error over independent values; NaN for a single one."""
-    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-    return float(values.mean()), error
 
 
 def pooled(pair: Pair, measure: str, own: bool) -> tuple[float, float]:
@@ -221,7 +179,7 @@ def measured_text(mean: float, error: float) -> str:
 def sampler_text(pair: Pair) -> str:
     """What was drawn, for a caption: how many, from what, and beyond which trained noise level."""
     sampling: dict[str, Any] = pair.spec["sampling"]
-    highest = sampling["sampler"].get("sigma_range", [0.0, 1.0])[1]  # score ascent starts at 1
+    highest = sampler_options(sampling["sampler"]).sigma_highest
     trained = pair.spec["first"]["training"]["sigma_range"][1]
     return (
         f"{pair.count} samples of each network, from the same start noise and the same injected "

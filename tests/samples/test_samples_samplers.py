@@ -8,18 +8,15 @@ import torch
 
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.weights import load_denoiser
-from gahb.samples.copies import is_memorised
-from gahb.samples.process import alpha_bar_of, noise_levels
-from gahb.samples.sampler import (
-    SCORE_ASCENT,
-    Ancestral,
-    Deterministic,
-    FlowODE,
-    ScoreAscent,
-    build_sampler,
-)
-from gahb.samples.draw import draw_samples, sample_noise
 from gahb.likeness import closest, nearest_distances
+from gahb.samples.copies import is_memorised
+from gahb.samples.draw import draw_samples, sample_noise
+from gahb.samples.process import alpha_bar_of, noise_levels
+from gahb.samples.sampler import build_sampler, sampler_options
+from gahb.samples.samplers.ancestral import Ancestral
+from gahb.samples.samplers.deterministic import Deterministic
+from gahb.samples.samplers.ode import FlowODE
+from gahb.samples.samplers.score_ascent import SCORE_ASCENT, ScoreAscent
 
 SIZE, MEAN = 8, 0.5
 FREQUENCY = np.hypot.outer(*2 * [np.fft.fftfreq(SIZE) * SIZE])
@@ -409,6 +406,8 @@ def test_samplers_are_built_from_params():
     for preset in ("paper", "official"):
         built = build_sampler({"kind": "score_ascent", "preset": preset})
         assert built is SCORE_ASCENT[preset]
+        assert sampler_options({"kind": "score_ascent", "preset": preset}).sigma_highest == 1
+    assert sampler_options({"kind": "ancestral"} | on_levels).sigma_highest == 1
     with pytest.raises(ValueError, match="found 'magic', allowed is one of ancestral"):
         build_sampler({"kind": "magic"})
 

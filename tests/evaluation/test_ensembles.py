@@ -27,6 +27,7 @@ from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.divergence import bound_densities, density_bound, quadrature_weights
 from gahb.evaluation.ensembles import _Comparison, measure_ensembles
 from gahb.evaluation.measure import noisy_set
+from gahb.likeness import similarity
 from gahb.params import (
     ensemble_spec,
     network_spec,
@@ -36,7 +37,6 @@ from gahb.params import (
 )
 from gahb.samples.over_training import sample_over_training
 from gahb.samples.pair import sample_pair
-from gahb.likeness import similarity
 
 FIELDS: dict[str, Any] = {
     **copy.deepcopy(TINY),

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import shutil
 
-import h5py
 import numpy as np
 import pytest
 import torch
+from helpers.schema_files import (
+    check_flipped_bits,
+    check_misshapen,
+    check_stored,
+    check_table,
+    check_truncated,
+)
 from torch import nn
 
 from gahb.artifacts import ArtifactError
 from gahb.denoisers.networks import BiasFreeNorm, NetworkDenoiser, build_network
+from gahb.denoisers.weights import load_denoiser
+from gahb.params import reference_spectra_spec, spectra_spec
 from gahb.randomness import image_noise
-from gahb.hdf5 import schema_table
-from gahb.spectra import analyse, compute_spectra, read_spectra
-from gahb.spectra.store import SCHEMA, write_spectra
+from gahb.spectra.analysis import analyse
+from gahb.spectra.of_network import spectra_of_network
+from gahb.spectra.of_reference import spectra_of_reference
+from gahb.spectra.run import compute_spectra
+from gahb.spectra.store import SCHEMA, open_spectra, read_spectra, write_spectra
 
 SETTINGS = {"sigmas": [0.1, 0.5], "method": "full", "eigenvectors": 6, "seed": 3, "threads": 1}
 INDEX = [17, 4, 230]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network() -> nn.Module:
@@ -141,20 +145,16 @@ def test_file_follows_the_schema(tmp_path, method, kept):
     path = tmp_path / "spectra.h5"
     computed(path, method=method)
     lengths = {"I": 3, "S": 2, "K": kept, "k": 6, "H": 8, "W": 8, "1": 1}
-    with h5py.File(path) as file:
-        assert set(file) == set(SCHEMA)
-        for name, field in SCHEMA.items():
-            dataset = file[name]
-            assert dataset.shape == tuple(lengths[dim] for dim in field.dims), name
-            assert dataset.dtype == field.dtype, name
-            assert dataset.fletcher32, name
-            assert dataset.attrs["units"] == field.units
-            assert dataset.attrs["description"] == field.description
+    check_stored(path, SCHEMA)
+    check_table(SCHEMA)
     arrays, made_from = read_spectra(path, spec(method=method))
     assert made_from["spec"] == spec(method=method)
     assert made_from["inputs"] == {"network": "0" * 64}
     assert "torch" in made_from["versions"]
-    assert set(arrays) == set(SCHEMA)
+    for name, field in SCHEMA.items():
+        assert arrays[name].shape == tuple(lengths[dim] for dim in field.dims), name
+    with open_spectra(path, ["eigenvalues"]) as file:
+        np.testing.assert_array_equal(file["eigenvalues"][1, 0], arrays["eigenvalues"][1, 0])
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
@@ -203,37 +203,11 @@ def test_stale_and_missing_files_are_refused(tmp_path):
         read_spectra(path, spec(seed=4))
 
 
-def test_truncated_files_are_refused(tmp_path):
+def test_damaged_files_are_refused(tmp_path):
     path = tmp_path / "spectra.h5"
     computed(path)
-    whole = path.read_bytes()
-    for length in (0, 40, 500, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ArtifactError, match=re.escape(str(path))):
-            read_spectra(path)
-
-
-def test_flipped_bits_are_found(tmp_path):
-    """A file with one flipped bit is refused by name, or the bit was in bytes nobody uses."""
-    path = tmp_path / "spectra.h5"
-    computed(path)
-    expected, made_from = read_spectra(path)
-    whole = path.read_bytes()
-    random = np.random.default_rng(0)
-    refused = 0
-    for position in random.integers(len(whole), size=200):
-        damaged = bytearray(whole)
-        damaged[position] ^= 1 << int(random.integers(8))
-        path.write_bytes(damaged)
-        try:
-            found, provenance = read_spectra(path)
-        except ArtifactError as error:
-            refused += str(path) in str(error)
-        else:
-            assert provenance == made_from
-            for name in SCHEMA:
-                np.testing.assert_array_equal(found[name], expected[name])
-    assert refused > 100
+    check_flipped_bits(shutil.copy(path, tmp_path / "flipped.h5"), read_spectra, 200, least=100)
+    check_truncated(path, read_spectra)
 
 
 @pytest.mark.parametrize(
@@ -253,12 +227,7 @@ def test_flipped_bits_are_found(tmp_path):
 def test_misshapen_files_are_refused(tmp_path, name, change, message):
     path = tmp_path / "spectra.h5"
     computed(path)
-    with h5py.File(path, "r+") as file:
-        del file[name]
-        if change is not None:
-            file[name] = change
-    with pytest.raises(ArtifactError, match=rf"{path}.*{message}"):
-        read_spectra(path)
+    check_misshapen(path, read_spectra, name, change, message)
 
 
 def test_a_failure_leaves_the_old_file(tmp_path):
@@ -283,14 +252,30 @@ def test_images_that_do_not_fit_are_named(tmp_path):
         compute_spectra(network(), clean_images(), INDEX[:2], *arguments)
 
 
-def test_readme_table_lists_every_dataset():
-    rows = schema_table(SCHEMA).splitlines()
-    assert len(rows) == 2 + len(SCHEMA)
-    for row, (name, field) in zip(rows[2:], SCHEMA.items(), strict=True):
-        cells = re.split(r"(?<!\\)\|", row)
-        assert [cell.strip() for cell in cells[1:4]] == [
-            f"`{name}`",
-            f"({', '.join(field.dims)})",
-            field.dtype,
-        ]
-        assert len(cells) == 7
+# ---------------------------------------------------------------------------------------------
+# The phase
+
+
+def test_spectra_of_a_network_are_at_its_test_images(params, dataset, trained, tmp_path):
+    params["spectra"]["test_images"] = [3, 1]
+    asked = spectra_spec(params, "soft", 4, "S1")
+    spectra_of_network(asked, dataset, trained(4, "S1"), tmp_path / "N4_S1.h5")
+    arrays, made_from = read_spectra(tmp_path / "N4_S1.h5", asked)
+    assert arrays["image_index"].tolist() == dataset.indices["test"][[3, 1]].tolist()
+    np.testing.assert_array_equal(arrays["clean"], dataset.images(arrays["image_index"]))
+    denoiser, header = load_denoiser(trained(4, "S1"))
+    digests = {"dataset": dataset.images_sha256, "network": header["tensors_sha256"]}
+    assert made_from["inputs"] == digests
+    denoised = denoiser(torch.from_numpy(arrays["noisy"][:, 0])).numpy()
+    np.testing.assert_allclose(arrays["denoised"][:, 0], denoised, atol=1e-6)
+    other = dataclasses.replace(dataset, images_sha256="0" * 64)
+    with pytest.raises(ArtifactError, match="was made from another dataset"):
+        spectra_of_network(asked, other, trained(4, "S1"), tmp_path / "other.h5")
+
+
+def test_a_bound_on_the_error_has_no_spectra(params, dataset, tmp_path):
+    params["spectra"]["networks"]["soft"]["references"] = ["known-contour"]
+    asked = reference_spectra_spec(params, "soft", "known-contour")
+    with pytest.raises(ValueError, match="known-contour is a bound on the error, no denoiser"):
+        spectra_of_reference(asked, dataset, tmp_path / "bound.h5")
+    assert not list(tmp_path.iterdir())

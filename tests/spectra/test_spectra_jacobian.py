@@ -8,15 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gahb.denoisers.networks import BFCNN, BiasFreeNorm, NetworkDenoiser, UNet
-from gahb.spectra import LinearisedDenoiser
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from gahb.spectra.jacobian import LinearisedDenoiser
 
 
 def used(network: nn.Module, seed: int = 0) -> nn.Module:

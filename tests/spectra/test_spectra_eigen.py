@@ -8,17 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from gahb.denoisers.networks import NetworkDenoiser, build_network
-from gahb.spectra import LinearisedDenoiser, Spectrum, full_spectrum, leading_spectrum
 from gahb.spectra.analysis import eigenbasis
+from gahb.spectra.eigen import Spectrum
+from gahb.spectra.full import full_spectrum
+from gahb.spectra.jacobian import LinearisedDenoiser
+from gahb.spectra.leading import leading_spectrum
 from gahb.spectra.local import LocalPairs, comb_approximation, local_pairs
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def linear(matrix: np.ndarray, dtype: torch.dtype = torch.float64) -> LinearisedDenoiser:
@@ -185,8 +180,6 @@ def test_wiener_filter_of_a_gaussian_field(dtype):
 @pytest.fixture(scope="module")
 def trained() -> tuple[nn.Module, Tensor]:
     """A UNet after 150 updates on smooth random images of 16x16, and a noisy image."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     random = torch.Generator().manual_seed(0)
     frequency = torch.fft.fftfreq(16)
     decay = 1 / (frequency[:, None] ** 2 + frequency[None] ** 2 + 0.005)
@@ -202,7 +195,6 @@ def trained() -> tuple[nn.Module, Tensor]:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    torch.set_num_threads(before)
     y = images[0] + 0.2 * torch.randn(1, 16, 16, generator=random)
     return NetworkDenoiser(network.eval()), y
 

@@ -21,21 +21,14 @@ from gahb.datasets.store import Dataset, open_dataset, write_dataset
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation import measure
-from gahb.evaluation.measure import (
-    evaluation_sets,
-    noisy_set,
-    squared_differences,
-    squared_errors,
-)
+from gahb.evaluation.agreement import compare_networks
+from gahb.evaluation.draws import draws_of, read_draws
+from gahb.evaluation.evaluate import evaluation_sets
+from gahb.evaluation.measure import noisy_set, squared_differences, squared_errors
+from gahb.evaluation.of_network import evaluate_network
+from gahb.evaluation.of_optimum import evaluate_memorising
 from gahb.evaluation.psnr import input_psnr, mean_psnr, psnr_of_mean_mse
 from gahb.evaluation.summary import linear_statistic, slope_weights, summarise
-from gahb.evaluation.evaluate import (
-    compare_networks,
-    draws_of,
-    evaluate_memorising,
-    evaluate_network,
-    read_draws,
-)
 from gahb.params import (
     agreement_spec,
     dataset_spec,
@@ -165,8 +158,7 @@ def test_squared_differences(dataset: Dataset):
 def test_sets_are_own_other_and_test(dataset: Dataset):
     measured = {"images": 10, "minimum_draws": 12}
     for split, other in (("S1", "S2"), ("S2", "S1")):
-        spec = {"split": split, "set_size": 4, "evaluation": measured}
-        sets = evaluation_sets(dataset, spec)
+        sets = evaluation_sets(dataset, {"split": split, "set_size": 4}, measured)
         assert list(sets) == ["own", "other", "test"]
         for name, expected in (
             ("own", dataset.training_set(split, 4)),
@@ -383,14 +375,13 @@ def test_table_of_a_network(
         "dataset": dataset.images_sha256,
         "network": header["tensors_sha256"],
     }
-    draws, images = read_draws(path)
-    assert set(images) == set(draws)
-    assert {name: values.shape for name, values in draws.items()} == {
-        "own": (4, 12),
-        "other": (4, 12),
-        "test": (4, 32),
+    draws = read_draws(path)
+    assert {name: (of["mse"].shape, of["image"].shape) for name, of in draws.items()} == {
+        "own": ((4, 12), (12,)),
+        "other": ((4, 12), (12,)),
+        "test": ((4, 32), (32,)),
     }
-    np.testing.assert_allclose(np.sort(draws["own"][2]), np.sort(errors), rtol=1e-4)
+    np.testing.assert_allclose(np.sort(draws["own"]["mse"][2]), np.sort(errors), rtol=1e-4)
 
 
 def test_tables_have_the_same_bytes_again(evaluated: Callable[[int, str], Path]):
@@ -600,7 +591,7 @@ def test_summary_by_hand(
     assert set(summary.sigma_low) == {0.03}
     assert set(summary.sigma_high) == {0.3}
     for row, path in zip(summary.itertuples(), tables, strict=True):
-        table, (draws, images) = read_table(path), read_draws(path)
+        table, draws = read_table(path), read_draws(path)
         own = table[table.evaluated_on == "own"].psnr_of_mean_mse.to_numpy()
         held_out = table[table.evaluated_on == "test"]
         test = held_out.psnr_of_mean_mse.to_numpy()
@@ -614,9 +605,8 @@ def test_summary_by_hand(
         def average(errors: np.ndarray) -> float:
             return -10 * np.log10(errors.mean(1)).mean()
 
-        gap_se = math.hypot(
-            *(bootstrap(by_image(draws[name], images[name]), average) for name in ("own", "test"))
-        )
+        sets = (by_image(draws[name]["mse"], draws[name]["image"]) for name in ("own", "test"))
+        gap_se = math.hypot(*(bootstrap(errors, average) for errors in sets))
         assert row.gap_se == pytest.approx(gap_se, rel=0.25)
     between = read_table(comparisons[0]).psnr_between.mean()
     assert math.isnan(summary.agreement[0])

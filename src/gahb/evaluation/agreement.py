@@ -1,0 +1,55 @@
+"""How far the outputs of two networks of disjoint training sets are from each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gahb.artifacts import Spec, provenance
+from gahb.datasets.store import Dataset
+from gahb.denoisers.computation import on_fastest_device
+from gahb.denoisers.weights import load_denoiser
+from gahb.evaluation.draws import write_measured
+from gahb.evaluation.evaluate import with_images
+from gahb.evaluation.measure import noisy_set, squared_differences
+from gahb.evaluation.psnr import input_psnr, psnr_of_mean_mse
+
+
+def compare_networks(
+    spec: Spec, dataset: Dataset, networks: tuple[Path | str, Path | str], output: Path | str
+) -> None:
+    """PSNR between the outputs of two networks on the same noisy test images.
+
+    Args:
+        spec: ``first`` and ``second``, what the networks were trained with, and ``evaluation``.
+        dataset: what both were trained on.
+        networks: weights of the two.
+        output: table to write, ``.csv``.
+    """
+    torch.set_num_threads(spec["evaluation"]["threads"])
+    measured = spec["evaluation"]
+    inputs, compared = {"dataset": dataset.images_sha256}, []
+    for role, path in zip(("first", "second"), networks, strict=True):
+        denoiser, header = load_denoiser(path, spec[role], dataset.images_sha256)
+        inputs[role] = header["tensors_sha256"]
+        compared.append(on_fastest_device(denoiser))
+    noisy = noisy_set(
+        dataset, dataset.indices["test"], measured["images"], measured["minimum_draws"]
+    )
+    first, second = compared
+    differences = squared_differences(first, second, noisy, measured["sigmas"], measured["seed"])
+    between, between_se = psnr_of_mean_mse(differences, noisy.indices)
+    table = pd.DataFrame(
+        {
+            "sigma": measured["sigmas"],
+            "input_psnr": list(map(input_psnr, measured["sigmas"])),
+            "images": len(np.unique(noisy.indices)),
+            "psnr_between": between,
+            "psnr_between_se": between_se,
+        }
+    )
+    draws = with_images({"test": differences}, {"test": noisy})
+    write_measured(output, table, draws, provenance(spec, inputs))

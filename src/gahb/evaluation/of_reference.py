@@ -1,0 +1,30 @@
+"""An exact or classical denoiser against noise level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from gahb.artifacts import Spec, provenance
+from gahb.datasets.store import Dataset
+from gahb.denoisers.reference import ErrorBound, build_reference
+from gahb.evaluation.draws import write_measured
+from gahb.evaluation.evaluate import psnr_table, with_images
+from gahb.evaluation.measure import noisy_set, squared_errors
+
+
+def evaluate_reference(spec: Spec, dataset: Dataset, output: Path | str) -> None:
+    """Measure an exact or classical denoiser on test images, on the draws that networks get."""
+    torch.set_num_threads(spec["evaluation"]["threads"])
+    reference, measured = spec["reference"], spec["evaluation"]
+    noisy = noisy_set(dataset, dataset.indices["test"], reference["images"], minimum_draws=1)
+    built = build_reference(reference, spec["dataset"], dataset)
+    if isinstance(built, ErrorBound):
+        errors = {"test": built(noisy.indices, measured["sigmas"])}
+    else:
+        errors = {"test": squared_errors(built, noisy, measured["sigmas"], measured["seed"])}
+    sets = {"test": noisy}
+    table = psnr_table(reference["name"], errors, sets, measured["sigmas"])
+    made_from = provenance(spec, {"dataset": dataset.images_sha256})
+    write_measured(output, table, with_images(errors, sets), made_from)
