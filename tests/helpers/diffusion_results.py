@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from helpers.figure_results import lines_of, network
 
 from gahb.artifacts import provenance, write_table
+from helpers.figure_results import lines_of, network
 
 SIZES = [4, 16, 64, 256, 1024, 4096]
 CALPHA_SIZES = [1, 10, 100, 1000, 10000]

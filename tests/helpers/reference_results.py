@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from gahb.artifacts import provenance, write_table
 from helpers.figure_results import (
     contour_image,
     evaluation,
@@ -14,8 +16,6 @@ from helpers.figure_results import (
     smoothing_basis,
     store_spectra,
 )
-
-from gahb.artifacts import provenance, write_table
 
 LEVELS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
 SPECTRA_LEVELS = [0.04, 0.1, 0.3]

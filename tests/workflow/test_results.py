@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import io
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
+
+from gahb.provenance.results_page import write_results_page
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +27,19 @@ def committed(root: Path, name: str) -> pd.DataFrame:
     show = ["git", "show", f"HEAD:{name}"]
     text = subprocess.run(show, cwd=root, check=True, capture_output=True, text=True).stdout
     return pd.read_csv(io.StringIO(text))
+
+
+def test_the_page_of_results_is_that_of_the_committed_tables(root: Path, tmp_path: Path):
+    archive = ["git", "archive", "HEAD", "params.yaml", "results"]
+    content = subprocess.run(archive, cwd=root, check=True, capture_output=True).stdout
+    tarfile.open(fileobj=io.BytesIO(content)).extractall(tmp_path, filter="data")
+    results = tmp_path / "results"
+    tables = [results / f"evaluation/{name}.csv" for name in ("summary", "gaps", "density")]
+    figures = yaml.safe_load((tmp_path / "params.yaml").read_text())["figures"]
+    captions = [results / f"figures/{name}.rst" for name in figures]
+    page = results / "page.md"
+    write_results_page([*tables, *sorted(results.glob("samples/*/N*.csv"))], captions, page)
+    assert page.read_text() == (results / "README.md").read_text()
 
 
 def table(root: Path, row: Any) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,21 +1,26 @@
-EVALUATE = "gahb.evaluation.evaluate"
 EVALUATION = Made(
     gahb_params.evaluation_spec,
     *("experiment", "set_size", "split"),
-    entry=EVALUATE,
+    entry="gahb.evaluation.of_network",
     watching=["architecture"],
 )
-MEMORISING = Made(gahb_params.memorising_spec, "experiment", "set_size", "split", entry=EVALUATE)
+MEMORISING = Made(
+    gahb_params.memorising_spec,
+    "experiment",
+    "set_size",
+    "split",
+    entry="gahb.evaluation.of_optimum",
+)
 AGREEMENT = Made(
     gahb_params.agreement_spec,
     *("experiment", "set_size"),
-    entry=EVALUATE,
+    entry="gahb.evaluation.agreement",
     watching=["architecture"],
 )
 REFERENCE = Made(
     gahb_params.reference_spec,
     *("image_class", "reference"),
-    entry=EVALUATE,
+    entry="gahb.evaluation.of_reference",
     watching=["reference"],
 )
 ENSEMBLE = Made(
@@ -35,10 +40,8 @@ BOUNDED = any(
     gahb_params.exact_is_known(PARAMS, PARAMS["experiments"][name]["image_class"])
     for name in COMPARED
 )
-OF_ALL = expand(
-    f"{RESULTS}/evaluation/{{table}}.csv",
-    table=["references", "gaps"] * bool(REFERENCES) + ["density"] * BOUNDED,
-)
+GAPS = [f"{RESULTS}/evaluation/gaps.csv"] * bool(REFERENCES)
+DENSITY = [f"{RESULTS}/evaluation/density.csv"] * BOUNDED
 
 
 rule evaluation:
@@ -51,7 +54,9 @@ rule evaluation:
         AGREEMENTS,
         ENSEMBLES,
         f"{RESULTS}/evaluation/summary.csv",
-        OF_ALL,
+        [f"{RESULTS}/evaluation/references.csv"] * bool(REFERENCES),
+        GAPS,
+        DENSITY,
         f"{RESULTS}/evaluation/metrics.json",
 
 

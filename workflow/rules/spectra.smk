@@ -1,13 +1,13 @@
 SPECTRUM = Made(
     gahb_params.spectra_spec,
     *("experiment", "set_size", "split"),
-    entry="gahb.spectra.run",
+    entry="gahb.spectra.of_network",
     watching=["architecture"],
 )
 SPECTRUM_OF_REFERENCE = Made(
     gahb_params.reference_spectra_spec,
     *("experiment", "reference"),
-    entry="gahb.spectra.run",
+    entry="gahb.spectra.of_reference",
     watching=["reference"],
 )
 
