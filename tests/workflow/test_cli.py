@@ -39,12 +39,22 @@ KINDS = [
 # The commands of the plan
 
 
+RAY = {"class": "rays", "exponent": 2, "size": 8, "images": 40, "test_images": 8, "seed": 5}
+
+
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """All jobs of the tiny project, in the folder of the first."""
     folder = copied(tmp_path_factory.mktemp("tiny") / "gahb")
     params = copy.deepcopy(TINY)
     params["experiments"]["soft"]["snapshots"] = {"first": 10, "count": 2}
+    params["image_classes"]["ray"] = RAY  # of which the exact denoiser is known
+    params["experiments"]["ray"] = params["experiments"]["soft"] | {
+        "image_class": "ray",
+        "set_sizes": [4],
+        "evaluation": False,
+    }
+    params["ensembles"]["experiments"] = ["soft", "ray"]
     write_params(folder, params)
     return [job | {"folder": folder} for job in snakemake_plan(folder)]
 
@@ -92,7 +102,8 @@ def test_the_commands_make_everything(project: Path):
     assert len(read_table(project / "evaluation/references.csv")) == 2
     assert len(read_table(project / "evaluation/gaps.csv")) == 6 * 2 * 4
     assert len(read_table(project / "evaluation/soft/ensembles.csv")) == 3 * (3 + 1)
-    assert read_table(project / "evaluation/density.csv").empty  # no exact denoiser is known
+    density = read_table(project / "evaluation/density.csv")
+    assert list(density.experiment) == ["ray"]  # no other has an exact denoiser
     assert len(read_table(project / "samples/soft/updates.csv")) == 3 * 2 * 32
     for size in (1, 4, 16):
         spec = samples_spec(TINY, "soft", size)
