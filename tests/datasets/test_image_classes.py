@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
+from helpers.refusals import refusal
 
 from gahb.artifacts import digest_file
 from gahb.datasets.classes.calpha import CAlpha
@@ -24,7 +26,7 @@ from gahb.datasets.image_class import image_class
 from gahb.datasets.power_law import power_law
 from gahb.datasets.store import BLOCK, open_dataset, render_blocks, write_dataset
 from gahb.denoisers.training import train
-from gahb.params import ParamsError, dataset_spec, network_spec, validate
+from gahb.params import dataset_spec, network_spec, validate
 
 Params = dict[str, Any]
 COUNTS = {"size": 8, "images": 72, "test_images": 40, "seed": 5}
@@ -43,12 +45,6 @@ def params(params: Params) -> Params:
     """The tiny project's params.yaml with image classes of every kind, free to be changed."""
     params["image_classes"] |= copy.deepcopy(GIVEN)
     return params
-
-
-def refusal(params: Params) -> str:
-    with pytest.raises(ParamsError) as refused:
-        validate(params)
-    return str(refused.value)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -257,6 +253,35 @@ def test_networks_train_on_every_class(params: Params, name: str, tmp_path: Path
 
 # ---------------------------------------------------------------------------------------------
 # Specs and params.yaml
+
+
+def test_facts_of_every_class(params: Params):
+    """What readers are told and what rules watch: (words, exact, n, slope of the optimum, clipped)."""
+    cartoon = "C^α images, α = 2"
+    expected = {
+        "field": ("Gaussian fields", "gaussian", None, 1 / 2, False),
+        "ray": ("rays", "rays", 1, 1, True),
+        "sine": ("sine waves", "sines", 2, 1, True),
+        "cartoon": (cartoon, None, None, None, True),
+        "shuffled-cartoon": (f"{cartoon}, their pixels shuffled", None, None, None, True),
+        "shuffled-field": (
+            "Gaussian fields, their pixels shuffled",
+            "permuted",
+            None,
+            1 / 2,
+            False,
+        ),
+    }
+    assert expected.keys() == GIVEN.keys()
+    for name, (words, exact, dimension, slope, clipped) in expected.items():
+        drawn = image_class(dataset_spec(params, name))
+        assert (drawn.words, drawn.exact, drawn.dimension) == (words, exact, dimension)
+        assert math.isnan(drawn.optimal_slope) if slope is None else drawn.optimal_slope == slope
+        images = drawn.render(0, 400)
+        assert drawn.clipped == (images.min() >= 0 and images.max() <= 1) == clipped
+        base = drawn.underneath
+        assert (base is drawn) == ("of" not in GIVEN[name])
+        assert base.has_contour == ("cartoon" in name)
 
 
 def test_wrong_specs_are_refused(params: Params):

@@ -13,6 +13,7 @@ import pytest
 import pywt
 import yaml
 from conftest import ROOT
+from helpers.refusals import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,12 +55,6 @@ def put(params: Params, key: str, value: Any, null: bool = False) -> Params:
     else:
         inside[last] = value
     return params
-
-
-def refusal(params: Params) -> str:
-    with pytest.raises(ParamsError) as refused:
-        validate(params)
-    return str(refused.value)
 
 
 @pytest.fixture
@@ -205,6 +200,7 @@ def test_missing_key(params: Params, key: str):
         ("training.noise_law", "gaussian", "one of log_uniform, squared_uniform, uniform"),
         ("training.weighting", "sigma", "one of annealed, inverse_sigma, inverse_variance, none"),
         ("training.optimiser", "muon", "one of adam, sgd"),
+        ("experiments.hard.training.optimiser", "muon", "one of adam, sgd"),
         ("training.schedule", "step", "one of constant, cosine, halving"),
         ("training.precision", "float16", "one of auto, float32, bfloat16"),
         ("experiments.hard.training.compile", "yes", "one of auto, always, never"),

@@ -44,6 +44,11 @@ class Shuffled(ImageClass):
         return None if self.underneath.exact is None else "permuted"
 
     @property
+    def clipped(self) -> bool:  # type: ignore[override]
+        """Whether those of the class underneath are."""
+        return self.underneath.clipped
+
+    @property
     def words(self) -> str:
         """What its images are."""
         return f"{self.underneath.words}, their pixels shuffled"
