@@ -417,7 +417,7 @@ def test_damaged_and_misshapen_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="lacks the datasets start_noise"):
         read_pairs([path], "alpha2")
     with h5py.File(path, "r+") as file:
-        file["start_noise"] = np.zeros((2, 1, SIDE, SIDE))
+        file["start_noise"] = np.zeros((2, 1, SIDE, SIDE), np.float16)
     with pytest.raises(ArtifactError, match=r"\.h5: .* has shape .*, expected \(.*m=3"):
         read_pairs([path], "alpha2")
 
