@@ -79,13 +79,16 @@ class Measured:
     @property
     def best_classical(self) -> np.ndarray:
         """PSNR of the best upper bound at each noise level, on the images of the network."""
-        return np.max([gap.reference(self.curves[0]).psnr for gap in self.upper], axis=0)
+        bounds = [gap.reference(self.curves[0]).psnr for gap in self.upper]
+        best: np.ndarray = np.max(bounds, axis=0)
+        return best
 
     @property
     def loss(self) -> np.ndarray:
         """PSNR lost by shuffling at each noise level, in dB."""
         plain, shuffled = self.curves
-        return plain.psnr - shuffled.psnr
+        lost: np.ndarray = plain.psnr - shuffled.psnr
+        return lost
 
     @property
     def rows(self) -> list[list[str]]:
