@@ -32,7 +32,8 @@ def committed(root: Path, name: str) -> pd.DataFrame:
 def test_the_page_of_results_is_that_of_the_committed_tables(root: Path, tmp_path: Path):
     archive = ["git", "archive", "HEAD", "params.yaml", "results"]
     content = subprocess.run(archive, cwd=root, check=True, capture_output=True).stdout
-    tarfile.open(fileobj=io.BytesIO(content)).extractall(tmp_path, filter="data")
+    with tarfile.open(fileobj=io.BytesIO(content)) as committed_files:
+        committed_files.extractall(tmp_path, filter="data")
     results = tmp_path / "results"
     tables = [results / f"evaluation/{name}.csv" for name in ("summary", "gaps", "density")]
     figures = yaml.safe_load((tmp_path / "params.yaml").read_text())["figures"]

@@ -97,6 +97,8 @@ def _text(value: object) -> str:
         return f"[{' '.join(map(_text, (item for item in value if not _is_docstring(item))))}]"
     if not isinstance(value, ast.AST):
         return ascii(value)
+    if isinstance(value, ast.JoinedStr):  # Python 3.12 keeps empty pieces between others
+        value.values = [piece for piece in value.values if getattr(piece, "value", None) != ""]
     fields = ((name, _text(getattr(value, name, None))) for name in value._fields if name != "kind")
     said = (f"{name}={text}" for name, text in fields if text not in ("None", "[]"))
     return f"{type(value).__name__}({' '.join(said)})"
