@@ -213,10 +213,15 @@ def figure_inputs(wildcards):
 
 
 def figure_code(wildcards):
-    """The digest of what draws a figure, its caption and style among it; captions say what images are."""
+    """The digest of what draws a figure, its caption and style among it.
+
+    A caption says what the images are; a figure of samples asks their sampler where it starts.
+    """
     name = wildcards.figure
     drawn = figure_options(PARAMS, name).named_experiments
     modules = ["gahb.figures.parts.make", f"gahb.figures.{name}", *classes(drawn)]
+    if any("/samples/" in path for path in figure_inputs(wildcards)):
+        modules += named_modules({"sampling": PARAMS["sampling"]}, "sampling")
     beside = [f"figures/captions/{name}.rst", "figures/parts/style.mplstyle"]
     return SOURCES.digest(modules, beside)
 
