@@ -176,6 +176,8 @@ with workflow("all", *sys.argv[1:]) as made:
         for job in sorted(level, key=lambda job: str(job.output))
         if job.output
     ]
+heavy = {"torch", "matplotlib"} & set(sys.modules)
+assert not heavy, f"a plan takes seconds longer, since it loads {heavy}"
 print(json.dumps(jobs))
 """
 
