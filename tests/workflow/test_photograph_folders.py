@@ -4,16 +4,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 from helpers.photographs import fill
-from test_workflow import copy_of_the_project, planned, snakemake
+from helpers.tracking_project import copied, fails, planned, run, write_params
 
 from gahb.params import load_params
 
 
 @pytest.mark.slow
 def test_snakemake_notices_the_folder(root: Path, tmp_path: Path):
-    project = copy_of_the_project(root, tmp_path)
+    project = copied(tmp_path)
     changed = load_params(root, "photographs")
     changed["image_classes"]["photographs"] |= {"folder": "photos", "size": 8, "patches": 4}
     changed["image_classes"]["photographs"] |= {"images": 60, "test_images": 16}
@@ -22,16 +21,14 @@ def test_snakemake_notices_the_folder(root: Path, tmp_path: Path):
     changed["figures"]["basis"] |= {"set_sizes": [1, 20], "eigenvectors": [1]}
     changed["figures"]["trajectory"]["set_sizes"] = [1, 20]
     changed["figures"]["twins"]["set_size"] = 20
-    (project / "params.yaml").write_text(yaml.safe_dump(changed))
-    run = snakemake(project, "datasets")
-    assert run.returncode != 0
-    assert "params.yaml: image_classes.photographs.folder: found 'photos'" in run.stdout
-    assert "Building DAG" not in run.stdout
+    write_params(project, changed)
+    told = fails(project, "snakemake", "datasets")
+    assert "params.yaml: image_classes.photographs.folder: found 'photos'" in told
+    assert "Building DAG" not in told
     fill(project / "photos")
-    run = snakemake(project, "datasets")
-    assert run.returncode == 0, run.stdout
+    run(project, "snakemake", "datasets")
     log = project / "results/photographs/logs/datasets/photographs.log"
     assert "of 20 files 20 were read" in log.read_text()
-    assert "Nothing to be done" in snakemake(project, "datasets", "-n").stdout
+    assert planned(project, "datasets") == set()
     shutil.copy(project / "photos/p000.png", project / "photos/q.png")
-    assert planned(snakemake(project, "datasets", "-n")) == {"dataset": 1, "datasets": 1}
+    assert planned(project, "datasets") == {"photographs/datasets/photographs.h5"}
