@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from gahb.artifacts import create_hdf5, provenance, write_table
+from gahb.artifacts import provenance, write_table
 from gahb.figures.parts.style import PAGE_WIDTH, figure_style
+from gahb.hdf5 import write_arrays
+from gahb.spectra.store import SCHEMA
 
 SIZES = [1, 10, 100, 1000]
 SIGMAS = [0.01, 0.03, 0.1, 0.3, 1.0]
@@ -246,11 +248,13 @@ def store_spectra(
                     1, side, side
                 ),
                 "eigenvalues": values,
+                "eigenvalue_residuals": np.zeros_like(values),
                 "singular_values": values,
                 "eigenvectors": vectors.T.reshape(-1, side, side)[:kept],
                 "clean_coefficients": vectors.T @ image.ravel(),
                 "noisy_coefficients": vectors.T @ noisy.ravel(),
                 "asymmetry": asymmetry,
+                "asymmetry_se": 0.0,
                 "homogeneity_residual": 3e-7,
                 "trace": values.sum(),
                 "trace_se": 0.0,
@@ -271,11 +275,8 @@ def store_spectra(
         "eigenvectors": kept,
         "threads": 2,
     }
-    with create_hdf5(path, provenance(head | {"spectra": settings})) as file:
-        file["sigma"] = np.array(sigmas)
-        for name, value in images.items():
-            stacked = np.stack(value)
-            file[name] = stacked if stacked.dtype.kind == "i" else stacked.astype(np.float32)
+    arrays = {"sigma": sigmas} | {name: np.stack(values) for name, values in images.items()}
+    write_arrays(path, SCHEMA, arrays, {}, provenance(head | {"spectra": settings}))
 
 
 def write_spectra(

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from gahb.artifacts import ArtifactError, Spec, open_hdf5, read_attribute
+from gahb.artifacts import ArtifactError, Spec, read_attribute
+from gahb.hdf5 import with_section
+from gahb.spectra.store import SCHEMA, open_spectra
 
-_SHAPES = {  # I images, S noise levels, K eigenvalues and k eigenvectors kept, of H by W pixels
-    "sigma": "S",
-    "image_index": "I",
-    "clean": "I1HW",
-    "noisy": "IS1HW",
-    "denoised": "IS1HW",
-    "eigenvalues": "ISK",
-    "eigenvectors": "ISkHW",
-    "clean_coefficients": "ISK",
-    "asymmetry": "IS",
-    "homogeneity_residual": "IS",
-    "trace": "IS",
-    "trace_se": "IS",
-    "effective_rank": "IS",
-    "leading_response": "IS",
-    "null_response": "IS",
-}
-_SCALARS = tuple(name for name, shape in _SHAPES.items() if shape == "IS")
+_USED = (
+    *("sigma", "image_index", "clean", "noisy", "denoised"),
+    *("eigenvalues", "eigenvectors", "clean_coefficients"),
+    *("asymmetry", "homogeneity_residual", "trace", "trace_se", "effective_rank"),
+    *("leading_response", "null_response"),
+)
+_SCALARS = tuple(name for name in _USED if SCHEMA[name].dims == ("I", "S"))
 
 
 @dataclass(frozen=True)
@@ -89,7 +79,7 @@ def find_spectra(
     """
     asked = {"experiment": experiment, "split": split, "set_size": set_size}
     found = []
-    for path, spec in _spectra_among(paths):
+    for path, spec in with_section(paths, "spectra"):
         if "reference" in spec:
             continue
         network = spec.get("network", {})
@@ -110,21 +100,11 @@ def find_reference_spectra(
     """The spectra file of an exact or classical denoiser among ``paths``; or None."""
     found = [
         path
-        for path, spec in _spectra_among(paths)
+        for path, spec in with_section(paths, "spectra")
         if spec.get("reference", {}).get("name") == reference
         and spec.get("image_class") == image_class
     ]
     return _at_most_one(found, f"{reference} on {image_class}")
-
-
-def _spectra_among(paths: Iterable[Path | str]) -> Iterator[tuple[Path, Spec]]:
-    for path in (Path(path) for path in paths):
-        if path.suffix != ".h5":
-            continue
-        with open_hdf5(path) as file:
-            spec = read_attribute(file, "spec")
-        if "spectra" in spec:
-            yield path, spec
 
 
 def _at_most_one(found: list[Path], what: str) -> Path | None:
@@ -163,8 +143,7 @@ class Eigenvalues:
 
 def read_eigenvalues(path: Path) -> Eigenvalues:
     """Read the eigenvalues of every image at every noise level of a spectra file."""
-    with open_hdf5(path) as file:
-        _check_datasets(path, file)
+    with open_spectra(path, _USED) as file:
         spec = read_attribute(file, "spec")
         return Eigenvalues(
             path=path,
@@ -190,8 +169,7 @@ def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
         ArtifactError: the file lacks a dataset, this image or this noise level, or its shapes do
             not fit together.
     """
-    with open_hdf5(path) as file:
-        _check_datasets(path, file)
+    with open_spectra(path, _USED) as file:
         sigmas = file["sigma"][:]
         level = np.flatnonzero(np.isclose(sigmas, sigma, rtol=1e-4, atol=0))
         if not level.size:
@@ -225,21 +203,3 @@ def _place(path: Path, positions: list[int], image: int) -> int:
             f"of its spec); the figure asks for {image}"
         )
     return positions.index(image)
-
-
-def _check_datasets(path: Path, file: h5py.File) -> None:
-    missing = [name for name in _SHAPES if name not in file]
-    if missing:
-        raise ArtifactError(
-            f"{path} lacks the datasets {', '.join(missing)}; found {', '.join(sorted(file))}"
-        )
-    lengths: dict[str, int] = {"1": 1}
-    for name, letters in _SHAPES.items():
-        shape = file[name].shape
-        agrees = len(shape) == len(letters) and all(
-            lengths.setdefault(letter, length) == length
-            for letter, length in zip(letters, shape, strict=True)
-        )
-        if not agrees:
-            expected = ", ".join(f"{letter}={lengths.get(letter, '?')}" for letter in letters)
-            raise ArtifactError(f"{path}: {name} has shape {shape}, expected ({expected})")
