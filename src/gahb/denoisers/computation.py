@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gahb.artifacts import Spec
+from gahb.denoisers.compilation import can_compile
 
 # Compiling costs some 30 s; on two cores it saved 58 ns per update, pixel and first-block channel
 # (benchmarks/training.py). Above this product the run is long enough to repay it twice.
@@ -52,14 +50,8 @@ def resolve_computation(training: Spec, architecture: Spec, size: int) -> Comput
     compiled = training["compile"] == "always"
     if training["compile"] == "auto":
         work = training["updates"] * training["batch_size"] * size**2 * architecture["channels"]
-        compiled = work > COMPILE_ABOVE and _can_compile()
+        compiled = work > COMPILE_ABOVE and can_compile()
     return Computation(device, precision, compiled)
-
-
-def _can_compile() -> bool:
-    """Whether torch.compile finds what it needs on any device: a compiler and Python's headers."""
-    headers = Path(sysconfig.get_path("include"), "Python.h").exists()
-    return headers and any(map(shutil.which, ("g++", "clang++", "c++")))
 
 
 def _cpu_multiplies_bfloat16() -> bool:

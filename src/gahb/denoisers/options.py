@@ -7,13 +7,22 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gahb.denoisers.architecture import ARCHITECTURES, Architecture
-from gahb.denoisers.choices import NOISE_LAWS, OPTIMISERS, SCHEDULES, WEIGHTINGS
+from gahb.denoisers.choices import (
+    INITIALISATIONS,
+    NOISE_DRAWS,
+    NOISE_LAWS,
+    OPTIMISERS,
+    RECIPES,
+    SCHEDULES,
+    WEIGHTINGS,
+)
 from gahb.denoisers.reference import REFERENCES, Reference
 from gahb.options import (
     Count,
     Flag,
     Index,
     Named,
+    Number,
     Options,
     Positive,
     Seed,
@@ -49,19 +58,27 @@ class Training(Options):
     """number of gradient steps, the same for every N"""
     batch_size: Count = 32
     """images of one update"""
-    noise_law: Annotated[str, Named(NOISE_LAWS)] = "squared_uniform"
+    recipe: Annotated[str, Named(RECIPES)] | None = None
+    """a named recipe in full, from noise_law to warmup; what is said beside it has precedence"""
+    noise_law: Annotated[str, Named(NOISE_LAWS)] = "log_uniform"
     """how noise levels are drawn"""
-    sigma_range: tuple[_Level, _Level] = (0, 1)
+    noise_draws: Annotated[str, Named(NOISE_DRAWS)] = "stratified"
+    """how the noise levels of one batch go together"""
+    sigma_range: tuple[_Level, _Level] = (0.01, 1)
     """[lowest, highest] noise level drawn; the lowest may be 0 where the noise law has it"""
     weighting: Annotated[str, Named(WEIGHTINGS)] = "annealed"
     """how noise levels count in the loss"""
-    optimiser: Annotated[str, Named(OPTIMISERS)] = "adam"
+    initialisation: Annotated[str, Named(INITIALISATIONS)] = "unit"
+    """how the weights start"""
+    fix_norm_after: Annotated[Number, Field(ge=0, le=1)] = 0.5
+    """share of the updates after which normalisations keep their running scale; 1 is never"""
+    optimiser: Annotated[str, Named(OPTIMISERS)] = "muon"
     """how weights follow their gradients"""
-    learning_rate: Positive = 4e-3
-    """of the optimiser, before schedule and warm-up"""
+    learning_rate: Positive = 1e-2
+    """of the optimiser, before schedule and warm-up; Muon's own is twice that"""
     schedule: Annotated[str, Named(SCHEDULES)] = "cosine"
     """how the learning rate falls"""
-    warmup: Index = 100
+    warmup: Index = 0
     """updates over which the learning rate rises"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """of products; auto, bfloat16 where the processor multiplies it in hardware"""

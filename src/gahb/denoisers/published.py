@@ -95,7 +95,7 @@ def _read(path: Path | str, asked: Architecture | None) -> tuple[Architecture, n
             f"{path} has its normalisations in flat lists: in that layout a ReLU follows the first "
             "convolution; the architecture must say `rectify_first: true` (or false, if you know better)"
         )
-    network = build_network(architecture, seed=0)
+    network = build_network(architecture)
     wanted = network.state_dict()
     names = {name: published_name(name, architecture, flat=rectified) for name in wanted}
     _check(path, state, {names[name]: tensor.shape for name, tensor in wanted.items()})

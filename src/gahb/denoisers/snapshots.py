@@ -85,7 +85,7 @@ def read_snapshots(
 
     def networks() -> Iterator[tuple[int, NetworkDenoiser]]:
         for update in found:
-            network = build_network(header["spec"]["architecture"], seed=0)
+            network = build_network(header["spec"]["architecture"])
             load_state(path, network, under(f"{update}.", tensors))
             yield update, NetworkDenoiser(network).eval().requires_grad_(False)
 

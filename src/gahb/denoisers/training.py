@@ -31,10 +31,11 @@ from gahb.artifacts import (
 )
 from gahb.datasets.store import Dataset
 from gahb.denoisers.batches import BatchOrder
-from gahb.denoisers.choices import NOISE_LAWS, OPTIMISERS, WEIGHTINGS
+from gahb.denoisers.choices import NOISE_DRAWS, NOISE_LAWS, OPTIMISERS, WEIGHTINGS
+from gahb.denoisers.compilation import compiled_or_not, use_cache
 from gahb.denoisers.computation import Computation, resolve_computation
-from gahb.denoisers.networks import NetworkDenoiser, build_network
-from gahb.denoisers.schedule import learning_rate
+from gahb.denoisers.networks import NetworkDenoiser, build_network, fix_norms
+from gahb.denoisers.schedule import learning_rate, rate_share
 from gahb.denoisers.snapshots import Snapshots
 from gahb.denoisers.weights import load_state, save_denoiser, under
 from gahb.options import module
@@ -84,12 +85,17 @@ class Trainer:
             self.training, spec["architecture"], train_images.shape[-1]
         )
         self.device = torch.device(self.computation.device)
-        network = build_network(spec["architecture"], seed_of(seed, "weights", split))
+        network = build_network(
+            spec["architecture"], seed_of(seed, "weights", split), self.training["initialisation"]
+        )
         self.network = network.to(self.device)
         torch.nn.utils.convert_conv2d_weight_memory_format(self.network, torch.channels_last)
-        self.optimiser: torch.optim.Optimizer = module(
-            OPTIMISERS, self.training["optimiser"]
-        ).build(self.network, self.training["learning_rate"])
+        use_cache()
+        self.optimiser = module(OPTIMISERS, self.training["optimiser"]).build(
+            self.network, self.training["learning_rate"]
+        )
+        self._rates = [group["lr"] for group in self.optimiser.param_groups]
+        self._noise_draws = module(NOISE_DRAWS, self.training["noise_draws"])
         self._noise_law = module(NOISE_LAWS, self.training["noise_law"])
         self._weighting = module(WEIGHTINGS, self.training["weighting"])
         self.order = BatchOrder(seed, split, len(train_images), self.training["batch_size"])
@@ -103,10 +109,16 @@ class Trainer:
         self._monitored = [
             images[:MONITOR_IMAGES].to(self.device) for images in (train_images, test_images)
         ]
-        errors: Callable[..., Tensor] = noise_errors
+        self._errors: Callable[..., Tensor] = noise_errors
         if self.computation.compiled:
-            errors = torch.compile(noise_errors, dynamic=False)
-        self._errors = errors
+            self._errors, compiled = compiled_or_not(noise_errors, self.network, self._example())
+            self.computation = dataclasses.replace(self.computation, compiled=compiled)
+
+    def _example(self) -> tuple[Tensor, Tensor, Tensor, str]:
+        """Arguments of ``noise_errors`` of the shapes that all updates have."""
+        clean = self._images[self.order(0).to(self.device)]
+        sigma = torch.ones(len(clean), device=self.device)
+        return clean, torch.ones_like(clean), sigma, self.computation.precision
 
     def step(self) -> None:
         """One update: draw, estimate the noise, weigh, descend."""
@@ -116,14 +128,15 @@ class Trainer:
             seed_of(seed, "update", split, self.update)
         )
         clean = self._images[self.order(self.update).to(self.device)]
-        uniform = torch.rand(len(clean), generator=draws, device=self.device)
+        uniform = self._noise_draws.draw(len(clean), draws)
         sigma = self._noise_law.sigma(uniform, *training["sigma_range"])
         noise = torch.randn(clean.shape, generator=draws, device=self.device)
 
-        rate = learning_rate(training, self.update)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        share = rate_share(training, self.update)
+        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = share * rate
         self.network.train()
+        fix_norms(self.network, self.update >= training["fix_norm_after"] * training["updates"])
         errors = self._errors(self.network, clean, noise, sigma, self.computation.precision)
         weights = self._weighting.weight(sigma, self.update / training["updates"])
         loss = (weights * errors).mean()
@@ -133,7 +146,7 @@ class Trainer:
 
         with torch.no_grad():
             row = self.log[self.update]
-            row[0], row[1] = rate, loss
+            row[0], row[1] = share * training["learning_rate"], loss
             row[2] = errors.mean() / sigma.square().mean()
         self.update += 1
         if self.update % training["monitor_every"] == 0 or self.update == training["updates"]:

@@ -56,7 +56,7 @@ def load_denoiser(
     tensors, header = read_tensors(path, expected)
     if images_sha256 is not None:
         check_input(path, header["inputs"], "dataset", images_sha256)
-    network = build_network(header["spec"]["architecture"], seed=0)
+    network = build_network(header["spec"]["architecture"])
     load_state(path, network, tensors)
     denoiser = NetworkDenoiser(network).eval()
     denoiser.requires_grad_(False)

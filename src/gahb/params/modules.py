@@ -64,7 +64,7 @@ def _architecture(holder: Spec) -> Iterator[str]:
 def _training(holder: Spec) -> Iterator[str]:
     for option, field in Training.model_fields.items():
         for mark in field.metadata:
-            if isinstance(mark, Named):
+            if isinstance(mark, Named) and option in holder["training"]:
                 yield f"{mark.package}.{holder['training'][option]}"
 
 

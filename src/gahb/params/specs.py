@@ -10,9 +10,10 @@ from typing import Any
 
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.datasets.image_class import image_class as built_class
+from gahb.denoisers.choices import RECIPES
 from gahb.denoisers.options import Training
 from gahb.figures.parts.figure import FIGURES, Figure, files
-from gahb.options import model
+from gahb.options import model, module
 
 Params = dict[str, Any]
 Spec = dict[str, Any]
@@ -45,11 +46,21 @@ def network_spec(params: Params, experiment: str, set_size: int, split: str) -> 
 
 
 def training_of(params: Params, experiment: str) -> Spec:
-    """How the networks of an experiment are trained: what it says, what is said for all, the defaults."""
-    default = {key: field.default for key, field in Training.model_fields.items()}
+    """How the networks of an experiment are trained, in full and without the name of a recipe.
+
+    What the experiment says has precedence over what is said for all, and that over the defaults; what a
+    recipe says counts as said where the recipe is named.
+    """
+    fields = Training.model_fields.items()
+    default = {key: field.default for key, field in fields if key != "recipe"}
     default["sigma_range"] = list(default["sigma_range"])
     own: Spec = params["experiments"][experiment].get("training", {})
-    return default | params.get("training", {}) | own
+    return default | _in_full(params.get("training", {})) | _in_full(own)
+
+
+def _in_full(given: Spec) -> Spec:
+    recipe = module(RECIPES, given["recipe"]).TRAINING if "recipe" in given else {}
+    return recipe | {key: value for key, value in given.items() if key != "recipe"}
 
 
 def evaluation_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:

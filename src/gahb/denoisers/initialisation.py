@@ -1,0 +1,42 @@
+"""How a network starts: weights of convolutions, gains of normalisations.
+
+The networks of a recipe start near f(y) = y: with gains that are small, or with a last convolution of zero.
+With unit gains and another one a network would start by answering noise of its own making.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gahb.denoisers.choices import INITIALISATIONS
+from gahb.options import module
+
+SMALL_GAIN = 2 / 9 / 64  # standard deviation, as in the published code
+
+
+def fan_in(convolution: nn.Module) -> int:
+    """Values that one output value depends on.
+
+    Every output pixel of a 2x2 transposed convolution of stride 2 sees one input pixel.
+    """
+    kernel = 1 if isinstance(convolution, nn.ConvTranspose2d) else 9
+    return int(convolution.in_channels * kernel)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, name: str, seed: int) -> None:
+    """Set all weights, reproducibly.
+
+    Args:
+        network: of convolutions and parameters named ``gain``.
+        name: of a module in :mod:`gahb.denoisers.initialisations`.
+        seed: the same seed gives the same weights.
+    """
+    chosen = module(INITIALISATIONS, name)
+    generator = torch.Generator().manual_seed(seed)
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            chosen.convolution(part, generator)
+        elif isinstance(getattr(part, "gain", None), nn.Parameter):
+            chosen.gain(part.gain, generator)

@@ -1,0 +1,19 @@
+"""The published code's: Kaiming-normal convolutions, gains normal and small."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gahb.denoisers.initialisation import SMALL_GAIN, fan_in
+
+
+def convolution(layer: nn.Module, generator: torch.Generator) -> None:
+    """Set the weights of a convolution."""
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    weight.normal_(0.0, (2 / fan_in(layer)) ** 0.5, generator=generator)
+
+
+def gain(gains: Tensor, generator: torch.Generator) -> None:
+    """Set the gains of a normalisation."""
+    gains.normal_(0.0, SMALL_GAIN, generator=generator)

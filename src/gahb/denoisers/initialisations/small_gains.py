@@ -1,0 +1,20 @@
+"""Convolutions uniform in +-1/sqrt(fan-in), gains normal and small."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gahb.denoisers.initialisation import SMALL_GAIN, fan_in
+
+
+def convolution(layer: nn.Module, generator: torch.Generator) -> None:
+    """Set the weights of a convolution."""
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    bound = fan_in(layer) ** -0.5
+    weight.uniform_(-bound, bound, generator=generator)
+
+
+def gain(gains: Tensor, generator: torch.Generator) -> None:
+    """Set the gains of a normalisation."""
+    gains.normal_(0.0, SMALL_GAIN, generator=generator)

@@ -1,0 +1,22 @@
+"""Gains of one, a last convolution of zero, other convolutions uniform in +-1/sqrt(fan-in)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gahb.denoisers.initialisation import fan_in
+
+
+def convolution(layer: nn.Module, generator: torch.Generator) -> None:
+    """Set the weights of a convolution."""
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    bound = fan_in(layer) ** -0.5
+    weight.uniform_(-bound, bound, generator=generator)
+    if layer.out_channels == 1:  # the image
+        weight.zero_()
+
+
+def gain(gains: Tensor, generator: torch.Generator) -> None:
+    """Set the gains of a normalisation."""
+    gains.fill_(1.0)

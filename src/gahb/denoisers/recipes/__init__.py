@@ -1,0 +1,1 @@
+"""Named recipes of training in full, one a module, found by name: ``TRAINING``."""
