@@ -362,7 +362,7 @@ def test_longer_trainings_are_compiled_everywhere(machine: Callable[..., None]):
 
 @pytest.mark.parametrize("larger", ["saved", "own", "planned"])
 def test_what_repays_compiling(larger: str):
-    least = {"saved": 2 * START / 1000, "own": 1000, "planned": 1000}
+    least = {"saved": 2 * START / 1000, "own": 1000, "planned": 5000}
     assert not repaid(**least)
     assert repaid(**least | {larger: 1000 * least[larger]})
     assert repaid(1e-2, 10_000, 10_000) == (START + FIRST_START < 100)
