@@ -54,10 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--checkpoint-seconds", type=float, default=30.0, help="time between states (default 30)"
     )
-
     verb.add_argument("--snapshots", type=Path, help="weights on the way to write, .safetensors")
     verb.add_argument(
         "--snapshots-at", type=int, nargs="+", default=[], help="after how many updates"
+    )
+    verb.add_argument(
+        "--planned",
+        type=int,
+        default=0,
+        help="images in all updates of all networks of this shape; many repay compiling",
     )
 
     phase = verbs.add_parser("evaluation", help="measure denoisers")

@@ -32,6 +32,7 @@ def denoisers(options: argparse.Namespace) -> None:
         options.checkpoint_seconds,
         options.snapshots,
         options.snapshots_at,
+        options.planned,
     )
 
 

@@ -34,10 +34,16 @@ from gahb.artifacts import (
     write_tensors,
 )
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
-from gahb.denoisers import computation, training
+from gahb.denoisers import compilation, training
 from gahb.denoisers.batches import BatchOrder
 from gahb.denoisers.choices import NOISE_LAWS, OPTIMISERS, SCHEDULES, WEIGHTINGS
-from gahb.denoisers.computation import Computation, resolve_computation
+from gahb.denoisers.computation import (
+    FIRST_START,
+    START,
+    Computation,
+    repaid,
+    resolve_computation,
+)
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.schedule import learning_rate
 from gahb.denoisers.training import DivergenceError, Trainer, noise_errors, train
@@ -275,7 +281,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda emulated: bool(bfloat16))
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: bfloat16)
         which = (lambda name: name if name == "g++" else None) if compiler else (lambda _: None)
-        monkeypatch.setattr(computation.shutil, "which", which)
+        monkeypatch.setattr(compilation.shutil, "which", which)
 
     return pretend
 
@@ -322,18 +328,44 @@ def test_explicit_choices_win(machine: Callable[..., None]):
     )
 
 
-@pytest.mark.parametrize("longer", ["updates", "batch_size", "channels", "size"])
-def test_longer_runs_are_compiled(machine: Callable[..., None], longer: str):
-    machine(False, {}, True)
-    run = {"updates": 10, "batch_size": 8, "channels": 4, "size": 8}
+SHAPE = {"channels": 16}, 32
+SHORT = AUTO | {"updates": 800, "batch_size": 32}
 
-    def compiled(run: dict[str, int]) -> bool:
-        architecture = {"channels": run.pop("channels")}
-        size = run.pop("size")
-        return resolve_computation(AUTO | run, architecture, size).compiled
 
-    assert not compiled(dict(run))
-    assert compiled(run | {longer: 10**10})
+@pytest.mark.parametrize(
+    ("cuda", "bfloat16", "networks", "expected"),
+    [
+        (False, {"amx_bf16": True, "avx512_bf16": True}, 1, False),
+        (False, {"amx_bf16": True, "avx512_bf16": True}, 4, True),
+        (False, {"avx512_bf16": True}, 1000, False),
+        (True, {"yes": True}, 1000, False),
+    ],
+)
+def test_plan_repays_compiling(
+    machine: Callable[..., None],
+    cuda: bool,
+    bfloat16: dict[str, bool],
+    networks: int,
+    expected: bool,
+):
+    """Networks of 800 updates: with AMX a few of them do, elsewhere starting takes what is saved."""
+    machine(cuda, bfloat16, True)
+    planned = networks * 800 * 32
+    assert resolve_computation(SHORT, *SHAPE, planned).compiled == expected
+
+
+def test_longer_trainings_are_compiled_everywhere(machine: Callable[..., None]):
+    for bfloat16 in ({}, {"avx512_bf16": True}, {"amx_bf16": True}):
+        machine(False, bfloat16, True)
+        assert resolve_computation(SHORT | {"updates": 80_000}, *SHAPE).compiled
+
+
+@pytest.mark.parametrize("larger", ["saved", "own", "planned"])
+def test_what_repays_compiling(larger: str):
+    least = {"saved": 2 * START / 1000, "own": 1000, "planned": 5000}
+    assert not repaid(**least)
+    assert repaid(**least | {larger: 1000 * least[larger]})
+    assert repaid(1e-2, 10_000, 10_000) == (START + FIRST_START < 100)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -350,7 +382,8 @@ def test_updates_are_what_the_recipe_says(
     train_images, test_images = images_of(dataset)
     trainer = Trainer(asked, train_images, test_images)
 
-    network = build_network(asked["architecture"], seed_of(0, "weights", "S1")).train()
+    start = (asked["architecture"], seed_of(0, "weights", "S1"), chosen["initialisation"])
+    network = build_network(*start).train()
     parameters = list(network.parameters())
     if optimiser == "adam":
         plain = torch.optim.Adam(parameters, fused=False, foreach=False)
@@ -372,10 +405,10 @@ def test_updates_are_what_the_recipe_says(
         plain.step()
         trainer.step()
         assert float(trainer.log[update, 1]) == pytest.approx(loss.item(), rel=1e-3)
-    start = build_network(asked["architecture"], seed_of(0, "weights", "S1")).state_dict()
+    before = build_network(*start).state_dict()
     for name, expected in network.state_dict().items():
         found = trainer.network.state_dict()[name]
-        moved = (expected - start[name]).norm()
+        moved = (expected - before[name]).norm()
         assert moved > 0
         assert (found - expected).norm() < 0.01 * moved, name
 
@@ -512,7 +545,7 @@ def test_set_larger_than_its_half(run: Callable[..., Run], spec: Callable[..., P
 # Killed runs continue
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+@pytest.mark.parametrize("optimiser", ["adam", "sgd", "muon"])
 @pytest.mark.parametrize("update", [1, 13, 29])
 def test_interrupted_run_ends_in_the_same_bytes(
     run: Callable[..., Run],
@@ -522,7 +555,9 @@ def test_interrupted_run_ends_in_the_same_bytes(
     optimiser: str,
     update: int,
 ):
-    asked = spec(optimiser=optimiser)
+    asked = spec(
+        optimiser=optimiser, noise_draws="stratified", initialisation="unit", fix_norm_after=0.5
+    )
     undisturbed = run("undisturbed")(asked).bytes()
     interrupted = run("interrupted", seconds=0)
     interrupt(update)

@@ -915,7 +915,7 @@ def test_defaults_are_filled_in(params: Params):
     assert network_spec(params, "soft", "16", "S1")["set_size"] == 16  # a wildcard is text
     updates = params["training"].pop("updates")
     assert validate(params)["training"].keys().isdisjoint({"updates"})
-    assert network_spec(params, "soft", 16, "S1")["training"]["updates"] == 1600 != updates
+    assert network_spec(params, "soft", 16, "S1")["training"]["updates"] == 800 != updates
     del params["training"]
     assert len(network_spec(validate(params), "hard", 16, "S1")["training"]) == 15
 

@@ -11,6 +11,13 @@ NETWORK = Made(
 )
 
 
+# Whether `compile: auto` compiles is a matter of all networks of one shape together. A resource, since it decides
+# no more than the last bits of the weights: another plan redoes no training.
+def planned(wildcards):
+    """Images in all updates of all networks that share what is compiled for this one."""
+    return planned_images(PARAMS, wildcards.experiment)
+
+
 # Of an experiment with `snapshots` a second rule keeps the weights on the way.
 rule denoiser:
     input:
@@ -31,6 +38,7 @@ rule denoiser:
     resources:
         mem_mb=training_set_mb,
         gpu=1,
+        planned=planned,
     params:
         spec=NETWORK.spec,
         code=NETWORK.code,
@@ -41,7 +49,7 @@ rule denoiser:
     shell:
         "python -m gahb denoisers --spec {params.spec:q} --dataset {input.dataset}"
         " --output {output.weights} --table {output.table} --checkpoint {params.checkpoint}"
-        "{params.snapshots} > {log} 2>&1"
+        " --planned {resources.planned}{params.snapshots} > {log} 2>&1"
 
 
 use rule denoiser as denoiser_followed with:

@@ -51,8 +51,8 @@ def compiled_or_not(
     """``errors`` compiled for ``network`` and arguments like ``example``, and whether it is.
 
     Both directions are tried once; the network is left as it was. Whatever goes wrong in this (no
-    compiler that works, no folder to write to or to load from) is printed in a line, and ``errors`` is returned
-    as it is: a mistake of its own will show there.
+    compiler that works, no folder to write to or to load from) is printed in a line, and ``errors`` is
+    returned as it is: a mistake of its own will show there.
     """
     try:
         import torch._inductor.config as inductor

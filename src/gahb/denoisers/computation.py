@@ -12,9 +12,14 @@ from torch import Tensor, nn
 from gahb.artifacts import Spec
 from gahb.denoisers.compilation import can_compile
 
-# Compiling costs some 30 s; on two cores it saved 58 ns per update, pixel and first-block channel
-# (benchmarks/training.py). Above this product the run is long enough to repay it twice.
-COMPILE_ABOVE = 1.0e9
+# Measured on one core with a UNet of 2 blocks and 16 channels, 32x32 images, batches of 32.
+# Seconds that compiling takes, on an AMD EPYC Zen 4: the first network of a shape (27 to 48 of them),
+# and each one whose shape the cache has (4 to 6).
+FIRST_START, START = 40.0, 6.0
+# Nanoseconds that it saves per image of an update, pixel and first-block channel. On the Zen 4: 10 to 24 in
+# bfloat16, 23 in float32 limited to AVX2. On a processor with AMX 129 (771 images/s against 293), before a
+# norm's gradient was written out: what is left of that is estimated, and so is CUDA, from memory traffic.
+SAVED = {"cuda": 0.05, "amx": 80.0, "bfloat16": 10.0, "float32": 23.0}
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,21 @@ def fastest_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def resolve_computation(training: Spec, architecture: Spec, size: int) -> Computation:
+def resolve_computation(
+    training: Spec, architecture: Spec, size: int, planned: int = 0
+) -> Computation:
     """Choose device, precision and compilation where params.yaml says ``auto``.
 
     CUDA when present; bfloat16 autocast where the processor multiplies bfloat16 matrices in hardware
     (AMX or AVX512-BF16, or a CUDA device that has it); torch.compile where a C++ compiler and
-    Python's headers are found and the run is long enough to repay it.
+    Python's headers are found and the plan repays it (:func:`repaid`).
+
+    Args:
+        training: the section of a network's spec.
+        architecture: likewise.
+        size: height and width of the images.
+        planned: images in all updates of all networks of this shape that are being trained; at least this
+            network's own are counted.
     """
     device = training["device"]
     if device == "auto":
@@ -49,15 +63,39 @@ def resolve_computation(training: Spec, architecture: Spec, size: int) -> Comput
         precision = "bfloat16" if gains else "float32"
     compiled = training["compile"] == "always"
     if training["compile"] == "auto":
-        work = training["updates"] * training["batch_size"] * size**2 * architecture["channels"]
-        compiled = work > COMPILE_ABOVE and can_compile()
+        own = training["updates"] * training["batch_size"]
+        saved = _saved(device, precision) * size**2 * architecture["channels"]
+        compiled = repaid(saved * 1e-9, own, max(own, planned)) and can_compile()
     return Computation(device, precision, compiled)
 
 
-def _cpu_multiplies_bfloat16() -> bool:
+def repaid(saved: float, own: int, planned: int) -> bool:
+    """Whether compiling saves time over a plan.
+
+    Args:
+        saved: seconds per image.
+        own: images in all updates of a network.
+        planned: the same of all networks that share what is compiled.
+    """
+    return planned * (saved - START / own) > FIRST_START
+
+
+def _saved(device: str, precision: str) -> float:
+    if device == "cuda":
+        return SAVED["cuda"]
+    if precision == "float32":
+        return SAVED["float32"]
+    return SAVED["amx" if _cpu_capabilities().get("amx_bf16") else "bfloat16"]
+
+
+def _cpu_capabilities() -> dict[str, Any]:
     if not hasattr(torch.cpu, "get_capabilities"):  # absent from older torch
-        return False
-    capabilities: dict[str, Any] = dict(torch.cpu.get_capabilities())
+        return {}
+    return dict(torch.cpu.get_capabilities())
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    capabilities = _cpu_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 

@@ -15,13 +15,13 @@ from gahb.options import module
 SMALL_GAIN = 2 / 9 / 64  # standard deviation, as in the published code
 
 
-def fan_in(convolution: nn.Module) -> int:
+def fan_in(convolution: nn.Conv2d | nn.ConvTranspose2d) -> int:
     """Values that one output value depends on.
 
     Every output pixel of a 2x2 transposed convolution of stride 2 sees one input pixel.
     """
     kernel = 1 if isinstance(convolution, nn.ConvTranspose2d) else 9
-    return int(convolution.in_channels * kernel)  # type: ignore[arg-type]
+    return convolution.in_channels * kernel
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ class Training(Options):
 
     seed: Seed = 0
     """of the weights, the order of the images and all noise, with the split"""
-    updates: Count = 1600
+    updates: Count = 800
     """number of gradient steps, the same for every N"""
     batch_size: Count = 32
     """images of one update"""
@@ -83,7 +83,7 @@ class Training(Options):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """of products; auto, bfloat16 where the processor multiplies it in hardware"""
     compile: Literal["auto", "always", "never"] = "auto"
-    """auto, where a compiler exists and the run is long enough"""
+    """torch.compile; auto, where a compiler exists and the networks planned repay it"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto, cuda when present"""
     threads: Threads = 1
@@ -96,6 +96,8 @@ class Training(Options):
         found = list(self.sigma_range)
         if found[0] >= found[1]:
             raise wrong(_as_given(found), "a lower value first", "sigma_range")
+        if self.recipe is not None:  # whose noise law has precedence over the default
+            return self
         if found[0] == 0 and not module(NOISE_LAWS, self.noise_law).FROM_ZERO:
             allowed = f"a lowest value above 0 when noise_law is {self.noise_law}"
             raise wrong(_as_given(found), allowed, "sigma_range")

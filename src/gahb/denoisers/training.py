@@ -70,6 +70,7 @@ class Trainer:
         train_images: (N, 1, H, W) float32, all of them, kept in memory.
         test_images: (M, 1, H, W) float32 held-out images, for the log only.
         snapshots: numbers of updates after which a copy of the weights is kept.
+        planned: of :func:`~gahb.denoisers.computation.resolve_computation`.
     """
 
     def __init__(
@@ -78,11 +79,12 @@ class Trainer:
         train_images: Tensor,
         test_images: Tensor,
         snapshots: Sequence[int] = (),
+        planned: int = 0,
     ) -> None:
         self.training: Spec = spec["training"]
         seed, split = self.training["seed"], spec["split"]
         self.computation: Computation = resolve_computation(
-            self.training, spec["architecture"], train_images.shape[-1]
+            self.training, spec["architecture"], train_images.shape[-1], planned
         )
         self.device = torch.device(self.computation.device)
         network = build_network(
@@ -237,6 +239,7 @@ def train(
     checkpoint_seconds: float = 30.0,
     snapshots: Path | str | None = None,
     snapshots_at: Sequence[int] = (),
+    planned: int = 0,
 ) -> None:
     """Train one network, or continue training it, and write its weights and its log.
 
@@ -250,6 +253,8 @@ def train(
         checkpoint_seconds: time between two checkpoints; does not influence the result.
         snapshots: where to write the weights at the updates ``snapshots_at``, ``.safetensors``.
         snapshots_at: numbers of updates, the last at most ``spec["training"]["updates"]``.
+        planned: images in all updates of all networks of this shape that are being trained, which decides
+            whether ``compile: auto`` compiles.
 
     Raises:
         ArtifactError: dataset or checkpoint is damaged.
@@ -269,7 +274,7 @@ def train(
     indices = dataset.training_set(spec["split"], spec["set_size"])
     train_images = torch.from_numpy(dataset.images(indices))
     test_images = torch.from_numpy(dataset.images(dataset.indices["test"][:MONITOR_IMAGES]))
-    trainer = Trainer(spec, train_images, test_images, snapshots_at)
+    trainer = Trainer(spec, train_images, test_images, snapshots_at, planned)
     label = Path(output).with_suffix("").as_posix()
     computation = dataclasses.asdict(trainer.computation)
     left_by = made_from | {"computation": computation, "code": _code_digest()}

@@ -59,8 +59,22 @@ def training_of(params: Params, experiment: str) -> Spec:
 
 
 def _in_full(given: Spec) -> Spec:
-    recipe = module(RECIPES, given["recipe"]).TRAINING if "recipe" in given else {}
+    named = given.get("recipe")
+    recipe = {} if named is None else module(RECIPES, named).TRAINING
     return recipe | {key: value for key, value in given.items() if key != "recipe"}
+
+
+def planned_images(params: Params, experiment: str) -> int:
+    """Images in all updates of all networks that share what is compiled for those of an experiment."""
+    shapes, images = {}, {}
+    for name, chosen in params["experiments"].items():
+        training = training_of(params, name)
+        size = dataset_spec(params, chosen["image_class"])["size"]
+        architecture = params["architectures"][chosen["architecture"]]
+        shapes[name] = (architecture, size, training["batch_size"])
+        networks = len(chosen["set_sizes"]) * len(chosen["splits"])
+        images[name] = networks * training["updates"] * training["batch_size"]
+    return sum(number for name, number in images.items() if shapes[name] == shapes[experiment])
 
 
 def evaluation_spec(params: Params, experiment: str, set_size: int, split: str) -> Spec:

@@ -1,1 +1,1 @@
-"""How networks start, one way a module, found by name: ``convolution(module, generator)``, ``gain(...)``."""
+"""How networks start, one way a module, found by name: ``convolution(layer, generator)``, ``gain(...)``."""

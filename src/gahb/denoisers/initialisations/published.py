@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from gahb.denoisers.initialisation import SMALL_GAIN, fan_in
 
 
-def convolution(layer: nn.Module, generator: torch.Generator) -> None:
+def convolution(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator) -> None:
     """Set the weights of a convolution."""
-    weight: Tensor = layer.weight  # type: ignore[assignment]
-    weight.normal_(0.0, (2 / fan_in(layer)) ** 0.5, generator=generator)
+    layer.weight.normal_(0.0, (2 / fan_in(layer)) ** 0.5, generator=generator)
 
 
 def gain(gains: Tensor, generator: torch.Generator) -> None:

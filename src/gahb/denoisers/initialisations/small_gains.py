@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from gahb.denoisers.initialisation import SMALL_GAIN, fan_in
 
 
-def convolution(layer: nn.Module, generator: torch.Generator) -> None:
+def convolution(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator) -> None:
     """Set the weights of a convolution."""
-    weight: Tensor = layer.weight  # type: ignore[assignment]
     bound = fan_in(layer) ** -0.5
-    weight.uniform_(-bound, bound, generator=generator)
+    layer.weight.uniform_(-bound, bound, generator=generator)
 
 
 def gain(gains: Tensor, generator: torch.Generator) -> None:

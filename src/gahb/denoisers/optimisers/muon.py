@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +102,7 @@ class Muon(torch.optim.Optimizer):
 def hidden_convolutions(network: nn.Module) -> list[nn.Parameter]:
     """Weights of all convolutions but those that read or write images."""
     return [
-        module.weight
+        cast(nn.Parameter, module.weight)
         for module in network.modules()
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
         and min(module.in_channels, module.out_channels) > 1

@@ -1,4 +1,4 @@
-"""The published code's: sigma = u^2, Kaiming-normal with small gains, Adam at 1e-3, halved after each tenth."""
+"""The published code's: sigma = u^2, Kaiming-normal, small gains, Adam at 1e-3, halved after each tenth."""
 
 from typing import Any
 
