@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
 from gahb.params.modules import named_modules
-from gahb.params.specs import figure_options
+from gahb.params.specs import figure_options, training_of
 from tracking.sources import Sources
 
 unknown = sorted(set(config) - {"preset"})
@@ -164,8 +164,7 @@ def one_of(names):
 
 def training_threads(wildcards):
     """Threads of one training: a training parameter, since they change the last bits of the weights."""
-    experiment = PARAMS["experiments"][wildcards.experiment]
-    return (PARAMS["training"] | experiment.get("training", {}))["threads"]
+    return training_of(PARAMS, wildcards.experiment)["threads"]
 
 
 def snapshots(wildcards, output):
