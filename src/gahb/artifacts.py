@@ -1,10 +1,10 @@
 """Files that know what made them, are never half-written, and are refused when not what is asked.
 
 Every artifact carries a *provenance*: the resolved spec it was made from, SHA-256 digests of its
-inputs and the versions of the packages that made it. HDF5 files hold it in attributes, safetensors files as
-one JSON string in their metadata, tables in a sidecar of the same name ending in ``.json``. Readers
-name the spec they expect; a mismatch raises :class:`ArtifactError`, which names the file and every
-key that differs.
+inputs, the processor that computed it and the versions of packages. HDF5 files hold it in
+attributes, safetensors files as one JSON string in their metadata, tables in a sidecar of the same
+name ending in ``.json``. Readers name the spec they expect; a mismatch raises
+:class:`ArtifactError`, which names the file and every key that differs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,15 +62,40 @@ def digest_arrays(arrays: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def provenance(spec: Spec, inputs: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What an artifact carries: its spec, the digests of its inputs, and package versions."""
+def provenance(
+    spec: Spec,
+    inputs: Mapping[str, str] | None = None,
+    computation: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What an artifact carries: its spec, digests of its inputs, what computed it, package versions.
+
+    Args:
+        spec: what it is made from, out of params.yaml.
+        inputs: SHA-256 of what it is made from, by name.
+        computation: ``processor`` and, where networks compute, device and precision; by default the
+            processor of this machine alone.
+    """
     packages = ("gahb", "h5py", "numpy", "pandas", "torch")
     return {
         "spec": spec,
         "inputs": dict(inputs or {}),
+        "computation": {"processor": processor()} if computation is None else dict(computation),
         "versions": {"python": platform.python_version()}
         | {package: _version(package) for package in packages},
     }
+
+
+@cache
+def processor() -> str:
+    """The model of this machine's processor and its widest arithmetic, which decides the last bits."""
+    try:
+        told = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    model = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
+    flags = told.split()
+    widest = [name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in flags]
+    return ", ".join([model[1] if model else platform.machine(), *widest[:1]])
 
 
 def _version(package: str) -> str:

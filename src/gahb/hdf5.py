@@ -152,7 +152,7 @@ def read_arrays(
         expected_spec: refuse a file made from another spec.
 
     Returns:
-        The datasets by name, and the provenance (``spec``, ``inputs``, ``versions``).
+        The datasets by name, and the provenance (:func:`gahb.artifacts.provenance`).
 
     Raises:
         ArtifactError: the file is missing, damaged, made from another spec, or a dataset is missing
@@ -160,7 +160,7 @@ def read_arrays(
     """
     wanted = list(schema if names is None else names)
     with open_arrays(path, schema, fixed, wanted, expected_spec) as file:
-        made_from = {key: read_attribute(file, key) for key in ("spec", "inputs", "versions")}
+        made_from = {key: read_attribute(file, key) for key in file.attrs}
         return {name: file[name][()] for name in wanted}, made_from
 
 

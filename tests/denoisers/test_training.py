@@ -27,6 +27,7 @@ from gahb import progress
 from gahb.artifacts import (
     ArtifactError,
     digest_file,
+    processor,
     provenance,
     read_sidecar,
     read_table,
@@ -511,6 +512,7 @@ def test_weights_say_how_they_were_made(
     assert header["spec"] == asked
     assert header["inputs"] == {"dataset": dataset.images_sha256}
     computation = {"device": "cpu", "precision": "float32", "compiled": False}
+    computation["processor"] = processor()
     assert header["computation"] == computation
     assert read_sidecar(done.table)["computation"] == computation
     assert isinstance(denoiser, NetworkDenoiser)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gahb.artifacts import ArtifactError, read_sidecar, read_table, read_tensors, sidecar_of
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
+from gahb.denoisers.computation import in_float32
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation import measure
@@ -375,6 +376,7 @@ def test_table_of_a_network(
         "dataset": dataset.images_sha256,
         "network": header["tensors_sha256"],
     }
+    assert record["computation"] == in_float32("cpu")
     draws = read_draws(path)
     assert {name: (of["mse"].shape, of["image"].shape) for name, of in draws.items()} == {
         "own": ((4, 12), (12,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import random
 import re
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from gahb.artifacts import (
     digest_arrays,
     digest_file,
     open_hdf5,
+    processor,
     provenance,
     read_attribute,
     read_sidecar,
@@ -161,6 +163,34 @@ def test_provenance_says_what_from_and_with_what():
     assert MADE_FROM["versions"]["numpy"] == np.__version__
     assert set(MADE_FROM["versions"]) >= {"python", "gahb", "h5py", "pandas"}
     assert all(version != "absent" for version in MADE_FROM["versions"].values())
+    assert MADE_FROM["computation"] == {"processor": processor()}
+    assert provenance(SPEC, {}, {"imported": True})["computation"] == {"imported": True}
+
+
+CPUINFO = """processor	: 0
+model name	: Some CPU @ 2 GHz
+flags		: fpu avx2 avx512f {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        (CPUINFO.format("amx_bf16 avx512_bf16"), "Some CPU @ 2 GHz, amx_bf16"),
+        (CPUINFO.format(""), "Some CPU @ 2 GHz, avx512f"),
+        ("Features : fp asimd", platform.machine()),
+        (None, "Apple M9"),
+    ],
+)
+def test_processor_is_named_with_its_widest_arithmetic(monkeypatch, told, name):
+    def read_text(path):
+        if told is None:
+            raise FileNotFoundError(path)
+        return told
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(platform, "processor", lambda: "Apple M9")
+    assert processor.__wrapped__() == name
 
 
 def test_check_spec_names_every_key_that_differs():

@@ -20,6 +20,7 @@ from helpers.schema_files import (
 
 from gahb import likeness
 from gahb.artifacts import ArtifactError, read_sidecar, read_table
+from gahb.denoisers.computation import in_float32
 from gahb.likeness import (
     closest,
     directions,
@@ -231,7 +232,7 @@ def test_the_phase_writes_what_it_compared(made, dataset, trained):
     arrays, made_from = read_samples(made.with_suffix(".h5"), spec)
     assert made_from["inputs"]["dataset"] == dataset.images_sha256
     assert set(made_from["inputs"]) == {"dataset", "first", "second"}
-    assert read_sidecar(made)["computation"]["precision"] == "float32"
+    assert read_sidecar(made)["computation"] == in_float32("cpu") == made_from["computation"]
     lengths = {"A": 2, "B": 2, "C": 2, "2": 2, "1": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
     lengths |= {"f": 5, "p": 2, "H": 8, "W": 8}
     for name, field in SCHEMA.items():

@@ -19,6 +19,7 @@ from helpers.schema_files import (
 from torch import nn
 
 from gahb.artifacts import ArtifactError
+from gahb.denoisers.computation import in_float32
 from gahb.denoisers.networks import BiasFreeNorm, NetworkDenoiser, build_network
 from gahb.denoisers.weights import load_denoiser
 from gahb.params import reference_spectra_spec, spectra_spec
@@ -151,6 +152,7 @@ def test_file_follows_the_schema(tmp_path, method, kept):
     assert made_from["spec"] == spec(method=method)
     assert made_from["inputs"] == {"network": "0" * 64}
     assert "torch" in made_from["versions"]
+    assert made_from["computation"] == in_float32("cpu")
     for name, field in SCHEMA.items():
         assert arrays[name].shape == tuple(lengths[dim] for dim in field.dims), name
     with open_spectra(path, ["eigenvalues"]) as file:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gahb.artifacts import Spec
+from gahb.artifacts import Spec, processor
 from gahb.denoisers.compilation import can_compile
 
 # Measured on one core with a UNet of 2 blocks and 16 channels, 32x32 images, batches of 32.
@@ -22,13 +22,18 @@ FIRST_START, START = 40.0, 6.0
 SAVED = {"cuda": 0.05, "amx": 80.0, "bfloat16": 10.0, "float32": 23.0}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Computation:
-    """What ``auto`` came to on this machine: recorded with the weights."""
+    """What ``auto`` came to on this machine: recorded with the weights, and with what they compute."""
 
     device: str
     precision: str
     compiled: bool
+
+    def recorded(self) -> dict[str, Any]:
+        """What :func:`gahb.artifacts.provenance` takes: this, and the processor's name."""
+        found = torch.cuda.get_device_name() if self.device == "cuda" else processor()
+        return {"processor": found, **dataclasses.asdict(self)}
 
 
 def fastest_device() -> str:
@@ -97,6 +102,11 @@ def _cpu_capabilities() -> dict[str, Any]:
 def _cpu_multiplies_bfloat16() -> bool:
     capabilities = _cpu_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def in_float32(device: str) -> dict[str, Any]:
+    """What :func:`gahb.artifacts.provenance` takes where networks are not trained but looked at."""
+    return Computation(device, "float32", compiled=False).recorded()
 
 
 def on_fastest_device(denoiser: nn.Module) -> Callable[[Tensor, float], Tensor]:

@@ -75,7 +75,7 @@ def convert_published(
     spec = spec or {"architecture": architecture}
     if table is not None:
         log = pd.DataFrame(columns=["update", "images_seen", *LOG_COLUMNS])
-        write_table(table, log, provenance(spec, inputs) | {"computation": IMPORTED})
+        write_table(table, log, provenance(spec, inputs, IMPORTED))
     save_denoiser(output, network, spec, inputs, IMPORTED)
     return architecture
 

@@ -270,15 +270,14 @@ def train(
         )
     torch.set_num_threads(training["threads"])
     inputs = {"dataset": dataset.images_sha256}
-    made_from = provenance(spec, inputs)
     indices = dataset.training_set(spec["split"], spec["set_size"])
     train_images = torch.from_numpy(dataset.images(indices))
     test_images = torch.from_numpy(dataset.images(dataset.indices["test"][:MONITOR_IMAGES]))
     trainer = Trainer(spec, train_images, test_images, snapshots_at, planned)
     label = Path(output).with_suffix("").as_posix()
-    computation = dataclasses.asdict(trainer.computation)
-    left_by = made_from | {"computation": computation, "code": _code_digest()}
-    left_by["snapshots"] = list(snapshots_at)
+    computation = trainer.computation.recorded()
+    made_from = provenance(spec, inputs, computation)
+    left_by = made_from | {"code": _code_digest(), "snapshots": list(snapshots_at)}
     _resume(trainer, checkpoint, left_by)
 
     progress = Progress(
@@ -297,7 +296,7 @@ def train(
             saved = time.monotonic()
     progress.close()
 
-    write_table(table, trainer.table(), made_from | {"computation": computation})
+    write_table(table, trainer.table(), made_from)
     if snapshots is not None:
         write_tensors(snapshots, trainer.snapshots.tensors(), made_from)
     save_denoiser(output, trainer.network, spec, inputs, computation)
@@ -319,7 +318,8 @@ def _resume(trainer: Trainer, checkpoint: Path | str, left_by: Spec) -> None:
     )
     if not same:
         print(
-            f"{checkpoint} was left by a run with other settings, packages or code: starting over"
+            f"{checkpoint} was left by a run with other settings, packages or code, or on another "
+            "processor: starting over"
         )
         return
     try:

@@ -33,10 +33,9 @@ def save_denoiser(
         network: the noise estimator, of architecture ``spec["architecture"]``.
         spec: architecture, dataset, training, set_size and split it was trained with.
         inputs: digests of what it was trained from.
-        computation: device, precision and compilation that were used.
+        computation: processor, device, precision and compilation that were used.
     """
-    made_from = provenance(spec, inputs) | {"computation": dict(computation)}
-    write_tensors(path, network.state_dict(), made_from)
+    write_tensors(path, network.state_dict(), provenance(spec, inputs, computation))
 
 
 def load_denoiser(

@@ -10,7 +10,7 @@ import torch
 
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import on_fastest_device
+from gahb.denoisers.computation import fastest_device, in_float32, on_fastest_device
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.draws import write_measured
 from gahb.evaluation.evaluate import with_images
@@ -52,4 +52,4 @@ def compare_networks(
         }
     )
     draws = with_images({"test": differences}, {"test": noisy})
-    write_measured(output, table, draws, provenance(spec, inputs))
+    write_measured(output, table, draws, provenance(spec, inputs, in_float32(fastest_device())))

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import on_fastest_device
+from gahb.denoisers.computation import fastest_device, in_float32, on_fastest_device
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import member_spec, read_snapshots
@@ -106,7 +106,9 @@ def measure_ensembles(
             for quantity in ("mse", "variance", "excess")
             if quantity in found
         }
-    write_measured(output, pd.DataFrame(rows), draws, provenance(spec, inputs))
+    write_measured(
+        output, pd.DataFrame(rows), draws, provenance(spec, inputs, in_float32(fastest_device()))
+    )
 
 
 class _Comparison:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.splits import paired_split
 from gahb.datasets.store import Dataset
+from gahb.denoisers.computation import fastest_device, in_float32
 from gahb.evaluation.draws import write_measured
 from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set, squared_errors
 from gahb.evaluation.psnr import input_psnr, mean_psnr, psnr_of_mean_mse
@@ -53,7 +54,7 @@ def evaluate_on_sets(
 
     Args:
         name: of the denoiser in the table, and of its part of the spec.
-        denoiser: f(y, sigma).
+        denoiser: f(y, sigma), on the fastest device.
         spec: what the table is made from, with ``evaluation``.
         dataset: where the images are from.
         inputs: digests of what the denoiser was made from, beside the dataset.
@@ -65,9 +66,14 @@ def evaluate_on_sets(
         where: squared_errors(denoiser, noisy, measured["sigmas"], measured["seed"])
         for where, noisy in sets.items()
     }
-    made_from = provenance(spec, {"dataset": dataset.images_sha256, **inputs})
+    inputs = {"dataset": dataset.images_sha256, **inputs}
     table = psnr_table(name, errors, sets, measured["sigmas"])
-    write_measured(output, table, with_images(errors, sets), made_from)
+    write_measured(
+        output,
+        table,
+        with_images(errors, sets),
+        provenance(spec, inputs, in_float32(fastest_device())),
+    )
 
 
 def psnr_table(

@@ -12,7 +12,7 @@ from gahb.artifacts import Spec, provenance, write_table
 from gahb.datasets.store import Dataset
 from gahb.denoisers.snapshots import member_spec, read_snapshots
 from gahb.samples.comparison import SPLITS, compare_samples, summary_table
-from gahb.samples.draw import draw
+from gahb.samples.draw import computation_of, draw
 
 
 def sample_over_training(
@@ -58,4 +58,5 @@ def sample_over_training(
             table.insert(0, "set_size", set_size)
             table.insert(1, "update", update)
             tables.append(table)
-    write_table(output, pd.concat(tables, ignore_index=True), provenance(spec, inputs))
+    made_from = provenance(spec, inputs, computation_of(settings).recorded())
+    write_table(output, pd.concat(tables, ignore_index=True), made_from)

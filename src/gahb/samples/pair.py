@@ -5,7 +5,6 @@ Beside the table ``X.csv`` lies ``X.h5`` with the samples themselves (:mod:`gahb
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +50,6 @@ def sample_pair(
     arrays |= compare_sets(images, indices, settings["shown"])
     start = [sample_noise(settings["seed"], number, 0, size) for number in range(settings["shown"])]
     arrays["start_noise"] = np.stack(start)
-    computation = dataclasses.asdict(computation_of(settings))
-    made_from = provenance(spec, inputs) | {"computation": computation}
+    made_from = provenance(spec, inputs, computation_of(settings).recorded())
     write_samples(samples_of(output), arrays, made_from)
     write_table(output, summary_table(arrays, settings["duplicate_threshold"]), made_from)

@@ -14,6 +14,7 @@ from torch import nn
 
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
+from gahb.denoisers.computation import in_float32
 from gahb.randomness import image_noise
 from gahb.spectra.analysis import Analysis, analyse
 from gahb.spectra.jacobian import Denoiser
@@ -81,7 +82,8 @@ def compute_spectra(
                 f"({time.perf_counter() - start:.1f} s)"
             )
         analyses.append(of_image)
-    write_spectra(output, analyses, image_index, settings["sigmas"], provenance(spec, dict(inputs)))
+    made_from = provenance(spec, inputs, in_float32(device))
+    write_spectra(output, analyses, image_index, settings["sigmas"], made_from)
 
 
 def spectra_on_test_images(

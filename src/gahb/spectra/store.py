@@ -159,7 +159,7 @@ def read_spectra(
         names: datasets of :data:`SCHEMA` to read; by default all.
 
     Returns:
-        The datasets by name, and the provenance (``spec``, ``inputs``, ``versions``).
+        The datasets by name, and the provenance (:func:`gahb.artifacts.provenance`).
 
     Raises:
         ArtifactError: the file is missing, damaged, made from another spec, or a dataset is
