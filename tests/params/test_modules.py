@@ -22,11 +22,12 @@ from gahb.params import (
 )
 from gahb.params.modules import named_modules
 
-TRAINING = {
-    "gahb.denoisers.noise_laws.squared_uniform",
-    "gahb.denoisers.weightings.annealed",
-    "gahb.denoisers.optimisers.adam",
-    "gahb.denoisers.schedules.cosine",
+TRAINING = {  # of the default recipe
+    f"gahb.denoisers.{choice}"
+    for choice in (
+        *("noise_laws.log_uniform", "noise_draws.stratified", "weightings.annealed"),
+        *("initialisations.unit", "optimisers.muon", "schedules.cosine"),
+    )
 }
 UNET = "gahb.denoisers.architectures.unet"
 CALPHA, SHUFFLED, DISKS = (
@@ -85,7 +86,7 @@ def test_unknown_sections_are_refused(everything: dict[str, Any]):
 
 
 def test_the_plan_loads_neither_torch_nor_matplotlib(root: Path, environment: dict[str, str]):
-    """Nor does any module that can be chosen by name, but for what computes with tensors alone."""
+    """Nor does any module that the plan asks, those that can be chosen by name among them."""
     code = """
 import sys
 from gahb.options import module, names
@@ -93,10 +94,10 @@ from gahb.params import load_params
 load_params()
 for package in ("datasets.classes", "samples.samplers", "figures", *(
     f"denoisers.{name}" for name in (
-        "architectures", "references", "noise_laws", "weightings", "schedules", "optimisers"))):
+        "architectures", "references", "noise_laws", "weightings", "schedules", "recipes"))):
     for name in names(f"gahb.{package}"):
         module(f"gahb.{package}", name)
-        for heavy in ("torch", "matplotlib.pyplot"):
+        for heavy in ("torch", "matplotlib"):
             assert heavy not in sys.modules, (package, name, heavy)
 """
     subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, check=True)
