@@ -23,9 +23,11 @@ from gahb.params import (
 from gahb.params.modules import named_modules
 
 TRAINING = {
-    "gahb.denoisers.noise_laws.squared_uniform",
+    "gahb.denoisers.noise_laws.log_uniform",
+    "gahb.denoisers.noise_draws.stratified",
     "gahb.denoisers.weightings.annealed",
-    "gahb.denoisers.optimisers.adam",
+    "gahb.denoisers.initialisations.unit",
+    "gahb.denoisers.optimisers.muon",
     "gahb.denoisers.schedules.cosine",
 }
 UNET = "gahb.denoisers.architectures.unet"
@@ -93,7 +95,8 @@ from gahb.params import load_params
 load_params()
 for package in ("datasets.classes", "samples.samplers", "figures", *(
     f"denoisers.{name}" for name in (
-        "architectures", "references", "noise_laws", "weightings", "schedules", "optimisers"))):
+        "architectures", "references", "noise_laws", "noise_draws", "weightings", "initialisations",
+        "schedules", "optimisers", "recipes"))):
     for name in names(f"gahb.{package}"):
         module(f"gahb.{package}", name)
         for heavy in ("torch", "matplotlib.pyplot"):
