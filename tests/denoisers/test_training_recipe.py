@@ -19,17 +19,16 @@ from torch import Tensor
 from gahb.datasets.store import Dataset
 from gahb.denoisers import compilation
 from gahb.denoisers.choices import INITIALISATIONS, NOISE_DRAWS
-from gahb.denoisers.networks import BiasFreeNorm, build_network
-from gahb.denoisers.optimisers.muon import (
-    FASTER,
+from gahb.denoisers.muon import (
     Muon,
     Together,
     as_matrix,
     as_weight,
-    build,
     hidden_convolutions,
     orthogonalise,
 )
+from gahb.denoisers.networks import BiasFreeNorm, build_network
+from gahb.denoisers.optimisers.muon import FASTER, build
 from gahb.denoisers.training import Trainer
 from gahb.options import module, names
 from gahb.params import network_spec

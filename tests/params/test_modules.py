@@ -22,12 +22,13 @@ from gahb.params import (
 )
 from gahb.params.modules import named_modules
 
-TRAINING = {  # of the default recipe
-    f"gahb.denoisers.{choice}"
-    for choice in (
-        *("noise_laws.log_uniform", "noise_draws.stratified", "weightings.annealed"),
-        *("initialisations.unit", "optimisers.muon", "schedules.cosine"),
-    )
+TRAINING = {
+    "gahb.denoisers.noise_laws.log_uniform",
+    "gahb.denoisers.noise_draws.stratified",
+    "gahb.denoisers.weightings.annealed",
+    "gahb.denoisers.initialisations.unit",
+    "gahb.denoisers.optimisers.muon",
+    "gahb.denoisers.schedules.cosine",
 }
 UNET = "gahb.denoisers.architectures.unet"
 CALPHA, SHUFFLED, DISKS = (
@@ -94,7 +95,8 @@ from gahb.params import load_params
 load_params()
 for package in ("datasets.classes", "samples.samplers", "figures", *(
     f"denoisers.{name}" for name in (
-        "architectures", "references", "noise_laws", "weightings", "schedules", "recipes"))):
+        "architectures", "references", "noise_laws", "noise_draws", "weightings", "initialisations",
+        "schedules", "optimisers", "recipes"))):
     for name in names(f"gahb.{package}"):
         module(f"gahb.{package}", name)
         for heavy in ("torch", "matplotlib"):

@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
 from gahb.params.modules import named_modules
-from gahb.params.specs import figure_options, planned_images, training_of
+from gahb.params.specs import figure_options, training_of
 from tracking.sources import Sources
 
 unknown = sorted(set(config) - {"preset"})

@@ -1,3 +1,6 @@
+from gahb.params.specs import planned_images
+
+
 rule denoisers:
     input:
         networks(f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors"),

@@ -6,11 +6,13 @@ With unit gains and another one a network would start by answering noise of its 
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from gahb.denoisers.choices import INITIALISATIONS
 from gahb.options import module
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SMALL_GAIN = 2 / 9 / 64  # standard deviation, as in the published code
 
@@ -20,11 +22,10 @@ def fan_in(convolution: nn.Conv2d | nn.ConvTranspose2d) -> int:
 
     Every output pixel of a 2x2 transposed convolution of stride 2 sees one input pixel.
     """
-    kernel = 1 if isinstance(convolution, nn.ConvTranspose2d) else 9
+    kernel = 1 if convolution.transposed else 9
     return convolution.in_channels * kernel
 
 
-@torch.no_grad()
 def initialise(network: nn.Module, name: str, seed: int) -> None:
     """Set all weights, reproducibly.
 
@@ -33,10 +34,14 @@ def initialise(network: nn.Module, name: str, seed: int) -> None:
         name: of a module in :mod:`gahb.denoisers.initialisations`.
         seed: the same seed gives the same weights.
     """
+    import torch
+    from torch import nn
+
     chosen = module(INITIALISATIONS, name)
     generator = torch.Generator().manual_seed(seed)
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            chosen.convolution(part, generator)
-        elif isinstance(getattr(part, "gain", None), nn.Parameter):
-            chosen.gain(part.gain, generator)
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+                chosen.convolution(part, generator)
+            elif isinstance(getattr(part, "gain", None), nn.Parameter):
+                chosen.gain(part.gain, generator)

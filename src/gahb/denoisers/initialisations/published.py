@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from gahb.denoisers.initialisation import SMALL_GAIN, fan_in
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 
 def convolution(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator) -> None:

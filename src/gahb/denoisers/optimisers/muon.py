@@ -1,141 +1,23 @@
-"""Muon on the hidden convolutions, Adam on the first and the last one and on the gains.
-
-Muon (K. Jordan and others, 2024, https://kellerjordan.github.io/posts/muon/) replaces the gradient of a
-matrix by the nearest orthogonal one. ``torch.optim.Muon`` takes matrices only, one at a time; this one
-takes convolutions, and orthogonalises those with equally many rows together.
-"""
+"""Muon on the hidden convolutions, Adam on the first and the last one and on the gains."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import torch
+
+    from gahb.denoisers.muon import Together
 
 FASTER = 2.0  # the rate of hidden convolutions, in units of that of Adam
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # a, b, c of x -> a x + b x^3 + c x^5, from the post above
-ITERATIONS = 5
-MOMENTUM = 0.95
 
 
-def as_matrix(weight: Tensor) -> Tensor:
-    """A convolution's weight (A, B, h, w) as the matrix (A, h w B): a view if it is channels-last."""
-    return weight.movedim(1, -1).flatten(1) if weight.ndim > 2 else weight
-
-
-def as_weight(matrix: Tensor, weight: Tensor) -> Tensor:
-    """The inverse of :func:`as_matrix`, in the shape of ``weight``."""
-    if weight.ndim == 2:
-        return matrix
-    return matrix.reshape(weight.movedim(1, -1).shape).movedim(-1, 1)
-
-
-def orthogonalise(matrices: list[Tensor]) -> list[Tensor]:
-    """Nearly the closest matrix with orthonormal rows (or columns) to each: singular values near 1.
-
-    An iterate is ``X <- (a + b G + c G^2) X`` with ``G = X X^T``, so that everything but the first and
-    the last product happens among the small square matrices G, which commute; those of one size are
-    multiplied together. In float32.
-    """
-    wide = [m.T if m.shape[0] > m.shape[1] else m for m in matrices]
-    wide = [m.float() / m.float().norm().clamp_min(1e-7) for m in wide]
-    results: list[Tensor] = [torch.empty(0)] * len(wide)
-    sizes: dict[int, list[int]] = defaultdict(list)
-    for index, matrix in enumerate(wide):
-        sizes[len(matrix)].append(index)
-    for members in sizes.values():
-        factors = _factors(torch.stack([wide[i] @ wide[i].T for i in members]))
-        for i, factor in zip(members, factors, strict=True):
-            results[i] = factor @ wide[i]
-    return [
-        result.T if matrix.shape[0] > matrix.shape[1] else result
-        for matrix, result in zip(matrices, results, strict=True)
-    ]
-
-
-def _factors(gram: Tensor) -> Tensor:
-    """What the iteration multiplies matrices of Gram matrices (n, r, r) by."""
-    a, b, c = COEFFICIENTS
-    identity = torch.eye(gram.shape[-1], device=gram.device)
-    product: Tensor | None = None
-    for iteration in range(ITERATIONS):
-        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
-        product = step if product is None else step @ product
-        if iteration < ITERATIONS - 1:
-            gram = step @ (gram @ step)
-    assert product is not None
-    return product
-
-
-class Muon(torch.optim.Optimizer):
-    """Muon for matrices and convolutions: Nesterov momentum, orthogonalised; no weight decay.
-
-    A step of ``lr`` changes each matrix by ``lr max(1, rows / columns)^1/2`` in spectral norm.
-    """
-
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = MOMENTUM) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Apply one update."""
-        for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
-            gradients = [p.grad for p in parameters]
-            buffers = []
-            for parameter in parameters:
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                buffers.append(state["momentum"])
-            torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
-            ahead = torch._foreach_lerp(gradients, buffers, group["momentum"])
-            updates = orthogonalise([as_matrix(update) for update in ahead])
-            for parameter, update in zip(parameters, updates, strict=True):
-                rows, columns = update.shape
-                scale = group["lr"] * max(1.0, rows / columns) ** 0.5
-                parameter.sub_(scale * as_weight(update, parameter))
-
-
-def hidden_convolutions(network: nn.Module) -> list[nn.Parameter]:
-    """Weights of all convolutions but those that read or write images."""
-    return [
-        cast(nn.Parameter, module.weight)
-        for module in network.modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-        and min(module.in_channels, module.out_channels) > 1
-    ]
-
-
-class Together:
-    """Several optimisers of disjoint parameters, as one, with one state."""
-
-    def __init__(self, *parts: torch.optim.Optimizer) -> None:
-        self.parts = parts
-        self.state = parts[0].state
-        for part in parts:
-            part.state = self.state
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """Those of all parts."""
-        return [group for part in self.parts for group in part.param_groups]
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
-        for part in self.parts:
-            part.zero_grad(set_to_none)
-
-    def step(self) -> None:
-        """Apply one update."""
-        for part in self.parts:
-            part.step()
-
-
-def build(network: nn.Module, rate: float) -> Together:
+def build(network: torch.nn.Module, rate: float) -> Together:
     """The optimiser of all parameters: Adam at ``rate``, Muon at twice that; no weight decay."""
+    import torch
+
+    from gahb.denoisers.muon import Muon, Together, hidden_convolutions
+
     hidden = hidden_convolutions(network)
     known = {id(parameter) for parameter in hidden}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]

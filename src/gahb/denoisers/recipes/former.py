@@ -1,4 +1,4 @@
-"""The default of version 0.1: Adam with an annealed weight, kept for comparison."""
+"""The default before Muon: Adam with an annealed weight, kept for comparison."""
 
 from gahb.denoisers.recipes import published
 
