@@ -159,6 +159,13 @@ TINY: dict[str, Any] = {
             "eigenvectors": [1, 2],
         },
         "gap": {"title": "Gap", "experiment": "soft"},
+        "adaptivity": {
+            "title": "Adaptivity",
+            "experiment": "soft",
+            "split": "S1",
+            "sigma": 0.1,
+            "rank": 8,
+        },
         "bounds": {
             "title": "Bounds",
             "experiments": ["soft"],

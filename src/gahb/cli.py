@@ -140,6 +140,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--output", type=Path, required=True, help="spectra to write, .h5")
 
+    verb = _verb(
+        verbs, "adaptivity", commands.adaptivity, "eigenbases beside oracles and other bases"
+    )
+    verb.add_argument(
+        "--spectra", type=Path, nargs="+", required=True, help="of networks of one experiment, .h5"
+    )
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+
     verb = verbs.add_parser(
         "import",
         help="read published weights",

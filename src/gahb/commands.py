@@ -144,6 +144,13 @@ def spectra(options: argparse.Namespace) -> None:
         spectra_of_network(spec, dataset, options.network, options.output)
 
 
+def adaptivity(options: argparse.Namespace) -> None:
+    """How well the eigenbases of networks are adapted to the contours of the images."""
+    from gahb.spectra.adaptivity import measure_adaptivity
+
+    measure_adaptivity(options.spec, options.spectra, options.output)
+
+
 def import_weights(options: argparse.Namespace) -> None:
     """Turn published weights into weights that every command reads as if trained here.
 

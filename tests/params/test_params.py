@@ -958,7 +958,7 @@ def test_bounds_need_three_noise_levels_that_were_trained_at(params: Params):
     }
     params["evaluation"]["references"] = {}
     params["spectra"]["networks"]["soft"]["references"] = []
-    del params["figures"]["bounds"]
+    del params["figures"]["bounds"], params["figures"]["adaptivity"]
     params["ensembles"] |= {"sigmas": [0.5, 0.9, 1.1], "sigmas_over_training": [0.9]}
     message = refusal(params)
     assert "ensembles.sigmas: found [0.5, 0.9, 1.1], of which 2 are in [0, 1]" in message

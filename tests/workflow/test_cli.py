@@ -19,6 +19,7 @@ from helpers.tracking_project import copied, snakemake_plan, write_params
 from gahb.artifacts import open_hdf5, read_table, read_tensors
 from gahb.cli import main
 from gahb.params import (
+    adaptivity_spec,
     dataset_spec,
     evaluation_spec,
     figure_spec,
@@ -113,6 +114,8 @@ def test_the_commands_make_everything(project: Path):
     for name in ("soft/N4_S1", "soft/N16_S1", "soft/wavelets", "hard/N16_S1"):
         with open_hdf5(project / f"spectra/{name}.h5") as file:
             assert file["eigenvalues"].shape == (2, 1, 64)
+    adaptivity = read_table(project / "spectra/soft/adaptivity.csv", adaptivity_spec(TINY, "soft"))
+    assert len(adaptivity) == (2 + 5) * 7  # networks and other bases, ranks 1 to 64
     for figure in TINY["figures"]:
         for kind, start in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("rst", b"")):
             content = (project / f"figures/{figure}.{kind}").read_bytes()
@@ -146,6 +149,7 @@ def test_the_commands_make_everything(project: Path):
         (["samples", "pair"], ["--spec", "--dataset", "--networks", "--output"]),
         (["samples", "updates"], ["--spec", "--dataset", "--snapshots", "--output"]),
         (["spectra"], ["--spec", "--dataset", "--network", "--output"]),
+        (["adaptivity"], ["--spec", "--spectra", "--output"]),
         (["figures"], ["name", "--spec", "--inputs", "--output"]),
     ],
 )

@@ -244,6 +244,7 @@ EDITS = {  # module: what it makes stale; all that is made from it follows
     },
     "evaluation/divergence": {"evaluation/density.csv"},
     "spectra/eigen": SPECTRA | {"spectra/gaussian/exact.h5"},
+    "spectra/adaptivity": {"spectra/alpha2/adaptivity.csv"},
     "samples/over_training": {"samples/disks-small/updates.csv"},
     "figures/gap": {"figures/gap.png"},
 }

@@ -53,7 +53,7 @@ REFERENCES = {
 }
 OF_SPECTRA = ("basis", "regularity", "optimum", "wiener", "shuffled")
 OF_SAMPLES = ("samples", "similarity", "trajectory", "twins")
-OF_TABLES = ("outputs", "memorisation", "onset", "density")
+OF_TABLES = ("adaptivity", "outputs", "memorisation", "onset", "density")
 FIGURES = (*OF_SPECTRA, "transition", "gap", "bounds", "cones", *OF_SAMPLES, *OF_TABLES)
 
 

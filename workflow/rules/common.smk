@@ -198,6 +198,21 @@ def networks_of(wildcards):
     )
 
 
+def spectra_of(wildcards):
+    """The spectra of all networks of an experiment that have any, by set size and split."""
+    return networks(
+        f"{RESULTS}/spectra/{{experiment}}/N{{set_size}}_{{split}}.h5",
+        {wildcards.experiment: PARAMS["spectra"]["networks"][wildcards.experiment]},
+    )
+
+
+def oracles_mb(wildcards):
+    """Memory of a job that holds a basis of all pixels, in float64, for each of some images."""
+    spec = gahb_params.adaptivity_spec(PARAMS, wildcards.experiment)
+    matrices = len(spec["spectra"]["test_images"]) + 6
+    return 1500 + matrices * spec["ensemble"]["dataset"]["size"] ** 4 * 8 // 10**6
+
+
 def training_set_mb(wildcards):
     """Memory of a job that holds a training set: in float32, and in float64 with room to work."""
     experiment = PARAMS["experiments"][wildcards.experiment]

@@ -10,6 +10,12 @@ SPECTRUM_OF_REFERENCE = Made(
     entry="gahb.spectra.of_reference",
     watching=["reference"],
 )
+ADAPTIVITY = Made(
+    gahb_params.adaptivity_spec,
+    "experiment",
+    entry="gahb.spectra.adaptivity",
+    watching=["dataset"],
+)
 
 
 rule spectra:
@@ -23,6 +29,10 @@ rule spectra:
             for experiment, chosen in PARAMS["spectra"]["networks"].items()
             for reference in chosen.get("references", [])
         ],
+        expand(
+            f"{RESULTS}/spectra/{{experiment}}/adaptivity.csv",
+            experiment=gahb_params.adapted(PARAMS),
+        ),
 
 
 rule spectrum:
@@ -73,3 +83,28 @@ rule spectrum_reference:
     shell:
         "python -m gahb spectra --spec {params.spec:q} --dataset {input.dataset}"
         " --output {output} > {log} 2>&1"
+
+
+rule spectra_adaptivity:
+    input:
+        spectra=spectra_of,
+    output:
+        table=f"{RESULTS}/spectra/{{experiment}}/adaptivity.csv",
+        sidecar=f"{RESULTS}/spectra/{{experiment}}/adaptivity.json",
+    log:
+        f"{RESULTS}/logs/spectra/{{experiment}}/adaptivity.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/spectra/{{experiment}}/adaptivity.tsv"
+    conda:
+        ENVIRONMENT
+    threads: PARAMS["spectra"]["threads"]
+    resources:
+        mem_mb=oracles_mb,
+    params:
+        spec=ADAPTIVITY.spec,
+        code=ADAPTIVITY.code,
+    message:
+        "comparing the bases of the networks of {wildcards.experiment} with those of oracles"
+    shell:
+        "python -m gahb adaptivity --spec {params.spec:q} --spectra {input.spectra}"
+        " --output {output.table} > {log} 2>&1"

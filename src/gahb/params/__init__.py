@@ -6,6 +6,8 @@ from gahb.params.reading import load_params as load_params
 from gahb.params.reading import overlay as overlay
 from gahb.params.reading import require_network as require_network
 from gahb.params.reading import validate as validate
+from gahb.params.specs import adapted as adapted
+from gahb.params.specs import adaptivity_spec as adaptivity_spec
 from gahb.params.specs import agreement_spec as agreement_spec
 from gahb.params.specs import dataset_spec as dataset_spec
 from gahb.params.specs import ensemble_spec as ensemble_spec

@@ -11,7 +11,7 @@ from typing import Any
 from gahb.datasets.image_class import CLASSES, ImageClass, image_class
 from gahb.options import model, names
 from gahb.params.names import missing_networks, unknown
-from gahb.params.specs import dataset_spec, figure_options, spectra_settings
+from gahb.params.specs import adapted, dataset_spec, figure_options, spectra_settings
 
 Params = dict[str, Any]
 
@@ -54,6 +54,8 @@ def figure_inconsistencies(params: Params, name: str) -> Iterator[str]:
                 f"{key}: needs the spectra of {reference} on the images of {experiment}, which "
                 f"spectra.networks.{experiment}.references does not list"
             )
+    for experiment in needed.adaptivity:
+        yield from _missing_adaptivity(params, key, given, experiment)
     if needed.ensembles:
         yield from _missing_ensembles(params, key, given, needed)
     yield from _missing_samples(params, key, given, needed)
@@ -61,6 +63,27 @@ def figure_inconsistencies(params: Params, name: str) -> Iterator[str]:
     if set(used) <= set(params["image_classes"]):
         yield from _unsuited(params, key, figure, experiments, used)
         yield from (f"{key}.{problem}" for problem in figure.problems(params))
+
+
+def _missing_adaptivity(params: Params, key: str, given: Params, experiment: str) -> Iterator[str]:
+    if experiment not in adapted(params):
+        yield (
+            f"{key}: needs the spectra of {experiment} at several N, on images with a contour; "
+            f"spectra.networks has them of {', '.join(adapted(params)) or 'no experiment'}"
+        )
+        return
+    spectra, chosen = (
+        spectra_settings(params, experiment),
+        params["spectra"]["networks"][experiment],
+    )
+    if given["split"] not in chosen["splits"]:
+        yield unknown(f"{key}.split", given["split"], chosen["splits"])
+    if given["sigma"] not in spectra["sigmas"]:
+        yield unknown(f"{key}.sigma", given["sigma"], spectra["sigmas"])
+    most = spectra["eigenvectors"]
+    ranks = [2**power for power in range(most.bit_length())]
+    if given["rank"] not in ranks:
+        yield unknown(f"{key}.rank", given["rank"], ranks, f" of {most} eigenvectors kept")
 
 
 def _missing_ensembles(params: Params, key: str, given: Params, needed: Any) -> Iterator[str]:

@@ -146,6 +146,27 @@ def reference_spectra_spec(params: Params, experiment: str, reference: str) -> S
     }
 
 
+def adapted(params: Params) -> list[str]:
+    """Experiments whose bases are set beside those of oracles: of images with a contour, at several N."""
+    image_class = {name: given["image_class"] for name, given in params["experiments"].items()}
+    return [
+        name
+        for name, chosen in params["spectra"]["networks"].items()
+        if len(chosen["set_sizes"]) > 1
+        and image_class.get(name) in params["image_classes"]
+        and built_class(dataset_spec(params, image_class[name])).has_contour
+    ]
+
+
+def adaptivity_spec(params: Params, experiment: str) -> Spec:
+    """What the comparison of the bases of an experiment's networks with others is made from."""
+    chosen = params["spectra"]["networks"][experiment]
+    several = {"set_sizes": chosen["set_sizes"], "splits": chosen["splits"]}
+    ensemble = _ensemble(params, experiment) | several
+    ensemble.pop("snapshots", None)
+    return {"ensemble": ensemble, "spectra": spectra_settings(params, experiment)}
+
+
 def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
     """What the samples of the two splits' networks are made from."""
     chosen = {key: value for key, value in params["sampling"].items() if key != "experiments"}

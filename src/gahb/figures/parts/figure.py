@@ -48,6 +48,7 @@ class Needs:
         references: exact and classical denoisers whose evaluations, or gaps to them, are drawn.
         spectra: networks whose eigenvalues or eigenvectors are drawn.
         reference_spectra: exact and classical denoisers whose eigenvalues or eigenvectors are drawn.
+        adaptivity: experiments whose networks' eigenvectors are compared with those of oracles.
         ensembles: experiments whose networks of all splits are compared.
         sample_tables: (experiment, set size) whose two networks' samples are summarised.
         samples_over_training: experiments whose samples are summarised against updates.
@@ -61,6 +62,7 @@ class Needs:
     references: tuple[Reference, ...] = ()
     spectra: tuple[Network, ...] = ()
     reference_spectra: tuple[Reference, ...] = ()
+    adaptivity: tuple[str, ...] = ()
     ensembles: tuple[str, ...] = ()
     sample_tables: tuple[tuple[str, int], ...] = ()
     samples_over_training: tuple[str, ...] = ()
@@ -136,6 +138,7 @@ def files(params: Params, needed: Needs) -> list[str]:
         ),
         *(f"{spectra}/{name}/N{size}_{split}.h5" for name, size, split in needed.spectra),
         *(f"{spectra}/{name}/{reference}.h5" for name, reference in needed.reference_spectra),
+        *(f"{spectra}/{name}/adaptivity.csv" for name in needed.adaptivity),
         *(f"{evaluation}/{name}/ensembles.csv" for name in needed.ensembles),
         *(f"{samples}/{name}/N{size}.csv" for name, size in needed.sample_tables),
         *(f"{samples}/{name}/updates.csv" for name in needed.samples_over_training),

@@ -35,6 +35,11 @@ class Points:
         x, value, se = (np.asarray(item, dtype=float) for item in (x, value, se))
         return cls(x, value, value - se, value + se)
 
+    def up_to(self, x: float) -> Points:
+        """Those up to some x."""
+        here = self.x <= x
+        return Points(self.x[here], self.value[here], self.low[here], self.high[here])
+
     def text(self, place: int) -> str:
         """Value and half of its interval, in characters of a table in plain text."""
         return with_error(float(self.value[place]), float(self.high[place] - self.low[place]) / 2)

@@ -26,6 +26,7 @@ _SIGNATURES = {  # column that tells a kind of table, the first that fits
     "references": "reference",
     "ensembles": "own_empirical_distance",
     "density": "kl_quadrature",
+    "adaptivity": "other_overlap",
     "samples_over_training": "update",  # the columns of samples and these: before them
     "samples": "training_set",
 }
@@ -67,6 +68,24 @@ _COLUMNS = {
         *("bits_per_pixel", "kl_variance", "kl_variance_se", "kl_bias", "kl_bias_se"),
         *("kl_outside", "kl_outside_se", "outside_low", "outside_high"),
         *("start", "bound", "per_efold_low", "exponent_low"),
+    ],
+    "adaptivity": [
+        *(
+            "basis",
+            "filter",
+            "set_size",
+            "split",
+            "sigma",
+            "rank",
+            "images",
+            "pixels",
+            "oracle_rank",
+        ),
+        *(
+            name + end
+            for name in ("share", "overlap", "other_overlap", "gain", "error")
+            for end in ("", "_se")
+        ),
     ],
     "samples_over_training": ["set_size", "update", *_SAMPLES],
     "samples": [*_SAMPLES],
