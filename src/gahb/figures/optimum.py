@@ -42,6 +42,13 @@ from gahb.figures.parts.curves import (
 )
 from gahb.figures.parts.eigenbases import Eigenbasis, read_eigenvalues
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, all_sizes
+from gahb.figures.parts.over_images import (
+    OverImages,
+    SpectraTables,
+    mean_and_se,
+    mean_text,
+    read_over_images,
+)
 from gahb.figures.parts.panels import name_row, place, show_eigenvector, show_image
 from gahb.figures.parts.style import PAGE_WIDTH, line, page
 from gahb.figures.parts.tables import Curve, choose, read_tables
@@ -76,10 +83,12 @@ class Measured:
         dimension: of the manifold.
         gain: of the optimum at small noise, in dB.
         learned, optimal: eigenbases of one network and of the exact denoiser at one noisy image.
+        over: of both at all images of their spectra, by denoiser.
         sigma: noise levels of the spectra, growing.
-        counts: mean number of eigenvalues above the threshold at each sigma, by denoiser.
-        images: behind each count.
-        shares: of each leading eigenvector of the network in the span of the exact ones.
+        counts: (I, S) eigenvalues above the threshold at each image and sigma, by denoiser.
+        shares: (k,) of each leading eigenvector of the network in the span of the exact ones, at the
+            image of the eigenbases.
+        all_shares: (I, k) the same at all images.
         exact_images: test images behind the exact curve.
         specs: of the inputs.
     """
@@ -91,10 +100,11 @@ class Measured:
     gain: float
     learned: Eigenbasis
     optimal: Eigenbasis
+    over: dict[str, OverImages]
     sigma: np.ndarray
     counts: dict[str, np.ndarray]
-    images: int
     shares: np.ndarray
+    all_shares: np.ndarray
     exact_images: int
     specs: list[Spec]
 
@@ -125,20 +135,26 @@ class Measured:
         ]
 
     @property
+    def tables(self) -> SpectraTables:
+        """What the caption says of both denoisers over their images."""
+        return SpectraTables("denoiser", list(self.over.items()))
+
+    @property
     def count_rows(self) -> list[list[str]]:
         """sigma, how many eigenvalues of the network and of the optimum, and the difference."""
+        ours, best = self.counts.values()
         return [
-            [f"{s:g}", f"{ours:.1f}", f"{best:.1f}", f"{ours - best:.1f}"]
-            for s, ours, best in zip(self.sigma, *self.counts.values(), strict=True)
+            [f"{s:g}", *(mean_text(counts[:, at], ".1f") for counts in (ours, best, ours - best))]
+            for at, s in enumerate(self.sigma)
         ]
 
     @property
     def share_rows(self) -> list[list[str]]:
         """k, eigenvalues of the optimum and of the network, and the share of the eigenvector."""
-        columns = zip(self.optimal.eigenvalues, self.learned.eigenvalues, self.shares, strict=False)
+        columns = (*(self.over[n].eigenvalues for n in ("exact", "network")), self.all_shares)
         return [
-            [str(k), *(f"{number:.3f}" for number in numbers)]
-            for k, numbers in enumerate(columns, start=1)
+            [str(k + 1), *(mean_text(column[:, k], ".3f") for column in columns)]
+            for k in range(self.all_shares.shape[1])
         ]
 
 
@@ -198,7 +214,11 @@ class OptimumFigure(Figure):
         order = np.argsort(every[0].sigma)
         tangent = np.stack([optimal.eigenvector(k + 1) for k in range(dimension)])
         leading = np.stack([learned.eigenvector(k + 1) for k in range(self.eigenvectors)])
-        overlaps = leading.reshape(len(leading), -1) @ tangent.reshape(dimension, -1).T
+        over = {
+            name: read_over_images(path, self.sigma)
+            for name, path in zip(("network", "exact"), paths, strict=True)
+        }
+        at_all = [over[name].eigenvectors for name in ("network", "exact")]
         gaps = [gap_to(tables, experiment, size, split, reference) for size in sizes]
         optimum = curve_on_test(exact)
         return Measured(
@@ -211,11 +231,17 @@ class OptimumFigure(Figure):
             optimal=optimal,
             sigma=every[0].sigma[order],
             counts={
-                name: values.above(self.threshold).mean(0)[order]
-                for name, values in zip(("network", "exact"), every, strict=True)
+                name: values.above(self.threshold)[:, order]
+                for name, values in zip(over, every, strict=True)
             },
-            images=len(every[0].image_index),
-            shares=(overlaps**2).sum(1),
+            over=over,
+            shares=_shares(leading, tangent),
+            all_shares=np.stack(
+                [
+                    _shares(ours[: self.eigenvectors], best[:dimension])
+                    for ours, best in zip(*at_all, strict=True)
+                ]
+            ),
             exact_images=count_of_test_images(exact),
             specs=[*(t.spec for t in networks), exact.spec, learned.spec, optimal.spec],
         )
@@ -240,18 +266,22 @@ class OptimumFigure(Figure):
     def _eigenvalues(self, axes: Axes, measured: Measured, network: dict[str, Any]) -> None:
         from matplotlib.ticker import MultipleLocator
 
-        k = np.arange(1, min(_SHOWN, measured.learned.eigenvalues.size) + 1)
+        network_values, exact_values = (
+            mean_and_se(measured.over[which].eigenvalues[:, :_SHOWN])
+            for which in ("network", "exact")
+        )
+        k = np.arange(1, network_values[0].size + 1)
         axes.axhline(self.threshold, **IDENTITY)
         axes.axvline(measured.dimension + 0.5, color="0.6", linewidth=0.8)
         name = f"network, N = {self.set_size}"
-        axes.plot(k, measured.learned.eigenvalues[: k.size], label=name, **network)
-        axes.plot(k, measured.optimal.eigenvalues[: k.size], label="exact", **_EXACT_POINTS)
+        draw_curve(axes, k, *network_values, label=name, **network)
+        draw_curve(axes, k, *exact_values, label="exact", **_EXACT_POINTS)
         axes.set_title(f"eigenvalues, σ = {measured.learned.sigma:g}")
         axes.set_xlabel("k")
         axes.set_ylabel("eigenvalue λ$_k$")
         axes.xaxis.set_major_locator(MultipleLocator(5))
         axes.set_xlim(0.3, k.size + 0.7)
-        middle = measured.learned.eigenvalues[k.size // 2 : k.size]
+        middle = network_values[0][k.size // 2 :]
         low, high = axes.get_ylim()
         axes.legend(loc="upper right" if middle.mean() < (low + high) / 2 else "lower right")
 
@@ -260,14 +290,22 @@ class OptimumFigure(Figure):
 
         dimension, counts = measured.dimension, measured.counts
         axes.axhline(dimension, label=f"{dimension}, the dimension of the manifold", **_LIMIT)
-        axes.plot(measured.sigma, counts["network"], label="network", **network)
-        axes.plot(measured.sigma, counts["exact"], label="exact", **_EXACT_POINTS)
-        axes.set_ylim(0, 1.6 * max(*(c.max() for c in counts.values()), dimension))
+        means = {name: mean_and_se(count) for name, count in counts.items()}
+        draw_curve(axes, measured.sigma, *means["network"], label="network", **network)
+        draw_curve(axes, measured.sigma, *means["exact"], label="exact", **_EXACT_POINTS)
+        axes.set_ylim(0, 1.6 * max(*(mean.max() for mean, _ in means.values()), dimension))
         sigma_axis(axes, measured.sigma)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_title(f"eigenvalues above {self.threshold:g}")
         axes.set_ylabel("how many")
         axes.legend(loc="upper right")
+
+
+def _shares(leading: np.ndarray, tangent: np.ndarray) -> np.ndarray:
+    """Squared norms of the projections of (k, H, W) on the span of (n, H, W), both orthonormal."""
+    overlaps = leading.reshape(len(leading), -1) @ tangent.reshape(len(tangent), -1).T
+    shares: np.ndarray = (overlaps**2).sum(1)
+    return shares
 
 
 def _curves(left: Axes, right: Axes, measured: Measured) -> None:
