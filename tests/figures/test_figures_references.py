@@ -621,7 +621,11 @@ def test_older_figures_ask_for_what_they_did(params: dict[str, Any]) -> None:
             "figures.shuffled.experiments: .* shuffled images of hard",
         ),
         ("figures.shuffled.experiments", ["soft"], "figures.shuffled.experiments: .* at least 2"),
-        ("spectra.method", "leading", "figures.wiener.* fields have the method leading, .* is full"),
+        (
+            "spectra.method",
+            "leading",
+            "figures.wiener.* fields have the method leading, .* is full",
+        ),
         ("figures.shuffled.image", 7, "figures.shuffled.image: found 7, allowed is one of 0, 1"),
     ],
 )

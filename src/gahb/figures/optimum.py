@@ -9,17 +9,14 @@ directions above the network's leading eigenvectors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from gahb.artifacts import Spec
 from gahb.datasets.classes.disks import Disks
 from gahb.datasets.image_class import ImageClass
 from gahb.figures.parts.beside import (
-    Gap,
     check_same_levels,
     count_of_test_images,
     curve_on_test,
@@ -40,18 +37,13 @@ from gahb.figures.parts.curves import (
     sigma_axis,
     size_styles,
 )
-from gahb.figures.parts.eigenbases import Eigenbasis, read_eigenvalues
+from gahb.figures.parts.eigenbases import read_eigenvalues
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, all_sizes
-from gahb.figures.parts.over_images import (
-    OverImages,
-    SpectraTables,
-    mean_and_se,
-    mean_text,
-    read_over_images,
-)
+from gahb.figures.parts.optimum import Measured, shares
+from gahb.figures.parts.over_images import mean_and_se, read_over_images
 from gahb.figures.parts.panels import name_row, place, show_eigenvector, show_image
 from gahb.figures.parts.style import PAGE_WIDTH, line, page
-from gahb.figures.parts.tables import Curve, choose, read_tables
+from gahb.figures.parts.tables import choose, read_tables
 from gahb.options import Count, Index, Number, Sigma, Split
 
 if TYPE_CHECKING:
@@ -70,92 +62,6 @@ _UPPER, _LOWER = (0.62, 1.75), (3.5, 1.4)  # top and height of the two rows of p
 _IMAGES, _IMAGE, _TILE, _GAP = 5.75, 1.1, 0.78, 0.06  # top of the images; sides
 _TITLE = 0.36  # above an image or an eigenvector
 _PER_ROW = 5  # eigenvectors
-
-
-@dataclass(frozen=True)
-class Measured:
-    """All numbers of the figure.
-
-    Attributes:
-        networks: curves by growing N, on the images of the exact denoiser.
-        exact: that of the exact denoiser.
-        gaps: of each network.
-        dimension: of the manifold.
-        gain: of the optimum at small noise, in dB.
-        learned, optimal: eigenbases of one network and of the exact denoiser at one noisy image.
-        over: of both at all images of their spectra, by denoiser.
-        sigma: noise levels of the spectra, growing.
-        counts: (I, S) eigenvalues above the threshold at each image and sigma, by denoiser.
-        shares: (k,) of each leading eigenvector of the network in the span of the exact ones, at the
-            image of the eigenbases.
-        all_shares: (I, k) the same at all images.
-        exact_images: test images behind the exact curve.
-        specs: of the inputs.
-    """
-
-    networks: list[Curve]
-    exact: Curve
-    gaps: list[Gap]
-    dimension: int
-    gain: float
-    learned: Eigenbasis
-    optimal: Eigenbasis
-    over: dict[str, OverImages]
-    sigma: np.ndarray
-    counts: dict[str, np.ndarray]
-    shares: np.ndarray
-    all_shares: np.ndarray
-    exact_images: int
-    specs: list[Spec]
-
-    @property
-    def least_noise(self) -> tuple[float, float]:
-        """Gain of the exact denoiser at the lowest noise level, in dB, and that level."""
-        least = int(np.argmin(self.exact.sigma))
-        gain = self.exact.psnr[least] - self.exact.input_psnr[least]
-        return float(gain), float(self.exact.sigma[least])
-
-    @property
-    def _ends(self) -> list[int]:
-        """The lowest, a middle and the highest noise level."""
-        count = self.gaps[0].sigma.size
-        return [int(at) for at in np.unique([0, count // 2, count - 1])]
-
-    @property
-    def gap_levels(self) -> list[str]:
-        """Three noise levels, in words."""
-        return [f"sigma = {self.gaps[0].sigma[at]:g}" for at in self._ends]
-
-    @property
-    def gap_rows(self) -> list[list[str]]:
-        """N, and its gap at those levels."""
-        return [
-            [str(gap.set_size), *(f"{gap.gap[at]:.2f} +/- {gap.se[at]:.2f}" for at in self._ends)]
-            for gap in self.gaps
-        ]
-
-    @property
-    def tables(self) -> SpectraTables:
-        """What the caption says of both denoisers over their images."""
-        return SpectraTables("denoiser", list(self.over.items()))
-
-    @property
-    def count_rows(self) -> list[list[str]]:
-        """sigma, how many eigenvalues of the network and of the optimum, and the difference."""
-        ours, best = self.counts.values()
-        return [
-            [f"{s:g}", *(mean_text(counts[:, at], ".1f") for counts in (ours, best, ours - best))]
-            for at, s in enumerate(self.sigma)
-        ]
-
-    @property
-    def share_rows(self) -> list[list[str]]:
-        """k, eigenvalues of the optimum and of the network, and the share of the eigenvector."""
-        columns = (*(self.over[n].eigenvalues for n in ("exact", "network")), self.all_shares)
-        return [
-            [str(k + 1), *(mean_text(column[:, k], ".3f") for column in columns)]
-            for k in range(self.all_shares.shape[1])
-        ]
 
 
 class OptimumFigure(Figure):
@@ -235,10 +141,10 @@ class OptimumFigure(Figure):
                 for name, values in zip(over, every, strict=True)
             },
             over=over,
-            shares=_shares(leading, tangent),
+            shares=shares(leading, tangent),
             all_shares=np.stack(
                 [
-                    _shares(ours[: self.eigenvectors], best[:dimension])
+                    shares(ours[: self.eigenvectors], best[:dimension])
                     for ours, best in zip(*at_all, strict=True)
                 ]
             ),
@@ -299,13 +205,6 @@ class OptimumFigure(Figure):
         axes.set_title(f"eigenvalues above {self.threshold:g}")
         axes.set_ylabel("how many")
         axes.legend(loc="upper right")
-
-
-def _shares(leading: np.ndarray, tangent: np.ndarray) -> np.ndarray:
-    """Squared norms of the projections of (k, H, W) on the span of (n, H, W), both orthonormal."""
-    overlaps = leading.reshape(len(leading), -1) @ tangent.reshape(len(tangent), -1).T
-    shares: np.ndarray = (overlaps**2).sum(1)
-    return shares
 
 
 def _curves(left: Axes, right: Axes, measured: Measured) -> None:
