@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from gahb.artifacts import provenance, write_table
 from gahb.figures.parts.style import PAGE_WIDTH, figure_style
 from gahb.hdf5 import write_arrays
+from gahb.spectra.eigen import fourier_quotients
 from gahb.spectra.store import SCHEMA
 
 SIZES = [1, 10, 100, 1000]
@@ -248,6 +249,9 @@ def store_spectra(
                     1, side, side
                 ),
                 "eigenvalues": values,
+                "fourier_quotients": fourier_quotients((vectors * values) @ vectors.T, side, side),
+                "least_eigenvalue": values.min(),
+                "negative_mass": np.abs(values[values < 0]).sum() / np.abs(values).sum(),
                 "eigenvalue_residuals": np.zeros_like(values),
                 "singular_values": values,
                 "eigenvectors": vectors.T.reshape(-1, side, side)[:kept],
@@ -260,9 +264,12 @@ def store_spectra(
                 "trace_se": 0.0,
                 "effective_rank": values.sum() ** 2 / (values**2).sum(),
                 "leading_response": 0.9,
+                "leading_response_se": 0.02,
                 "null_response": 0.01,
+                "null_response_se": 0.001,
             }.items():
                 of_image.setdefault(name, []).append(value)
+            of_image.setdefault("symmetric_denoised", []).append(of_image["denoised"][-1])
         images.setdefault("image_index", []).append(2000 + position)
         images.setdefault("clean", []).append(image[None])
         for name, value in of_image.items():

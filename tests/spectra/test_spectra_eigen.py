@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.spectra.analysis import eigenbasis
-from gahb.spectra.eigen import Spectrum
+from gahb.spectra.eigen import Spectrum, fourier_quotients
 from gahb.spectra.full import full_spectrum
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.leading import leading_spectrum
@@ -74,6 +74,10 @@ def test_full_spectrum_of_known_symmetric_maps(name):
     assert found.trace == pytest.approx(values.sum(), abs=1e-10)
     assert found.effective_rank == pytest.approx((values**2).sum(), abs=1e-10)
     assert (found.trace_se, found.asymmetry_se, found.residuals.max()) == (0, 0, 0)
+    assert found.least_eigenvalue == pytest.approx(values.min(), abs=1e-12)
+    negative = np.abs(values[values < 0]).sum() / (np.abs(values).sum() or 1)
+    assert found.negative_mass == pytest.approx(negative, abs=1e-12)
+    assert (negative > 0.01) == (name == "negative tail")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -108,6 +112,10 @@ def test_asymmetric_map():
     np.testing.assert_allclose(found.singular_values, singular, atol=1e-10)
     assert found.trace == pytest.approx(np.trace(matrix))
     assert found.effective_rank == pytest.approx((singular**2).sum())
+    right = found.right_vectors
+    assert right is not None
+    np.testing.assert_allclose(right @ right.T, np.eye(64), atol=1e-10)
+    np.testing.assert_allclose(np.linalg.norm(matrix @ right.T, axis=0), singular, atol=1e-10)
 
 
 def test_antisymmetric_and_zero_maps_have_an_asymmetry():
@@ -122,7 +130,7 @@ def test_a_complete_krylov_basis_is_exact():
     check_basis(leading)
     np.testing.assert_allclose(leading.eigenvalues, full.eigenvalues, atol=1e-12)
     np.testing.assert_allclose(leading.singular_values, full.singular_values, atol=1e-8)
-    for name in ("trace", "asymmetry", "effective_rank"):
+    for name in ("trace", "asymmetry", "effective_rank", "least_eigenvalue", "negative_mass"):
         assert getattr(leading, name) == pytest.approx(getattr(full, name), rel=1e-12)
     assert leading.trace_se == leading.asymmetry_se == 0
 
@@ -177,6 +185,45 @@ def test_wiener_filter_of_a_gaussian_field(dtype):
     assert np.abs(waves[0]).argmax() == 0
 
 
+def fourier_modes(height: int, width: int) -> np.ndarray:
+    """(d, d): in each row a mode of unit norm, in the order of ``fft2``."""
+    pairs = (np.fft.ifft(np.eye(size), norm="ortho", axis=0) for size in (height, width))
+    modes: np.ndarray = np.kron(*pairs)
+    return modes
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 6), (4, 7)])
+def test_fourier_quotients_are_those_of_explicit_modes(height, width):
+    matrix = np.random.default_rng(0).standard_normal((height * width, height * width))
+    modes = fourier_modes(height, width)
+    expected = np.einsum("kp,pq,kq->k", modes.conj(), (matrix + matrix.T) / 2, modes)
+    found = fourier_quotients(matrix, height, width)
+    np.testing.assert_allclose(found.ravel(), expected, atol=1e-12)
+    assert found.sum() == pytest.approx(np.trace(matrix))
+
+
+def test_fourier_quotients_are_not_spread_by_errors_as_eigenvalues_are():
+    """The Wiener filter plus symmetric errors: the quotients stay, the sorted values do not."""
+    f, _ = wiener(16, 0.3)
+    exact = full_spectrum(LinearisedDenoiser(f, torch.zeros(1, 16, 16, dtype=torch.float64) + 0.5))
+    modes = fourier_modes(16, 16)
+    matrix = ((modes.T * exact.fourier.ravel()) @ modes.conj()).real
+    noise = 0.02 * np.random.default_rng(1).standard_normal((256, 256))
+    found = full_spectrum(linear(matrix + (noise + noise.T) / 2))
+    of_modes = np.sqrt(np.mean((found.fourier - exact.fourier) ** 2))
+    of_ranks = np.sqrt(np.mean((found.eigenvalues - exact.eigenvalues) ** 2))
+    # the error of a quotient has the variance of an entry off the diagonal, twice that if k is -k
+    assert of_modes == pytest.approx(0.02 * (260 / 512) ** 0.5, rel=0.25)
+    assert of_ranks > 4 * of_modes
+
+
+def test_fourier_quotients_of_the_wiener_filter_are_its_factors():
+    f, expected = wiener(16, 0.3)
+    found = full_spectrum(LinearisedDenoiser(f, torch.rand(1, 16, 16, dtype=torch.float64)))
+    np.testing.assert_allclose(np.sort(found.fourier.ravel())[::-1], expected, atol=1e-12)
+    assert found.fourier[0, 0] == pytest.approx(expected[0])
+
+
 @pytest.fixture(scope="module")
 def trained() -> tuple[nn.Module, Tensor]:
     """A UNet after 150 updates on smooth random images of 16x16, and a noisy image."""
@@ -185,7 +232,7 @@ def trained() -> tuple[nn.Module, Tensor]:
     decay = 1 / (frequency[:, None] ** 2 + frequency[None] ** 2 + 0.005)
     images = torch.fft.ifft2(torch.fft.fft2(torch.randn(500, 1, 16, 16, generator=random)) * decay)
     images = 0.5 + 0.2 * images.real / images.real.std()
-    network = build_network({"network": "unet", "blocks": 2, "channels": 8}, seed=0).train()
+    network = build_network({"network": "unet", "blocks": 2, "channels": 8}, 0, "published").train()
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     for _ in range(150):
         x = images[torch.randint(len(images), (16,), generator=random)]
@@ -211,6 +258,7 @@ def test_leading_and_full_agree_on_a_trained_network(trained, dtype):
         check_basis(leading)
         np.testing.assert_allclose(leading.eigenvalues, full.eigenvalues[:count], atol=1e-3)
         np.testing.assert_allclose(leading.singular_values, full.singular_values[:count], atol=1e-2)
+        assert np.isnan([leading.least_eigenvalue, leading.negative_mass]).all()
         overlap = leading.eigenvectors[:4] @ full.eigenvectors[:count].T
         assert np.linalg.norm(overlap, axis=1).min() > 0.999
         assert abs(leading.trace - full.trace) <= 5 * leading.trace_se

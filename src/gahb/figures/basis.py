@@ -1,9 +1,9 @@
 """Figure "basis": the bases in which a memorising and a generalising network shrink one image.
 
 For two networks trained on few and on many images, side by side on the same noisy image: the
-image before and after; the eigenvalues λ_k of the Jacobian's symmetric part and the clean image's
-coefficients |<x, e_k>| against k; and a choice of eigenvectors e_k (Kadkhodaie et al., ICLR 2024,
-figures 3 to 5).
+image before and after; the eigenvalues λ_k of the Jacobian's symmetric part, averaged over images;
+the clean image's coefficients |<x, e_k>| against k; and a choice of eigenvectors e_k (Kadkhodaie et
+al., ICLR 2024, figures 3 to 5).
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ import numpy as np
 
 from gahb.artifacts import Spec
 from gahb.figures.parts.beside import network_spectra, same_noisy_image
+from gahb.figures.parts.curves import draw_curve
 from gahb.figures.parts.eigenbases import Eigenbasis
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, Ranks, TwoSizes
+from gahb.figures.parts.over_images import (
+    OverImages,
+    SpectraTables,
+    mean_and_se,
+    mean_text,
+    read_over_images,
+)
 from gahb.figures.parts.panels import place, show_eigenvector, show_image
 from gahb.figures.parts.style import PAGE_WIDTH, page, two_colours
 from gahb.options import Index, Sigma, Split
@@ -39,11 +47,19 @@ class Measured:
 
     Attributes:
         bases: the eigenbases of the two networks, the one trained on fewer images first.
+        over: the same two networks at all images of their spectra.
         ks: numbers of the eigenvectors shown, from 1.
     """
 
     bases: tuple[Eigenbasis, Eigenbasis]
+    over: tuple[OverImages, OverImages]
     ks: list[int]
+
+    @property
+    def tables(self) -> SpectraTables:
+        """What the caption says of both over their images."""
+        named = zip(self.bases, self.over, strict=True)
+        return SpectraTables("N", [(str(basis.set_size), one) for basis, one in named])
 
     @property
     def specs(self) -> list[Spec]:
@@ -60,23 +76,24 @@ class Measured:
                 f"{basis.output_psnr:.2f}",
                 _trace(basis.scalars),
                 f"{basis.scalars['effective_rank']:.1f}",
-                f"{basis.scalars['asymmetry']:.3f}",
                 f"{basis.scalars['homogeneity_residual']:.1e}",
             ]
             for basis in self.bases
         ]
 
     @property
-    def responding(self) -> list[Eigenbasis]:
-        """The eigenbases that know the response along eigenvectors of the smallest eigenvalues."""
-        return [basis for basis in self.bases if np.isfinite(basis.scalars["null_response"])]
+    def responses(self) -> list[list[str]]:
+        """N, and the change of the output in the leading span and in the null space."""
+        return [
+            [name, *(one.text(f"{part}_response", ".3f") for part in ("leading", "null"))]
+            for name, one in self.tables.named
+        ]
 
     @property
     def eigenvalues(self) -> list[list[str]]:
-        """k, and the eigenvalues of both networks."""
-        few, many = self.bases
+        """k, and the eigenvalues of both networks, averaged over images."""
         return [
-            [str(k), f"{few.eigenvalues[k - 1]:.3f}", f"{many.eigenvalues[k - 1]:.3f}"]
+            [str(k), *(mean_text(one.eigenvalues[:, k - 1], ".3f") for one in self.over)]
             for k in self.ks
         ]
 
@@ -102,12 +119,16 @@ class BasisFigure(Figure):
         return Needs(spectra=tuple((self.experiment, n, self.split) for n in self.set_sizes))
 
     def measure(self, inputs: Inputs) -> Measured:
-        """Read the eigenbases of both networks at the same noisy image."""
+        """Read the eigenbases of both networks at the same noisy image, and means over images."""
         few, many = (
             network_spectra(inputs, self.experiment, size, self.split)
             for size in sorted(self.set_sizes)
         )
-        return Measured(same_noisy_image((few, many), self.image, self.sigma), self.eigenvectors)
+        return Measured(
+            bases=same_noisy_image((few, many), self.image, self.sigma),
+            over=(read_over_images(few, self.sigma), read_over_images(many, self.sigma)),
+            ks=self.eigenvectors,
+        )
 
     def draw(self, measured: Measured) -> Drawing:
         """One column per network: images, eigenvalues, coefficients and eigenvectors."""
@@ -122,7 +143,8 @@ class BasisFigure(Figure):
         height = tops[3] + rows * pitch - 0.28
         drawing = page(height, self.title, below=0.1)
         spectra, coefficients = [], []
-        for column, (basis, colour) in enumerate(zip(measured.bases, two_colours(), strict=True)):
+        columns = zip(measured.bases, measured.over, two_colours(), strict=True)
+        for column, (basis, over, colour) in enumerate(columns):
             left = _LEFT + column * (_COLUMN + _MIDDLE)
             _images(drawing, basis, left, tops[0], photo)
             middle = (left + _COLUMN / 2) / PAGE_WIDTH
@@ -135,7 +157,7 @@ class BasisFigure(Figure):
             drawing.text(middle, 1 - 0.34 / height, f"N = {basis.set_size}", **heading)
             k = np.arange(1, basis.eigenvalues.size + 1)
             upper = place(drawing, left, tops[1], _COLUMN, _PLOT)
-            upper.plot(k, basis.eigenvalues, color=colour)
+            draw_curve(upper, k, *mean_and_se(over.eigenvalues), color=colour)
             upper.axhline(1, color="0.45", linewidth=0.8, linestyle=":")
             spectra.append(upper)
             lower = place(drawing, left, tops[2], _COLUMN, _PLOT)
@@ -171,7 +193,7 @@ def _finish(
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     count = max(basis.eigenvalues.size for basis in bases)
-    values = np.concatenate([basis.eigenvalues for basis in bases])
+    values = np.concatenate([line.get_ydata() for upper in spectra for line in upper.lines])
     sizes = np.concatenate([np.abs(basis.coefficients) for basis in bases])
     lowest = max(float(sizes[sizes > 0].min()), 1e-3 * bases[0].sigma)
     plain = FuncFormatter(lambda value, _: f"{value:g}")

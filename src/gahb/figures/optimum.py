@@ -9,17 +9,14 @@ directions above the network's leading eigenvectors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from gahb.artifacts import Spec
 from gahb.datasets.classes.disks import Disks
 from gahb.datasets.image_class import ImageClass
 from gahb.figures.parts.beside import (
-    Gap,
     check_same_levels,
     count_of_test_images,
     curve_on_test,
@@ -40,11 +37,13 @@ from gahb.figures.parts.curves import (
     sigma_axis,
     size_styles,
 )
-from gahb.figures.parts.eigenbases import Eigenbasis, read_eigenvalues
+from gahb.figures.parts.eigenbases import read_eigenvalues
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, all_sizes
+from gahb.figures.parts.optimum import Measured, shares
+from gahb.figures.parts.over_images import mean_and_se, read_over_images
 from gahb.figures.parts.panels import name_row, place, show_eigenvector, show_image
 from gahb.figures.parts.style import PAGE_WIDTH, line, page
-from gahb.figures.parts.tables import Curve, choose, read_tables
+from gahb.figures.parts.tables import choose, read_tables
 from gahb.options import Count, Index, Number, Sigma, Split
 
 if TYPE_CHECKING:
@@ -63,83 +62,6 @@ _UPPER, _LOWER = (0.62, 1.75), (3.5, 1.4)  # top and height of the two rows of p
 _IMAGES, _IMAGE, _TILE, _GAP = 5.75, 1.1, 0.78, 0.06  # top of the images; sides
 _TITLE = 0.36  # above an image or an eigenvector
 _PER_ROW = 5  # eigenvectors
-
-
-@dataclass(frozen=True)
-class Measured:
-    """All numbers of the figure.
-
-    Attributes:
-        networks: curves by growing N, on the images of the exact denoiser.
-        exact: that of the exact denoiser.
-        gaps: of each network.
-        dimension: of the manifold.
-        gain: of the optimum at small noise, in dB.
-        learned, optimal: eigenbases of one network and of the exact denoiser at one noisy image.
-        sigma: noise levels of the spectra, growing.
-        counts: mean number of eigenvalues above the threshold at each sigma, by denoiser.
-        images: behind each count.
-        shares: of each leading eigenvector of the network in the span of the exact ones.
-        exact_images: test images behind the exact curve.
-        specs: of the inputs.
-    """
-
-    networks: list[Curve]
-    exact: Curve
-    gaps: list[Gap]
-    dimension: int
-    gain: float
-    learned: Eigenbasis
-    optimal: Eigenbasis
-    sigma: np.ndarray
-    counts: dict[str, np.ndarray]
-    images: int
-    shares: np.ndarray
-    exact_images: int
-    specs: list[Spec]
-
-    @property
-    def least_noise(self) -> tuple[float, float]:
-        """Gain of the exact denoiser at the lowest noise level, in dB, and that level."""
-        least = int(np.argmin(self.exact.sigma))
-        gain = self.exact.psnr[least] - self.exact.input_psnr[least]
-        return float(gain), float(self.exact.sigma[least])
-
-    @property
-    def _ends(self) -> list[int]:
-        """The lowest, a middle and the highest noise level."""
-        count = self.gaps[0].sigma.size
-        return [int(at) for at in np.unique([0, count // 2, count - 1])]
-
-    @property
-    def gap_levels(self) -> list[str]:
-        """Three noise levels, in words."""
-        return [f"sigma = {self.gaps[0].sigma[at]:g}" for at in self._ends]
-
-    @property
-    def gap_rows(self) -> list[list[str]]:
-        """N, and its gap at those levels."""
-        return [
-            [str(gap.set_size), *(f"{gap.gap[at]:.2f} +/- {gap.se[at]:.2f}" for at in self._ends)]
-            for gap in self.gaps
-        ]
-
-    @property
-    def count_rows(self) -> list[list[str]]:
-        """sigma, how many eigenvalues of the network and of the optimum, and the difference."""
-        return [
-            [f"{s:g}", f"{ours:.1f}", f"{best:.1f}", f"{ours - best:.1f}"]
-            for s, ours, best in zip(self.sigma, *self.counts.values(), strict=True)
-        ]
-
-    @property
-    def share_rows(self) -> list[list[str]]:
-        """k, eigenvalues of the optimum and of the network, and the share of the eigenvector."""
-        columns = zip(self.optimal.eigenvalues, self.learned.eigenvalues, self.shares, strict=False)
-        return [
-            [str(k), *(f"{number:.3f}" for number in numbers)]
-            for k, numbers in enumerate(columns, start=1)
-        ]
 
 
 class OptimumFigure(Figure):
@@ -198,7 +120,11 @@ class OptimumFigure(Figure):
         order = np.argsort(every[0].sigma)
         tangent = np.stack([optimal.eigenvector(k + 1) for k in range(dimension)])
         leading = np.stack([learned.eigenvector(k + 1) for k in range(self.eigenvectors)])
-        overlaps = leading.reshape(len(leading), -1) @ tangent.reshape(dimension, -1).T
+        over = {
+            name: read_over_images(path, self.sigma)
+            for name, path in zip(("network", "exact"), paths, strict=True)
+        }
+        at_all = [over[name].eigenvectors for name in ("network", "exact")]
         gaps = [gap_to(tables, experiment, size, split, reference) for size in sizes]
         optimum = curve_on_test(exact)
         return Measured(
@@ -211,11 +137,17 @@ class OptimumFigure(Figure):
             optimal=optimal,
             sigma=every[0].sigma[order],
             counts={
-                name: values.above(self.threshold).mean(0)[order]
-                for name, values in zip(("network", "exact"), every, strict=True)
+                name: values.above(self.threshold)[:, order]
+                for name, values in zip(over, every, strict=True)
             },
-            images=len(every[0].image_index),
-            shares=(overlaps**2).sum(1),
+            over=over,
+            shares=shares(leading, tangent),
+            all_shares=np.stack(
+                [
+                    shares(ours[: self.eigenvectors], best[:dimension])
+                    for ours, best in zip(*at_all, strict=True)
+                ]
+            ),
             exact_images=count_of_test_images(exact),
             specs=[*(t.spec for t in networks), exact.spec, learned.spec, optimal.spec],
         )
@@ -240,18 +172,22 @@ class OptimumFigure(Figure):
     def _eigenvalues(self, axes: Axes, measured: Measured, network: dict[str, Any]) -> None:
         from matplotlib.ticker import MultipleLocator
 
-        k = np.arange(1, min(_SHOWN, measured.learned.eigenvalues.size) + 1)
+        network_values, exact_values = (
+            mean_and_se(measured.over[which].eigenvalues[:, :_SHOWN])
+            for which in ("network", "exact")
+        )
+        k = np.arange(1, network_values[0].size + 1)
         axes.axhline(self.threshold, **IDENTITY)
         axes.axvline(measured.dimension + 0.5, color="0.6", linewidth=0.8)
         name = f"network, N = {self.set_size}"
-        axes.plot(k, measured.learned.eigenvalues[: k.size], label=name, **network)
-        axes.plot(k, measured.optimal.eigenvalues[: k.size], label="exact", **_EXACT_POINTS)
+        draw_curve(axes, k, *network_values, label=name, **network)
+        draw_curve(axes, k, *exact_values, label="exact", **_EXACT_POINTS)
         axes.set_title(f"eigenvalues, σ = {measured.learned.sigma:g}")
         axes.set_xlabel("k")
         axes.set_ylabel("eigenvalue λ$_k$")
         axes.xaxis.set_major_locator(MultipleLocator(5))
         axes.set_xlim(0.3, k.size + 0.7)
-        middle = measured.learned.eigenvalues[k.size // 2 : k.size]
+        middle = network_values[0][k.size // 2 :]
         low, high = axes.get_ylim()
         axes.legend(loc="upper right" if middle.mean() < (low + high) / 2 else "lower right")
 
@@ -260,9 +196,10 @@ class OptimumFigure(Figure):
 
         dimension, counts = measured.dimension, measured.counts
         axes.axhline(dimension, label=f"{dimension}, the dimension of the manifold", **_LIMIT)
-        axes.plot(measured.sigma, counts["network"], label="network", **network)
-        axes.plot(measured.sigma, counts["exact"], label="exact", **_EXACT_POINTS)
-        axes.set_ylim(0, 1.6 * max(*(c.max() for c in counts.values()), dimension))
+        means = {name: mean_and_se(count) for name, count in counts.items()}
+        draw_curve(axes, measured.sigma, *means["network"], label="network", **network)
+        draw_curve(axes, measured.sigma, *means["exact"], label="exact", **_EXACT_POINTS)
+        axes.set_ylim(0, 1.6 * max(*(mean.max() for mean, _ in means.values()), dimension))
         sigma_axis(axes, measured.sigma)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_title(f"eigenvalues above {self.threshold:g}")

@@ -25,6 +25,7 @@ from gahb.figures.parts.beside import (
 from gahb.figures.parts.curves import EXACT
 from gahb.figures.parts.eigenbases import Eigenbasis, find_spectra, read_eigenbasis
 from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, Ranks
+from gahb.figures.parts.over_images import OverImages, SpectraTables, read_over_images
 from gahb.figures.parts.panels import name_row, place, show_eigenvector, show_image
 from gahb.figures.parts.style import PAGE_WIDTH, line, markers, ordered_colours, page
 from gahb.figures.parts.tables import Curve, read_tables
@@ -54,6 +55,7 @@ class Column:
         slope: of the curve, and of the minimax rate.
         images: of the test set.
         basis: of the Jacobian at one noisy image, where there is a spectra file.
+        over: the same network at all images of that file.
         specs: of the inputs.
     """
 
@@ -62,6 +64,7 @@ class Column:
     slope: Slope
     images: int
     basis: Eigenbasis | None
+    over: OverImages | None
     specs: list[Spec]
 
     @property
@@ -110,6 +113,12 @@ class Measured:
         return [column.basis for column in self.columns if column.basis is not None]
 
     @property
+    def tables(self) -> SpectraTables:
+        """What the caption says of the networks over the images of their spectra."""
+        named = [(f"{c.alpha:g}", c.over) for c in self.columns if c.over is not None]
+        return SpectraTables("alpha", named)
+
+    @property
     def outputs(self) -> list[str]:
         """Output PSNR of the images whose eigenvectors are shown."""
         return [f"{basis.output_psnr:.2f} dB" for basis in self.bases]
@@ -145,6 +154,7 @@ class RegularityFigure(Figure):
             table = network_table(tables, *network)
             path = find_spectra(inputs, experiment, self.split, self.set_size)
             basis = None if path is None else read_eigenbasis(path, self.image, self.sigma)
+            over = None if path is None else read_over_images(path, self.sigma)
             columns.append(
                 Column(
                     alpha=alpha_of(dataset_of(table.spec)),
@@ -152,6 +162,7 @@ class RegularityFigure(Figure):
                     slope=network_slope(tables, *network),
                     images=count_of_test_images(table),
                     basis=basis,
+                    over=over,
                     specs=[table.spec] + ([] if basis is None else [basis.spec]),
                 )
             )

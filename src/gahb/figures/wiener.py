@@ -1,18 +1,24 @@
 """Figure "wiener": what a network learns of Gaussian fields, against the Wiener filter.
 
 The optimal denoiser of a stationary Gaussian field is linear: it shrinks the Fourier coefficient of
-power P_k by λ_k = P_k/(P_k + σ²). The eigenvalues of the network's Jacobian beside the true ones, its
+power P_k by λ_k = P_k/(P_k + σ²). The shrinkage of the network on the same Fourier modes beside it, its
 asymmetry (the optimum's is 0), and how far its PSNR is from the optimum.
+
+Compared are Rayleigh quotients e_k* S e_k of the symmetric part S of the Jacobian, which are linear in S:
+its errors average out of their mean. They would spread sorted eigenvalues, whose largest are then too
+large and whose least too small at equal rank.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gahb.artifacts import Spec
+from gahb.artifacts import ArtifactError, Spec
 from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import ImageClass
 from gahb.figures.parts.beside import (
@@ -24,19 +30,26 @@ from gahb.figures.parts.beside import (
     reference_spectra,
     reference_table,
 )
-from gahb.figures.parts.curves import EXACT, IDENTITY, draw_curve, rank_axis, sigma_axis
+from gahb.figures.parts.curves import EXACT, IDENTITY, draw_curve, sigma_axis
 from gahb.figures.parts.eigenbases import read_eigenvalues
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params
+from gahb.figures.parts.over_images import (
+    OverImages,
+    SpectraTables,
+    mean_and_se,
+    mean_text,
+    read_over_images,
+)
 from gahb.figures.parts.panels import place
 from gahb.figures.parts.style import PAGE_WIDTH, line, page, two_colours
 from gahb.figures.parts.tables import read_tables
-from gahb.options import Count, Index, Split
+from gahb.options import Count, Split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-_RANKS = (1, 4, 16, 64, 256)  # eigenvalues listed in the caption
+_LISTED = (0, 1, 2, 4, 8, 16)  # |k| of the modes listed in the caption
 
 # inches
 _LEFT, _RIGHT, _BETWEEN = 0.62, 0.1, 0.14
@@ -47,18 +60,56 @@ _SPECTRUM, _LOWER = 1.5, 1.4  # heights
 
 @dataclass(frozen=True)
 class Level:
-    """Sorted eigenvalues of the network and the true ones at one noisy image."""
+    """Shrinkage of Fourier modes at one noise level, averaged over those of equal frequency |k|.
 
-    sigma: float
-    learned: np.ndarray
+    Attributes:
+        learned, optimal: of the network and of the exact denoiser, at all images.
+        frequency: (F,) |k|, growing, in cycles per image.
+        shrinkage: (I, F) Rayleigh quotients of the network.
+        true: (F,) those of the exact denoiser.
+    """
+
+    learned: OverImages
+    optimal: OverImages
+    frequency: np.ndarray
+    shrinkage: np.ndarray
     true: np.ndarray
-    asymmetry: float
-    true_asymmetry: float
+
+    @property
+    def sigma(self) -> float:
+        """Noise level."""
+        return self.learned.sigma
 
     @property
     def rms(self) -> float:
-        """Root mean square difference of the eigenvalues at equal rank."""
-        return float(np.sqrt(np.mean((self.learned - self.true) ** 2)))
+        """Root mean square difference over all modes, of means over images."""
+        pair = (one.fourier_quotients.mean(0) for one in (self.learned, self.optimal))
+        return _rms(*pair)
+
+    @property
+    def rms_of_ranks(self) -> float:
+        """The same of sorted eigenvalues at equal rank."""
+        return _rms(*(one.eigenvalues.mean(0) for one in (self.learned, self.optimal)))
+
+
+def _rms(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((first - second) ** 2)))
+
+
+def radial_means(modes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means over the Fourier modes of equal |k|.
+
+    Args:
+        modes: (..., H, H), in the order of ``fft2``.
+
+    Returns:
+        (F,) frequencies |k| in cycles per image, growing; and (..., F) means.
+    """
+    whole = np.round(np.fft.fftfreq(modes.shape[-1], 1 / modes.shape[-1])).astype(int)
+    squared = (whole[:, None] ** 2 + whole[None] ** 2).ravel()
+    frequencies, member, counts = np.unique(squared, return_inverse=True, return_counts=True)
+    share = np.eye(len(frequencies))[member.ravel()] / counts
+    return np.sqrt(frequencies), modes.reshape(*modes.shape[:-2], -1) @ share
 
 
 @dataclass(frozen=True)
@@ -66,15 +117,13 @@ class Measured:
     """All numbers of the figure.
 
     Attributes:
-        levels: eigenvalues at one test image, by growing sigma.
+        levels: shrinkage by growing sigma.
         gap: PSNR of the Wiener filter less that of the network.
-        image_index: of the test image in its dataset.
         specs: of the inputs.
     """
 
     levels: list[Level]
     gap: Gap
-    image_index: int
     specs: list[Spec]
 
     @property
@@ -85,27 +134,43 @@ class Measured:
         return [self.levels[int(at)] for at in places]
 
     @property
-    def ranks(self) -> list[int]:
-        """The ranks k whose eigenvalues the caption lists."""
-        return [k for k in _RANKS if k <= self.levels[0].true.size]
+    def tables(self) -> SpectraTables:
+        """What the caption says of the network at each noise level."""
+        return SpectraTables("sigma", [(f"{one.sigma:g}", one.learned) for one in self.levels])
 
     @property
     def columns(self) -> list[str]:
-        """What is in the columns of :attr:`rows`."""
-        return ["sigma", *(f"k = {k}" for k in self.ranks), "rms", "trace", "asymmetry"]
+        """What is in the columns of :attr:`rows`: |k|, and the network and the truth by sigma."""
+        names = ("network", "true")
+        return ["frequency", *(f"{name}, {one.sigma:g}" for one in self.levels for name in names)]
 
     @property
     def rows(self) -> list[list[str]]:
-        """Learned and true eigenvalues and trace, and asymmetry, at each noise level."""
+        """Shrinkage of the modes of some frequencies |k|, by the network and true."""
+        first = self.levels[0]
+        return [
+            [f"{k:g}"]
+            + [
+                text
+                for one in self.levels
+                for text in (mean_text(one.shrinkage[:, at], ".3f"), f"{one.true[at]:.3f}")
+            ]
+            for at, k in enumerate(first.frequency)
+            if k in _LISTED
+        ]
+
+    @property
+    def differences(self) -> list[list[str]]:
+        """sigma, rms difference of modes and of sorted eigenvalues, trace of both."""
         return [
             [
-                f"{level.sigma:g}",
-                *(f"{level.learned[k - 1]:.3f} / {level.true[k - 1]:.3f}" for k in self.ranks),
-                f"{level.rms:.3f}",
-                f"{level.learned.sum():.1f} / {level.true.sum():.1f}",
-                f"{level.asymmetry:.3f}",
+                f"{one.sigma:g}",
+                f"{one.rms:.3f}",
+                f"{one.rms_of_ranks:.3f}",
+                one.learned.text("trace", ".1f"),
+                f"{one.optimal.numbers['trace'].mean():.1f}",
             ]
-            for level in self.levels
+            for one in self.levels
         ]
 
     @property
@@ -126,8 +191,6 @@ class WienerFigure(Figure):
     """of the network drawn"""
     reference: str
     """the entry of references that is exact for the image class"""
-    image: Index
-    """position in the test set"""
 
     @classmethod
     def suits(cls, images: type[ImageClass]) -> bool:
@@ -146,6 +209,13 @@ class WienerFigure(Figure):
             reference_spectra=reference,
         )
 
+    def problems(self, params: Params) -> Iterator[str]:
+        """All of the Jacobian must be known."""
+        spectra = params["spectra"]
+        method = spectra["networks"].get(self.experiment, {}).get("method") or spectra["method"]
+        if method != "full":
+            yield f"experiment: spectra of {self.experiment} have the method {method}, allowed is full"
+
     def measure(self, inputs: Inputs) -> Measured:
         """Read the gap of network and filter, and the spectra of both at the same noisy images."""
         network = (self.experiment, self.set_size, self.split)
@@ -153,30 +223,20 @@ class WienerFigure(Figure):
         table = network_table(tables, *network)
         image_class = table.value("image_class")
         reference = reference_table(tables, image_class, self.reference)
-        learned = read_eigenvalues(network_spectra(inputs, *network))
-        true = read_eigenvalues(reference_spectra(inputs, image_class, self.reference))
+        paths = (
+            network_spectra(inputs, *network),
+            reference_spectra(inputs, image_class, self.reference),
+        )
+        learned, true = (read_eigenvalues(path) for path in paths)
         check_same_levels(learned, true)
-        at = learned.place(self.image)
-        count = min(learned.values.shape[-1], true.values.shape[-1])
-        levels = [
-            Level(
-                sigma=float(learned.sigma[level]),
-                learned=learned.values[at, level, :count],
-                true=true.values[at, level, :count],
-                asymmetry=float(learned.asymmetry[at, level]),
-                true_asymmetry=float(true.asymmetry[at, level]),
-            )
-            for level in np.argsort(learned.sigma)
-        ]
         return Measured(
-            levels,
+            [_level(*paths, float(sigma)) for sigma in np.sort(learned.sigma)],
             gap_to(tables, *network, self.reference),
-            int(learned.image_index[at]),
             [table.spec, reference.spec, learned.spec, true.spec],
         )
 
     def draw(self, measured: Measured) -> Drawing:
-        """One column per noise level: spectra, one against the other; below, gap and asymmetry."""
+        """One column per noise level: shrinkage, one against the other; below, gap and asymmetry."""
         levels = measured.shown
         room = PAGE_WIDTH - _LEFT - _RIGHT
         width = min((room - (len(levels) - 1) * _BETWEEN) / len(levels), _WIDEST)
@@ -193,15 +253,15 @@ class WienerFigure(Figure):
             scatters.append(place(drawing, at, scatter_top, width, width))
             _spectrum(spectra[-1], level, colour)
             _scatter(scatters[-1], level, colour)
-        lowest = min(0.0, *(float(level.learned.min()) for level in levels)) - 0.05
-        highest = max(1.0, *(float(level.learned.max()) for level in levels)) + 0.05
+        means = np.concatenate([level.shrinkage.mean(0) for level in levels])
+        lowest, highest = min(0.0, float(means.min())) - 0.05, max(1.0, float(means.max())) + 0.05
         for row in (spectra, scatters):
             for axes in row:
                 axes.set_ylim(lowest, highest)
                 axes.tick_params(labelleft=axes is row[0])
                 if row is scatters:
                     axes.set_xlim(lowest, highest)
-        spectra[0].set_ylabel("eigenvalue λ$_k$")
+        spectra[0].set_ylabel("shrinkage λ$_k$")
         scatters[0].set_ylabel("learned λ$_k$")
         drawing.legend(
             handles=[
@@ -220,17 +280,37 @@ class WienerFigure(Figure):
         return drawing
 
 
+def _level(network: Path, reference: Path, sigma: float) -> Level:
+    learned, optimal = (read_over_images(path, sigma) for path in (network, reference))
+    for one in (learned, optimal):
+        if not np.isfinite(one.fourier_quotients).all():
+            raise ArtifactError(
+                f"{one.path} has no Rayleigh quotients of Fourier modes: the method of its spectra was "
+                "not full"
+            )
+    frequency, shrinkage = radial_means(learned.fourier_quotients)
+    true = radial_means(optimal.fourier_quotients.mean(0))[1]
+    return Level(learned, optimal, frequency, shrinkage, true)
+
+
 def _spectrum(axes: Axes, level: Level, colour: Any) -> None:
-    k = np.arange(1, level.true.size + 1)
-    axes.plot(k, level.learned, color=colour)
-    axes.plot(k, level.true, **EXACT)
-    rank_axis(axes, k.size)
+    inside = level.frequency > 0
+    k = level.frequency[inside]
+    mean, se = mean_and_se(level.shrinkage[:, inside])
+    draw_curve(axes, k, mean, se, color=colour, marker=".", markersize=2.5)
+    axes.plot(k, level.true[inside], **EXACT)
+    axes.set_xscale("log")
+    axes.set_xlim(0.9, 1.1 * k[-1])
+    octaves = [2**power for power in range(int(np.log2(k[-1])) + 1)]
+    axes.set_xticks(octaves, [str(octave) for octave in octaves])
+    axes.minorticks_off()
+    axes.set_xlabel("frequency |k|")
     axes.set_title(f"σ = {level.sigma:g}")
 
 
 def _scatter(axes: Axes, level: Level, colour: Any) -> None:
     axes.axline((0, 0), slope=1, **IDENTITY)
-    axes.plot(level.true, level.learned, ".", color=colour, markersize=2.5)
+    axes.plot(level.true, level.shrinkage.mean(0), ".", color=colour, markersize=2.5)
     axes.set_xlabel("true λ$_k$")
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.text(0.05, 0.95, f"rms {level.rms:.3f}", transform=axes.transAxes, ha="left", va="top")
@@ -246,11 +326,15 @@ def _gap(axes: Axes, gap: Gap, colour: Any) -> None:
 
 
 def _asymmetry(axes: Axes, measured: Measured, colour: Any) -> None:
-    sigma = [level.sigma for level in measured.levels]
-    axes.plot(sigma, [level.true_asymmetry for level in measured.levels], marker="D", **EXACT)
-    axes.plot(sigma, [level.asymmetry for level in measured.levels], color=colour, marker="o")
-    sigma_axis(axes, np.array(sigma))
-    highest = max(level.asymmetry for level in measured.levels)
+    sigma = np.array([level.sigma for level in measured.levels])
+    true = [level.optimal.numbers["asymmetry"].mean() for level in measured.levels]
+    axes.plot(sigma, true, marker="D", **EXACT)
+    mean, se = mean_and_se(
+        np.stack([level.learned.numbers["asymmetry"] for level in measured.levels], axis=-1)
+    )
+    draw_curve(axes, sigma, mean, se, color=colour, marker="o")
+    sigma_axis(axes, sigma)
+    highest = float(mean.max())
     axes.set_ylim(-0.06 * highest, 1.2 * highest)
     axes.set_ylabel("‖J−Jᵀ‖ / ‖J+Jᵀ‖")
     axes.set_title("asymmetry of the Jacobian")

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gahb.means import mean_and_error
 from gahb.randomness import generator
-from gahb.spectra.eigen import PERTURBATION, Array, Spectrum
+from gahb.spectra.eigen import DRAWS, PERTURBATION, Array, Spectrum
 from gahb.spectra.full import full_spectrum
 from gahb.spectra.jacobian import Denoiser, LinearisedDenoiser
 from gahb.spectra.leading import leading_spectrum
@@ -25,13 +26,19 @@ class Analysis:
 
     Attributes:
         clean, noisy, denoised: x, y and f(y), (1, H, W).
+        symmetric_denoised: what f(y) would be were J its symmetric part S: f(y) + (S - J) y,
+            (1, H, W). It is S y for a homogeneous f, and f(y) for the exact denoisers, whose J is S.
+            How much worse it is than f(y) limits what the eigenvectors of S say of f.
         eigenvalues, eigenvectors: (K,) descending and (k, H, W), of the symmetric part of J.
         eigenvalue_residuals: (K,), see :class:`~gahb.spectra.eigen.Spectrum`, as for the
-            singular values (K,), trace, asymmetry, their standard errors and effective rank.
+            singular values (K,), trace, asymmetry, their standard errors, effective rank, least
+            eigenvalue and negative mass.
+        fourier_quotients: (H, W) e_k* S e_k of the Fourier modes, see
+            :func:`~gahb.spectra.eigen.fourier_quotients`; NaN for the leading method.
         clean_coefficients, noisy_coefficients: (K,) <x, e_k> and <y, e_k>.
         homogeneity_residual: ||f(y) - J y|| / ||f(y)||: float precision for a bias-free network.
-        leading_response, null_response: ||f(y + v) - f(y)|| / ||v|| for random v of norm
-            0.1 sigma sqrt(d), see :func:`analyse`.
+        leading_response, null_response: means of ||f(y + v) - f(y)|| / ||v|| over 8 random v of
+            norm 0.1 sigma sqrt(d), with their standard errors; see :func:`analyse`.
         method: ``full`` or ``leading``.
         engine: ``frozen`` or ``autograd``.
     """
@@ -39,12 +46,16 @@ class Analysis:
     clean: NDArray[np.floating]
     noisy: NDArray[np.floating]
     denoised: NDArray[np.floating]
+    symmetric_denoised: NDArray[np.floating]
     eigenvalues: Array
     eigenvectors: Array
     eigenvalue_residuals: Array
     singular_values: Array
     clean_coefficients: Array
     noisy_coefficients: Array
+    fourier_quotients: Array
+    least_eigenvalue: float
+    negative_mass: float
     asymmetry: float
     asymmetry_se: float
     homogeneity_residual: float
@@ -52,7 +63,9 @@ class Analysis:
     trace_se: float
     effective_rank: float
     leading_response: float
+    leading_response_se: float
     null_response: float
+    null_response_se: float
     method: str
     engine: str
 
@@ -70,10 +83,11 @@ def analyse(
     """Spectrum of the Jacobian at ``noisy``, and how the denoiser acts around it.
 
     The invariance of the effective null space is tested on f itself, not on J. With r the effective
-    rank, rounded up (at most d/2, and at most k for the leading method), one random perturbation v
-    lies in the span of the r leading eigenvectors and another, of the same norm, in the null space:
-    the span of the r eigenvectors whose eigenvalues are smallest in magnitude (full method), or
-    the orthogonal complement of the k leading eigenvectors (leading method).
+    rank, rounded up (at most d/2, and at most k for the leading method), 8 random perturbations v
+    lie in the leading span and 8 others, of the same norm, in the null space. Full method: the spans
+    of the r right singular vectors of J of the largest and of the smallest singular values, for an
+    eigenvector of S is passed on where J is far from symmetric, whatever its eigenvalue. Leading
+    method: the span of the r leading eigenvectors, and the orthogonal complement of all k.
 
     Args:
         denoiser: maps (B, 1, H, W) to (B, 1, H, W); told the level if it has a parameter ``sigma``.
@@ -101,30 +115,38 @@ def analyse(
     y = linearised.noisy.cpu().numpy().astype(np.float64)
     x = clean.detach().cpu().numpy().astype(np.float64)
     output = linearised.denoised
-    remainder = output - _product_in_parts(linearised)
+    forward = _product_in_parts(linearised)
+    backward = linearised.transposed_product(linearised.noisy[None])[0]
     leading, null = (
-        _perturbation(spectrum, part, PERTURBATION * sigma * d**0.5, seed)
+        _responses(linearised, _perturbations(spectrum, part, PERTURBATION * sigma * d**0.5, seed))
         for part in ("leading", "null")
     )
+    unknown = np.full(noisy.shape[1:], np.nan)
     kept = len(spectrum.eigenvectors) if eigenvectors is None else eigenvectors
     return Analysis(
         clean=clean.detach().cpu().numpy(),
         noisy=linearised.noisy.cpu().numpy(),
         denoised=output.cpu().numpy(),
+        symmetric_denoised=(output + (backward - forward) / 2).cpu().numpy(),
         eigenvalues=spectrum.eigenvalues,
         eigenvectors=spectrum.eigenvectors[:kept].reshape(-1, *noisy.shape[1:]).copy(),
         eigenvalue_residuals=spectrum.residuals,
         singular_values=spectrum.singular_values,
         clean_coefficients=spectrum.eigenvectors @ x.ravel(),
         noisy_coefficients=spectrum.eigenvectors @ y.ravel(),
+        fourier_quotients=unknown if spectrum.fourier is None else spectrum.fourier,
+        least_eigenvalue=spectrum.least_eigenvalue,
+        negative_mass=spectrum.negative_mass,
         asymmetry=spectrum.asymmetry,
         asymmetry_se=spectrum.asymmetry_se,
-        homogeneity_residual=float(remainder.norm() / output.norm()),
+        homogeneity_residual=float((output - forward).norm() / output.norm()),
         trace=spectrum.trace,
         trace_se=spectrum.trace_se,
         effective_rank=spectrum.effective_rank,
-        leading_response=_response(linearised, leading),
-        null_response=_response(linearised, null),
+        leading_response=leading[0],
+        leading_response_se=leading[1],
+        null_response=null[0],
+        null_response_se=null[1],
         method=spectrum.method,
         engine=linearised.engine,
     )
@@ -190,27 +212,28 @@ def _spectrum(
     return leading_spectrum(linearised, count, seed=seed)
 
 
-def _perturbation(spectrum: Spectrum, part: str, norm: float, seed: int) -> Array:
-    """A random image of this norm in the leading span or in the null space, (d,)."""
+def _perturbations(spectrum: Spectrum, part: str, norm: float, seed: int) -> Array:
+    """Random images of this norm in the leading span or in the null space, (DRAWS, d)."""
     random = generator(seed, "perturbation", part)
-    vectors = spectrum.eigenvectors
+    vectors = spectrum.right_vectors
+    if vectors is None:
+        vectors = spectrum.eigenvectors[np.abs(spectrum.eigenvalues).argsort()[::-1]]
     count, d = vectors.shape
     rank = max(1, min(int(np.ceil(spectrum.effective_rank)), d // 2, count))
-    if part == "leading":
-        span = vectors[:rank]
-    elif count == d:
-        span = vectors[np.sort(np.abs(spectrum.eigenvalues).argsort(kind="stable")[:rank])]
+    if part == "null" and count < d:
+        z = random.standard_normal((DRAWS, d))
+        found = z - z @ vectors.T @ vectors
     else:
-        z = random.standard_normal(d)
-        return _scaled(z - vectors.T @ (vectors @ z), norm)
-    return _scaled(random.standard_normal(rank) @ span, norm)
+        span = vectors[:rank] if part == "leading" else vectors[-rank:]
+        found = random.standard_normal((DRAWS, rank)) @ span
+    scaled: Array = found * (norm / np.linalg.norm(found, axis=1, keepdims=True))
+    return scaled
 
 
-def _scaled(image: Array, norm: float) -> Array:
-    return image * (norm / float(np.linalg.norm(image)))
-
-
-def _response(linearised: LinearisedDenoiser, perturbation: Array) -> float:
-    v = torch.from_numpy(perturbation).view(linearised.noisy.shape).to(linearised.noisy)
-    change = linearised.evaluate((linearised.noisy + v)[None])[0] - linearised.denoised
-    return float(change.norm() / v.norm())
+def _responses(linearised: LinearisedDenoiser, perturbations: Array) -> tuple[float, float]:
+    """Mean of ||f(y + v) - f(y)|| / ||v|| over the rows v, and its standard error."""
+    noisy = linearised.noisy
+    v = torch.from_numpy(perturbations).view(-1, *noisy.shape).to(noisy)
+    changes = linearised.evaluate(noisy + v) - linearised.denoised
+    sizes = changes.flatten(1).norm(dim=1) / v.flatten(1).norm(dim=1)
+    return mean_and_error(sizes.cpu().numpy())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 PERTURBATION = 0.1  # norm of those of a noisy image, in units of its noise's own, sigma sqrt(d)
+DRAWS = 8  # perturbations in each subspace
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Spectrum:
             worth of white noise pass, E ||J z||^2 for z ~ N(0, I); the rank, for an orthogonal
             projector. It is the effective dimensionality of Mohan et al., ICLR 2020.
         products: how many products with J or its transpose it took.
+        right_vectors: (d, d) right singular vectors of J, orthonormal rows in the order of the
+            singular values; None for the leading method.
+        fourier: (H, W) Rayleigh quotients of the symmetric part, see :func:`fourier_quotients`;
+            None for the leading method.
     """
 
     method: str
@@ -51,6 +56,29 @@ class Spectrum:
     asymmetry_se: float
     effective_rank: float
     products: int
+    right_vectors: Array | None = None
+    fourier: Array | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all eigenvalues are known."""
+        return len(self.eigenvalues) == self.eigenvectors.shape[1]
+
+    @property
+    def least_eigenvalue(self) -> float:
+        """The least eigenvalue of the symmetric part; NaN where only the leading ones are known."""
+        return float(self.eigenvalues[-1]) if self.complete else float("nan")
+
+    @property
+    def negative_mass(self) -> float:
+        """Sum of |lambda_k| over negative lambda_k, over that of all; NaN where not all are known.
+
+        It is 0 for J = 0, and for the Jacobian of every exact denoiser: a posterior covariance.
+        """
+        if not self.complete:
+            return float("nan")
+        negative = float(-self.eigenvalues[self.eigenvalues < 0].sum())
+        return negative / (float(np.abs(self.eigenvalues).sum()) or 1.0)
 
 
 def ratio(antisymmetric: float | np.floating, symmetric: float | np.floating) -> float:
@@ -65,3 +93,24 @@ def oriented(eigenvectors: Array) -> Array:
     peaks = np.abs(eigenvectors).argmax(axis=1)
     signs = np.sign(eigenvectors[np.arange(len(eigenvectors)), peaks])
     return eigenvectors * signs[:, None]
+
+
+def fourier_quotients(jacobian: Array, height: int, width: int) -> Array:
+    """Rayleigh quotients e_k* S e_k of the Fourier modes, S being the symmetric part of J.
+
+    They are linear in S, so that errors of S average out of them, where they spread its sorted
+    eigenvalues. With e_k the unit vector exp(i <k, p>) / sqrt(d) they are the Fourier transform of
+    the mean over pixels p of J[p, p + r], taken around the edges; real, as S is symmetric.
+
+    Args:
+        jacobian: J, (d, d) with d = height * width.
+        height, width: of the images.
+
+    Returns:
+        (height, width), in the order of ``fft2``.
+    """
+    mean = np.zeros((height, width))
+    for pixel, row in enumerate(jacobian.reshape(-1, height, width)):
+        mean += np.roll(row, (-(pixel // width), -(pixel % width)), axis=(0, 1))
+    quotients: Array = np.fft.fft2(mean / len(jacobian)).real
+    return quotients

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from gahb.spectra.eigen import Spectrum, oriented, ratio
+from gahb.spectra.eigen import Spectrum, fourier_quotients, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.options import LARGEST_FULL
 
 
 def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
-    """All d eigenvalues and eigenvectors of the symmetric part, and all d singular values.
+    """All d eigenvalues and eigenvectors of the symmetric part, all d singular values and vectors.
 
     The matrix is formed in the type of the noisy image and decomposed in float64. Singular values
-    are square roots of eigenvalues of J^T J, hence exact to about 1e-8 of the largest one.
+    are square roots of eigenvalues of J^T J, hence exact to about 1e-8 of the largest one; its
+    eigenvectors are the right singular vectors, at less than half the cost of those from J.
 
     Raises:
         ValueError: the image has more than 6,400 pixels.
     """
     d = linearised.pixels
+    height, width = linearised.noisy.shape[-2:]
     if d > LARGEST_FULL:
-        height, width = linearised.noisy.shape[-2:]
         raise ValueError(
             f"the full spectrum is limited to {LARGEST_FULL:,} pixels, found {d:,} "
             f"({height}x{width}): ask for leading eigenvectors instead (method='leading')"
@@ -29,7 +30,7 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
     symmetric = (jacobian + jacobian.T) / 2
     asymmetry = ratio(np.linalg.norm(jacobian - symmetric), np.linalg.norm(symmetric))
     eigenvalues, eigenvectors = np.linalg.eigh(symmetric)
-    squares = np.linalg.eigvalsh(jacobian.T @ jacobian)
+    squares, right = np.linalg.eigh(jacobian.T @ jacobian)
     return Spectrum(
         method="full",
         eigenvalues=eigenvalues[::-1].copy(),
@@ -43,4 +44,6 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
         asymmetry_se=0.0,
         effective_rank=float(np.sum(jacobian**2)),
         products=d,
+        right_vectors=right.T[::-1],
+        fourier=fourier_quotients(jacobian, height, width),
     )

@@ -36,8 +36,8 @@ _PIXELS_AT_ONCE = {"cpu": 2**16, "cuda": 2**19}  # of a batch, unless its size i
 class LinearisedDenoiser:
     """The denoiser f(y + v) = f(y) + J v + o(v) around one noisy image y.
 
-    A module is copied (its parameters are shared where their type and device are those of ``y``)
-    and the copy set to evaluation: the module given is never changed. A plain function is
+    A module is copied (its parameters are shared where their type, device and layout are those of the
+    products) and the copy set to evaluation: the module given is never changed. A plain function is
     used as it is; a module inside it must already be in evaluation mode.
 
     Args:
@@ -268,8 +268,13 @@ def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
     def converted(tensor: Tensor) -> Tensor:
         return tensor.detach().to(like.device, like.dtype if tensor.dtype in types else None)
 
+    def laid_out(weights: Tensor) -> Tensor:  # as convolutions in float32 are fastest
+        fast = weights.ndim == 4 and weights.dtype == torch.float32
+        return weights.contiguous(memory_format=torch.channels_last) if fast else weights
+
     shared: dict[int, Any] = {
-        id(p): nn.Parameter(converted(p), requires_grad=False) for p in module.parameters()
+        id(p): nn.Parameter(laid_out(converted(p)), requires_grad=False)
+        for p in module.parameters()
     }
     shared |= {id(buffer): converted(buffer) for buffer in module.buffers()}
     try:

@@ -23,7 +23,7 @@ from gahb.hdf5 import (
     read_arrays,
     write_arrays,
 )
-from gahb.spectra.eigen import PERTURBATION
+from gahb.spectra.eigen import DRAWS, PERTURBATION
 
 if TYPE_CHECKING:
     import h5py
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from gahb.spectra.analysis import Analysis
 
 _PERTURBED = (
-    "||f(y+v) - f(y)|| / ||v|| for one random perturbation v of norm "
+    f"mean of ||f(y+v) - f(y)|| / ||v|| over {DRAWS} random perturbations v of norm "
     f"{PERTURBATION:g} sigma sqrt(d) in "
 )
+_OF_DRAWS = f"standard error of the {{}} response, over its {DRAWS} perturbations"
 
 # Axes: I images, S noise levels, K eigenvalues (all d = H W for the full method, k for the leading one), k
 # eigenvectors, H and W pixels.
@@ -43,6 +44,12 @@ SCHEMA: Schema = {
     "clean": Field(("I", *IMAGE), "float32", INTENSITY, "clean image x"),
     "noisy": Field(("I", "S", *IMAGE), "float32", INTENSITY, "noisy image y = x + sigma z"),
     "denoised": Field(("I", "S", *IMAGE), "float32", INTENSITY, "denoised image f(y)"),
+    "symmetric_denoised": Field(
+        ("I", "S", *IMAGE),
+        "float32",
+        INTENSITY,
+        "f(y) + (S - J) y, with S = (J + J^T)/2 in place of J: S y for a homogeneous f",
+    ),
     "eigenvalues": Field(
         ("I", "S", "K"),
         "float64",
@@ -72,6 +79,26 @@ SCHEMA: Schema = {
     ),
     "clean_coefficients": Field(("I", "S", "K"), "float64", INTENSITY, "<x, e_k>"),
     "noisy_coefficients": Field(("I", "S", "K"), "float64", INTENSITY, "<y, e_k>"),
+    "fourier_quotients": Field(
+        ("I", "S", "H", "W"),
+        "float64",
+        "1",
+        "Rayleigh quotients e_k* S e_k of the Fourier modes e_k of unit norm, in the order of fft2; "
+        "NaN for the leading method",
+    ),
+    "least_eigenvalue": Field(
+        ("I", "S"),
+        "float64",
+        "1",
+        "least eigenvalue of S; NaN where not all are known (leading method)",
+    ),
+    "negative_mass": Field(
+        ("I", "S"),
+        "float64",
+        "1",
+        "sum of |lambda_k| over the negative ones, over the sum of all; NaN where not all are known "
+        "(leading method)",
+    ),
     "asymmetry": Field(("I", "S"), "float64", "1", "||J - J^T|| / ||J + J^T||, Frobenius norms"),
     "asymmetry_se": Field(
         ("I", "S"), "float64", "1", "standard error of the asymmetry; 0 when exact"
@@ -95,16 +122,18 @@ SCHEMA: Schema = {
         ("I", "S"),
         "float64",
         "1",
-        _PERTURBED + "the span of the r leading eigenvectors, r being the effective rank rounded "
-        "up, at most d/2 and k",
+        _PERTURBED + "the span of the r leading right singular vectors of J (full method) or "
+        "eigenvectors (leading method), r being the effective rank rounded up, at most d/2 and k",
     ),
+    "leading_response_se": Field(("I", "S"), "float64", "1", _OF_DRAWS.format("leading")),
     "null_response": Field(
         ("I", "S"),
         "float64",
         "1",
-        _PERTURBED + "the span of the r eigenvectors with the eigenvalues of smallest magnitude "
+        _PERTURBED + "the span of the r right singular vectors of the smallest singular values "
         "(full method) or orthogonal to the k leading eigenvectors (leading method)",
     ),
+    "null_response_se": Field(("I", "S"), "float64", "1", _OF_DRAWS.format("null")),
 }
 
 

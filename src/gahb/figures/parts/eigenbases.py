@@ -119,16 +119,10 @@ class Eigenvalues:
 
     path: Path
     spec: Spec
-    positions: list[int]  # (I,) of the images in the test set
     image_index: np.ndarray  # (I,) of the images in their dataset
     sigma: np.ndarray  # (S,)
     values: np.ndarray  # (I, S, K), descending
-    asymmetry: np.ndarray  # (I, S)
     pixels: int
-
-    def place(self, image: int) -> int:
-        """Where in the arrays the image at a position in the test set is."""
-        return _place(self.path, self.positions, image)
 
     def above(self, threshold: float) -> np.ndarray:
         """How many eigenvalues exceed ``threshold``, for each image and noise level: (I, S)."""
@@ -143,16 +137,13 @@ class Eigenvalues:
 
 def read_eigenvalues(path: Path) -> Eigenvalues:
     """Read the eigenvalues of every image at every noise level of a spectra file."""
-    with open_spectra(path, _USED) as file:
-        spec = read_attribute(file, "spec")
+    with open_spectra(path, ("image_index", "sigma", "clean", "eigenvalues")) as file:
         return Eigenvalues(
             path=path,
-            spec=spec,
-            positions=list(spec["spectra"]["test_images"]),
+            spec=read_attribute(file, "spec"),
             image_index=file["image_index"][:],
             sigma=file["sigma"][:],
             values=file["eigenvalues"][:],
-            asymmetry=file["asymmetry"][:],
             pixels=int(np.prod(file["clean"].shape[1:])),
         )
 
@@ -170,22 +161,16 @@ def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
             not fit together.
     """
     with open_spectra(path, _USED) as file:
-        sigmas = file["sigma"][:]
-        level = np.flatnonzero(np.isclose(sigmas, sigma, rtol=1e-4, atol=0))
-        if not level.size:
-            raise ArtifactError(
-                f"{path} has the noise levels {', '.join(f'{s:g}' for s in sigmas)}; the figure "
-                f"asks for {sigma:g}"
-            )
+        level = level_of(path, file["sigma"][:], sigma)
         spec = read_attribute(file, "spec")
         positions = spec.get("spectra", {}).get("test_images", [])[: len(file["clean"])]
-        at = (_place(path, positions, image), int(level[0]))
+        at = (_place(path, positions, image), level)
         return Eigenbasis(
             path=path,
             spec=spec,
             position=image,
             image_index=int(file["image_index"][at[0]]),
-            sigma=float(sigmas[level[0]]),
+            sigma=float(file["sigma"][level]),
             clean=file["clean"][at[0], 0],
             noisy=file["noisy"][at][0],
             denoised=file["denoised"][at][0],
@@ -194,6 +179,17 @@ def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
             coefficients=file["clean_coefficients"][at],
             scalars={name: float(file[name][at]) for name in _SCALARS},
         )
+
+
+def level_of(path: Path, sigmas: np.ndarray, sigma: float) -> int:
+    """Where in the noise levels of a spectra file one of them is."""
+    level = np.flatnonzero(np.isclose(sigmas, sigma, rtol=1e-4, atol=0))
+    if not level.size:
+        raise ArtifactError(
+            f"{path} has the noise levels {', '.join(f'{s:g}' for s in sigmas)}; the figure "
+            f"asks for {sigma:g}"
+        )
+    return int(level[0])
 
 
 def _place(path: Path, positions: list[int], image: int) -> int:
