@@ -24,6 +24,7 @@ from gahb.figures.parts.pairs import (
     pooled,
     principal_variance,
     read_pairs,
+    start_variance,
 )
 from gahb.figures.parts.panels import place, show_image, write
 from gahb.figures.parts.style import PAGE_WIDTH, page
@@ -60,6 +61,7 @@ class Measured(Sampled):
             plain(measured_text(*pooled(pair, self.by, own=False))),
             plain(measured_text(*fresh_mean(pair, self.by))),
             plain(measured_text(*principal_variance(pair))),
+            plain(measured_text(*start_variance(pair))),
         ]
 
 

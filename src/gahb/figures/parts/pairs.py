@@ -30,7 +30,7 @@ _USED = (
     *("samples", "pair_similarity", "closest_similarity", "closest_images", "start_noise"),
     *("trajectory_kept_sigma", "trajectory_noisy", "trajectory_denoised"),
     *("noisy_similarity", "denoised_similarity", "twin_similarity", "twin_images"),
-    *("fresh_similarity", "components", "fresh_components"),
+    *("fresh_similarity", "components", "fresh_components", "start_components"),
 )
 
 
@@ -194,8 +194,17 @@ def principal_variance(pair: Pair) -> tuple[float, float]:
 
     The mean over directions and both networks, with the standard error of one network's.
     """
+    return _variances(pair, pair.arrays["components"])
+
+
+def start_variance(pair: Pair) -> tuple[float, float]:
+    """The same of the images that noise is added to for the start: 0 for a white one."""
+    return _variances(pair, pair.arrays["start_components"][None])
+
+
+def _variances(pair: Pair, components: np.ndarray) -> tuple[float, float]:
     fresh = pair.arrays["fresh_components"]
-    ratios = [variance_ratio(one, fresh).mean(axis=1) for one in pair.arrays["components"]]
+    ratios = [variance_ratio(one, fresh).mean(axis=1) for one in components]
     means, errors = zip(*map(mean_and_error, ratios), strict=True)
     return float(np.mean(means)), float(np.mean(errors))
 
