@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from scipy.spatial.distance import cdist
-from scipy.stats import ks_2samp, permutation_test
+from scipy.stats import ks_2samp
 
 from gahb.datasets.classes.disks import Disks
-from gahb.randomness import generator
+from gahb.samples.fresh import energy_test
 
 Float64 = NDArray[np.float64]
 _CENTRES = 16  # of the grid of starts, along either axis
@@ -25,7 +24,6 @@ _RADII = 12  # of the grid of starts: evenly spaced, up to half the size
 _STARTS = 3  # of the nearest grid points, how many are refined
 _RADIUS = (0.01, 1.5)  # in units of the size: the fit keeps within
 _VISIBLE = 1e-12  # squares of a mask less its mean, summed over the pixels: below, it is constant
-_RESAMPLES_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class Comparison:
     Attributes:
         ks: greatest distance of the two empirical distribution functions, for each parameter, (k,).
         ks_p: p values of those (Kolmogorov and Smirnov), times k: Bonferroni's correction, (k,).
-        energy: the unbiased energy distance, see :func:`energy_distance`.
+        energy: the unbiased energy distance, see :func:`gahb.samples.fresh.energy_test`.
         energy_p: p value of the energy distance, among relabellings of the pooled sets.
     """
 
@@ -125,19 +123,6 @@ class Comparison:
     ks_p: Float64
     energy: float
     energy_p: float
-
-
-def energy_distance(first: Float64, second: Float64) -> float:
-    """2 E|a - b| - E|a - a'| - E|b - b'|, without the pairs of a point with itself.
-
-    It is 0 in expectation if and only if both sets have one distribution (Székely & Rizzo 2013),
-    and may be negative then.
-
-    Args:
-        first, second: (n, k) and (m, k).
-    """
-    within = [cdist(one, one).sum() / (len(one) * (len(one) - 1)) for one in (first, second)]
-    return float(2 * cdist(first, second).mean() - within[0] - within[1])
 
 
 def compare_parameters(
@@ -155,30 +140,11 @@ def compare_parameters(
         resamples: number of relabellings; no p value is below 1 / (resamples + 1).
     """
     tests = [ks_2samp(*pair) for pair in zip(found.T, reference.T, strict=True)]
-    pooled = np.concatenate([found, reference]) / reference.std(axis=0, ddof=1)
-    distances = cdist(pooled, pooled)
-
-    def statistic(a: NDArray[np.int64], b: NDArray[np.int64], axis: int) -> Float64:
-        n, m = a.shape[-1], b.shape[-1]
-
-        def mean(i: NDArray[np.int64], j: NDArray[np.int64], pairs: int) -> Float64:
-            return distances[i[..., :, None], j[..., None, :]].sum((-2, -1)) / pairs
-
-        return 2 * mean(a, b, n * m) - mean(a, a, n * (n - 1)) - mean(b, b, m * (m - 1))
-
-    numbers = np.arange(len(pooled))
-    permuted = permutation_test(
-        (numbers[: len(found)], numbers[len(found) :]),
-        statistic,
-        vectorized=True,
-        n_resamples=resamples,
-        batch=_RESAMPLES_AT_ONCE,
-        alternative="greater",
-        random_state=generator(seed, "relabellings"),
-    )
+    scale = reference.std(axis=0, ddof=1)
+    energy, energy_p = energy_test(found / scale, reference / scale, seed, resamples)
     return Comparison(
         np.array([test.statistic for test in tests]),
         np.minimum(1.0, len(tests) * np.array([test.pvalue for test in tests])),
-        float(permuted.statistic),
-        float(permuted.pvalue),
+        energy,
+        energy_p,
     )

@@ -28,7 +28,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from disk_fits import energy_distance, fit_disks
+from disk_fits import fit_disks
 from scipy.stats import ks_2samp
 
 from gahb.datasets.classes.calpha import CAlpha
@@ -37,13 +37,15 @@ from gahb.denoisers.computation import prepared
 from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.training import Trainer
-from gahb.samples.draw import draw_samples, sample_noise
+from gahb.samples.draw import draw_samples
+from gahb.samples.fresh import energy_distance
 from gahb.samples.process import noise_levels
 from gahb.samples.sampler import Denoiser, Sampler
 from gahb.samples.samplers.ancestral import Ancestral
 from gahb.samples.samplers.deterministic import Deterministic
 from gahb.samples.samplers.ode import FlowODE
 from gahb.samples.samplers.score_ascent import SCORE_ASCENT, ScoreAscent
+from gahb.samples.start import sample_noise
 
 LOW = 0.02
 TRAINING = {
@@ -96,7 +98,7 @@ class Gaussian:
 
 def image_distance(first: torch.Tensor, second: torch.Tensor) -> float:
     """Energy distance of two sets of images."""
-    return energy_distance(first.flatten(1).numpy(), second.flatten(1).numpy())
+    return energy_distance(first.flatten(1).double().numpy(), second.flatten(1).double().numpy())
 
 
 CALLS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)

@@ -114,6 +114,7 @@ TINY: dict[str, Any] = {
             "order": 2,
         },
         "samples": 5,
+        "start": "white",
         "start_mean": 0.5,
         "shown": 2,
         "levels_kept": 3,

@@ -36,6 +36,7 @@ from .samples.samplers.deterministic import Deterministic as Deterministic
 from .samples.samplers.ode import FlowODE as FlowODE
 from .samples.samplers.score_ascent import SCORE_ASCENT as SCORE_ASCENT
 from .samples.samplers.score_ascent import ScoreAscent as ScoreAscent
+from .samples.start import Start as Start
 from .samples.store import read_samples as read_samples
 from .spectra.analysis import Analysis as Analysis
 from .spectra.analysis import analyse as analyse

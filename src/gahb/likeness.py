@@ -34,11 +34,6 @@ def directions(images: Tensor, measure: str) -> Tensor:
     return torch.where(norms > rounding, flat / norms.clamp_min(1e-30), 0.0)
 
 
-def standardised(images: Tensor) -> Tensor:
-    """Images less their mean and of unit norm, (n, 1, H, W) float64: what correlation compares."""
-    return directions(images.double(), "correlation").view(images.shape)
-
-
 def similarity(first: Tensor, second: Tensor, measure: str) -> Tensor:
     """Similarity of image i of the one set with image i of the other: (n,) in [-1, 1]."""
     import torch
@@ -99,6 +94,56 @@ def nearest_distances(queries: Tensor, images: Tensor) -> Tensor:
         kept = measured.sort().values[:2]
         distances[row, : len(kept)] = kept
     return distances
+
+
+def nearest_scaled(queries: Tensor, images: Tensor, duplicates_above: float) -> Tensor:
+    """Distances, least over a factor, to the nearest image and to the next: (n, 2) float64.
+
+    They are min over a >= 0 of ||query - a image||, since a bias-free network, f(ay) = a f(y), copies an
+    image up to a factor. *Next* is the nearest of the images that are no duplicates of the nearest:
+    duplicates are alike by more than ``duplicates_above`` by both :data:`MEASURES`. Where there is no such
+    image the second is NaN.
+
+    Args:
+        queries: (n, 1, H, W).
+        images: (N, 1, H, W).
+        duplicates_above: similarity above which two images count as one.
+    """
+    import torch
+
+    sought = queries.double()
+    _, nearest = closest(queries.to(images), images, "cosine")
+    unique, which = nearest.unique(return_inverse=True)
+    best = torch.full((len(sought),), -torch.inf, dtype=torch.float64)
+    second = torch.zeros(len(sought), dtype=torch.int64)
+    for first, block in _blocks(images):
+        known = block.double()
+        alike = torch.stack(
+            [
+                directions(images[unique].double(), measure) @ directions(known, measure).T
+                for measure in MEASURES
+            ]
+        ).amin(0)
+        alike[unique[:, None] == torch.arange(first, first + len(known))] = torch.inf  # itself
+        cosines = directions(sought, "cosine") @ directions(known, "cosine").T
+        cosines[(alike > duplicates_above)[which]] = -torch.inf
+        value, position = cosines.max(dim=1)
+        better = value > best
+        best = torch.where(better, value, best)
+        second = torch.where(better, position + first, second)
+    distances = torch.stack([_scaled_distance(sought, images[at]) for at in (nearest, second)], 1)
+    distances[best.isinf(), 1] = torch.nan
+    return distances
+
+
+def _scaled_distance(queries: Tensor, images: Tensor) -> Tensor:
+    """Least distance of query i and a multiple, not negative, of image i: (n,) float64."""
+    import torch
+
+    sought, known = queries.flatten(1).double(), images.flatten(1).double()
+    energy = torch.linalg.vecdot(known, known).clamp_min(1e-30)
+    factor = (torch.linalg.vecdot(sought, known) / energy).clamp_min(0)
+    return (sought - factor[:, None] * known).norm(dim=1)
 
 
 def _blocks(images: Tensor) -> Iterator[tuple[int, Tensor]]:

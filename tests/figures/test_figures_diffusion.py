@@ -183,9 +183,7 @@ def test_onset_draws_the_tables(inputs: list[Path]) -> None:
     ensembles = pd.read_csv(inputs[0]).query("sigma == 0.1")
     for size in SIZES:
         rows = updates[updates["set_size"] == size]
-        own = rows[
-            (rows["measure"] == "correlation_ratio") & (rows["network"] == rows["training_set"])
-        ]
+        own = rows[(rows["measure"] == "scaled_ratio") & (rows["network"] == rows["training_set"])]
         mean = own.groupby("update")["mean"].mean()
         assert has_line(share, np.column_stack([mean.index, mean]))
         pair = rows[(rows["quantity"] == "pair_similarity") & (rows["measure"] == "correlation")]

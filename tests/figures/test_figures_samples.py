@@ -58,6 +58,7 @@ def sampling_spec(experiment: str, size: int) -> dict[str, Any]:
             "samples": COUNT,
             "shown": SHOWN,
             "levels_kept": KEPT,
+            "start": "white",
             "start_mean": 0.5,
             "duplicate_threshold": 0.95,
         },
@@ -96,7 +97,14 @@ def write_pair(
         "closest_similarity": to_closest,
         "closest_index": np.zeros((2, 2, 2, COUNT)),
         "nearest_distances": np.ones((2, 2, COUNT, 2)),
-        "nearest_standardised": np.ones((2, 2, COUNT, 2)),
+        "nearest_scaled": np.ones((2, 2, COUNT, 2)),
+        "fresh_similarity": rng.normal(0.6, 0.05, (2, 2, 30)),
+        "intensity": np.full((2, COUNT), 0.5),
+        "fresh_intensity": np.full(30, 0.5),
+        "components": rng.standard_normal((2, COUNT, 5)),
+        "fresh_components": rng.standard_normal((30, 5)),
+        "start_components": rng.standard_normal((COUNT, 5)),
+        "energy": np.array([[0.1, 0.3], [0.2, 0.01]]),
         "unpaired_similarity": np.zeros((2, COUNT)),
         "closest_images": np.repeat(closest[:, None, :shown, None], 2, axis=1),
         "start_noise": noise[:, None],
@@ -222,6 +230,13 @@ def test_samples_measures_all_of_them(results: list[Path]) -> None:
         error = own.std(axis=1, ddof=1).mean() / COUNT**0.5
         assert cells[3] == f"{own.mean():.3f} +/- {error:.3f}"
         assert cells[4] == f"{share:.2f}"
+        fresh = arrays["fresh_similarity"][:, 1]
+        error = fresh.std(axis=1, ddof=1).mean() / 30**0.5
+        assert cells[6] == f"{fresh.mean():.3f} +/- {error:.3f}"
+        assert f"fresh {fresh.mean():.2f}" in texts_of(drawn("samples", results))
+        variance = arrays["components"].var(axis=1, ddof=1)
+        ratio = variance / arrays["fresh_components"].var(axis=0, ddof=1)
+        assert cells[7].startswith(f"{ratio.mean():.3f} +/- ")
     assert (
         "starts at sigma = 3, and the networks were trained up to 1; sampler ancestral" in caption
     )
@@ -247,7 +262,8 @@ def test_similarity_draws_the_shares_and_means(results: list[Path]) -> None:
             assert expected.sum() == pytest.approx(1)
             assert any(np.allclose(step.values, expected) for step in steps)
         points = {float(line.get_xdata()[0]) for line in axes.get_lines()}
-        for mean in (pair.mean(), own.mean(), other.mean(), arrays["twin_similarity"][1].mean()):
+        fresh = arrays["fresh_similarity"][:, 1]
+        for mean in (pair.mean(), own.mean(), other.mean(), fresh.mean()):
             assert min(abs(point - mean) for point in points) < 1e-9
         assert axes.get_xlim() == page.axes[0].get_xlim()
     assert page.axes[0].get_xlim()[0] <= min(

@@ -123,7 +123,7 @@ def sample_rows(size: int, update: float) -> pd.DataFrame:
             if size == 1:
                 mean = np.nan
             spread = np.sqrt(mean * (1 - mean) / (SAMPLES - 1))
-            add("memorised", one, known, "correlation_ratio", mean, spread)
+            add("memorised", one, known, "scaled_ratio", mean, spread)
             add("memorised", one, known, "distance_ratio", mean / 2, spread / 2)
         add("calls", one, "none", "count", 63.0, 0.0)
     columns = ["quantity", "network", "training_set", "measure", "mean", "se", "count"]

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from disk_fits import DiskFit, compare_parameters, energy_distance, fit_disks
+from disk_fits import DiskFit, compare_parameters, fit_disks
 from numpy.typing import NDArray
 
 from gahb import DiskPosterior, Disks, EmpiricalDenoiser
 from gahb.randomness import generator
 from gahb.samples.draw import draw_samples
+from gahb.samples.fresh import energy_distance
 from gahb.samples.process import noise_levels
 from gahb.samples.sampler import Denoiser, Sampler
 from gahb.samples.samplers.deterministic import Deterministic

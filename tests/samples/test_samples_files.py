@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 from conftest import TINY
 from helpers.schema_files import (
@@ -25,22 +26,32 @@ from gahb.likeness import (
     closest,
     directions,
     nearest_distances,
+    nearest_scaled,
     similarity,
-    standardised,
 )
 from gahb.means import mean_and_error
 from gahb.params import ParamsError, samples_spec, validate
 from gahb.randomness import generator
 from gahb.samples.comparison import compare_samples, compare_sets, summary_table
-from gahb.samples.copies import distance_ratio, is_memorised, memorised
+from gahb.samples.copies import distance_ratio, memorised
 from gahb.samples.draw import Samples
+from gahb.samples.fresh import energy_test, principal_directions, variance_ratio
 from gahb.samples.pair import sample_pair
+from gahb.samples.start import start_of
 from gahb.samples.store import SCHEMA, read_samples, write_samples
 from gahb.samples.trajectories import Recorder
 
 
 def images(seed: int, count: int, size: int = 8) -> torch.Tensor:
     return torch.from_numpy(generator(seed, "test").random((count, 1, size, size), np.float32))
+
+
+def is_memorised(samples: torch.Tensor, known: torch.Tensor) -> np.ndarray:
+    return memorised(distance_ratio(nearest_distances(samples, known)))
+
+
+def is_scaled_copy(samples: torch.Tensor, known: torch.Tensor, above: float = 0.95) -> np.ndarray:
+    return memorised(distance_ratio(nearest_scaled(samples, known, above)))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -123,19 +134,80 @@ def test_memorised_is_three_times_closer():
     assert memorised(np.array([np.nan, 0.33, 0.34])).tolist()[1:] == [1, 0]
 
 
-def test_copies_of_another_contrast_are_seen_by_correlation_alone():
+@pytest.mark.parametrize("block", [2, 2048])
+def test_scaled_distances_are_least_over_the_factor(block, monkeypatch):
+    monkeypatch.setattr(likeness, "BLOCK", block)
+    queries, known = images(0, 6) - 0.3, images(1, 9)
+    queries[5] = -known[2]  # no factor of 0 or more helps
+    found = nearest_scaled(queries, known, 0.999)
+    for row, query in enumerate(queries.double().flatten(1).numpy()):
+        every = []
+        for image in known.double().flatten(1).numpy():
+            factor = scipy.optimize.nnls(image[:, None], query)[0]
+            every.append(np.linalg.norm(query - factor * image))
+        np.testing.assert_allclose(found[row], np.sort(every)[:2], rtol=1e-9)
+    assert found[5].tolist() == pytest.approx([queries[5].norm().item()] * 2)
+    assert nearest_scaled(queries, known[:1], 0.95)[:, 1].isnan().all()
+
+
+def test_copies_up_to_a_factor_are_copies_and_those_of_other_greys_are_not():
     known = images(0, 4)
-    faded = 0.5 + 0.2 * (known - known.mean(dim=(1, 2, 3), keepdim=True))
-    assert is_memorised(faded, known).tolist() == [0, 0, 0, 0]
-    assert is_memorised(standardised(faded), standardised(known)).tolist() == [1, 1, 1, 1]
-    distances = nearest_distances(standardised(images(1, 3)), standardised(known))
-    best, _ = closest(images(1, 3), known, "correlation")
-    np.testing.assert_allclose(distances[:, 0], np.sqrt(2 - 2 * best.numpy()), rtol=1e-5)
+    for factor in (0.2, 1.0, 5.0):
+        assert is_scaled_copy(factor * known, known).tolist() == [1, 1, 1, 1]
+    assert is_memorised(0.2 * known, known).tolist() == [0, 0, 0, 0]
+    faded = 0.5 + 0.2 * (
+        known - known.mean(dim=(1, 2, 3), keepdim=True)
+    )  # the mean kept: no factor
+    assert is_scaled_copy(faded, known).tolist() == [0, 0, 0, 0]
+    disk = torch.zeros(1, 1, 8, 8)
+    disk[..., 2:5, 3:6] = 1
+    greys = torch.cat([0.2 + 0.6 * disk, 0.7 - 0.5 * disk, 0.9 - 0.8 * disk.flip(2)])
+    assert is_scaled_copy(0.5 + 0.4 * disk, greys).tolist() == [0]
+    assert is_scaled_copy(2 * greys, greys).tolist() == [1, 1, 1]
 
 
-def test_a_copy_of_a_duplicate_is_not_called_memorised():
+def test_duplicates_count_once_up_to_a_factor():
     known = images(0, 3)[[0, 1, 2, 0]]
-    assert is_memorised(known[:2], known).tolist() == [0, 1]
+    known[3] *= 0.7
+    assert is_memorised(known[:2], known).tolist() == [1, 1]
+    known[3] = known[0]
+    assert is_memorised(known[:2], known).tolist() == [0, 1]  # the plain criterion: as it is
+    known[3] = 0.7 * known[0] + 0.01 * images(5, 1)[0]
+    assert is_scaled_copy(known, known).tolist() == [1, 1, 1, 1]
+    assert is_scaled_copy(known, known, above=1.0).tolist() == [1, 1, 1, 1]  # each is itself
+    between = known[:1] / known[0].norm() + known[3:] / known[3].norm()
+    assert is_scaled_copy(between, known).tolist() == [1]
+    assert is_scaled_copy(between, known, above=0.9999999).tolist() == [0]
+    twice = images(0, 1)[[0, 0]]
+    assert np.isnan(is_scaled_copy(twice, twice)).all()
+
+
+# ---------------------------------------------------------------------------------------------
+# Against fresh images
+
+
+def test_principal_directions_are_those_of_the_covariance():
+    known = images(0, 40, 6).double().numpy()
+    known[:, 0, 0] += 3 * generator(0, "first").standard_normal((40, 1))
+    found = principal_directions(known, 3)
+    vectors = np.linalg.eigh(np.cov(known.reshape(40, -1), rowvar=False))[1].T[::-1][:3]
+    np.testing.assert_allclose(np.abs((found * vectors).sum(axis=1)), 1, rtol=1e-9)
+    coefficients = known.reshape(40, -1) @ found.T
+    ratio = variance_ratio(0.5 * coefficients, coefficients)
+    np.testing.assert_allclose(ratio.mean(axis=0), 0.25)
+
+
+def test_the_energy_test_tells_sets_apart_and_no_more():
+    draws = generator(0, "sets")
+    p_values = []
+    for _ in range(60):
+        a, b = draws.standard_normal((12, 3)), draws.standard_normal((20, 3))
+        p_values.append(energy_test(a, b, 0, 49)[1])
+    assert 0.01 <= np.mean(np.array(p_values) <= 0.1) <= 0.1 + 3 * (0.09 / 60) ** 0.5
+    assert energy_test(a + 2, b, 0, 49)[1] == pytest.approx(1 / 50)
+    assert energy_test(3 * b, b, 0, 49)[1] <= 0.04
+    assert energy_test(a, b, 0, 49) == energy_test(a, b, 0, 49)
+    assert energy_test(a, a.copy(), 0, 19)[1] == 1
 
 
 def test_means_and_errors():
@@ -164,7 +236,7 @@ def test_copies_and_novel_samples_are_told_apart():
     sets = [images(1, 6), images(2, 6)]
     drawn = known_samples(sets[0][[2, 0, 5, 5]], images(3, 4))
     indices = [np.arange(10, 16), np.arange(30, 36)]
-    arrays = compare_samples(drawn, sets, indices) | compare_sets(sets, indices, 2)
+    arrays = compare_samples(drawn, sets, indices, 0.95) | compare_sets(sets, indices, 2)
     assert arrays["closest_index"][0, 0].tolist() == [[12, 10, 15, 15]] * 2
     assert (arrays["closest_index"][0, 1] >= 30).all()
     np.testing.assert_allclose(arrays["closest_similarity"][0, 0], 1, rtol=1e-6)
@@ -192,9 +264,9 @@ def test_copies_and_novel_samples_are_told_apart():
     assert np.isnan(arrays["noisy_similarity"][..., 1]).all()
     assert np.isnan(arrays["denoised_similarity"][..., 1]).all()
 
-    fewer = compare_samples(drawn, sets, indices, 1) | compare_sets(sets, indices, 1)
+    fewer = compare_samples(drawn, sets, indices, 0.95, 1) | compare_sets(sets, indices, 1)
     for name, field in SCHEMA.items():
-        if name == "start_noise":
+        if name not in fewer:
             continue
         cut = tuple(slice(1 if dim in "mp" else None) for dim in field.dims)
         np.testing.assert_array_equal(fewer[name], arrays[name][cut], err_msg=name)
@@ -205,6 +277,7 @@ def test_copies_and_novel_samples_are_told_apart():
     assert len(table) == 36
     assert table.index.is_unique
     assert table.loc[("memorised", "S1", "S1", "distance_ratio"), "mean"] == 1
+    assert table.loc[("memorised", "S1", "S1", "scaled_ratio"), "mean"] == 1
     for key in (("S1", "S2"), ("S2", "S1"), ("S2", "S2")):
         assert table.loc[("memorised", *key, "distance_ratio"), "mean"] == 0
         assert table.loc[("copied", *key, "correlation"), "mean"] == 0
@@ -234,7 +307,8 @@ def test_the_phase_writes_what_it_compared(made, dataset, trained):
     assert set(made_from["inputs"]) == {"dataset", "first", "second"}
     assert read_sidecar(made)["computation"] == in_float32("cpu") == made_from["computation"]
     lengths = {"A": 2, "B": 2, "C": 2, "2": 2, "1": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
-    lengths |= {"f": 5, "p": 2, "H": 8, "W": 8}
+    lengths |= {"f": 5, "p": 2, "H": 8, "W": 8, "q": 5}
+    lengths |= dict.fromkeys("tu", len(dataset.indices["test"]))
     for name, field in SCHEMA.items():
         assert arrays[name].shape == tuple(lengths[dim] for dim in field.dims), name
         assert np.isfinite(arrays[name]).all(), name
@@ -258,6 +332,44 @@ def test_the_phase_writes_what_it_compared(made, dataset, trained):
         np.testing.assert_array_equal(arrays["closest_images"][split, 1], shown)
     expected = summary_table(arrays, 0.95)
     np.testing.assert_allclose(table["mean"], expected["mean"], rtol=1e-8)
+    fresh = torch.from_numpy(dataset.images(dataset.indices["test"]))
+    rows = table.set_index(["quantity", "network", "training_set", "measure"])["mean"]
+    for split in ("S1", "S2"):
+        known = torch.from_numpy(dataset.images(dataset.training_set(split, 4)))
+        best = closest(fresh, known, "correlation")[0].mean().item()
+        key = ("fresh_similarity", "none", split, "correlation")
+        assert rows[key] == pytest.approx(best, rel=1e-6)
+    assert rows["mean", "none", "none", "intensity"] == pytest.approx(fresh.mean().item(), rel=1e-6)
+    shown = arrays["samples"][0].astype(np.float64)
+    assert rows["mean", "S1", "none", "intensity"] == pytest.approx(shown.mean(), rel=1e-3)
+    white = rows["principal_variance_ratio", "none", "none", "leading"]
+    assert white == pytest.approx(0, abs=1e-12)
+    names = [f"component {number}" for number in range(1, 6)]
+    each = rows["principal_variance_ratio"]["S1"]["none"][names]
+    assert rows["principal_variance_ratio", "S1", "none", "leading"] == pytest.approx(each.mean())
+    assert 0 < rows["p_value", "S2", "none", "euclidean"] <= 1
+
+
+def test_a_covariance_start_is_the_same_for_every_network(dataset, trained, tmp_path):
+    starts = []
+    for size in (1, 4):
+        spec = samples_spec(TINY, "soft", size)
+        spec["sampling"] |= {"start": "covariance"}
+        networks = (trained(size, "S1"), trained(size, "S2"))
+        sample_pair(spec, dataset, networks, tmp_path / f"N{size}.csv")
+        arrays, _ = read_samples(tmp_path / f"N{size}.h5")
+        starts += list(arrays["trajectory_noisy"][:, :, 0].astype(np.float64))
+        about = arrays["start_components"]
+    for other in starts[1:]:
+        np.testing.assert_array_equal(starts[0], other)
+    images = dataset.images(np.concatenate([dataset.indices[half] for half in ("S1", "S2")]))
+    law = start_of({"start": "covariance"}, dataset)
+    np.testing.assert_allclose(law.mean, images.mean(axis=0, dtype=np.float64), rtol=1e-6)
+    assert len(law.deviations) == len(images)
+    expected = law.image(2, 1, 1.0, 8)
+    np.testing.assert_allclose(starts[0][1], expected, atol=3e-3)
+    directions = principal_directions(images.astype(np.float64), 5)
+    np.testing.assert_allclose(about[1], directions @ law.image(2, 1, 0.0, 8).ravel())
 
 
 def test_same_inputs_same_bytes(made, dataset, trained, tmp_path):
@@ -300,8 +412,17 @@ def arrays_of(count: int = 3) -> dict:
     sets = [images(1, 4), images(2, 4)]
     drawn = known_samples(images(3, count), images(4, count))
     indices = [np.arange(4), np.arange(4, 8)]
-    arrays = compare_samples(drawn, sets, indices) | compare_sets(sets, indices, 2)
-    return arrays | {"start_noise": images(5, 2)}
+    arrays = compare_samples(drawn, sets, indices, 0.95) | compare_sets(sets, indices, 2)
+    return arrays | {
+        "start_noise": images(5, 2),
+        "fresh_similarity": np.zeros((2, 2, 7)),
+        "intensity": np.zeros((2, count)),
+        "fresh_intensity": np.zeros(7),
+        "components": np.zeros((2, count, 5)),
+        "fresh_components": np.zeros((7, 5)),
+        "start_components": np.zeros((count, 5)),
+        "energy": np.zeros((2, 2)),
+    }
 
 
 MADE_FROM = {"spec": {"seed": 3}, "inputs": {}, "versions": {}}
@@ -376,6 +497,7 @@ def test_a_failure_leaves_the_old_file(stored):
         ({"experiments": ["other"]}, 'experiment: found "other", allowed is one of soft, hard'),
         ({"sampler": {"kind": "score_ascent"}}, "sampling.sampler: 'preset' is a required"),
         ({"sampler": {"kind": "magic"}}, 'sampler.kind: found "magic", allowed is one of anc'),
+        ({"start": "grey"}, 'sampling.start: found "grey", allowed is one of white, covariance'),
         ({"samples": 1}, "sampling.samples: found 1, allowed is at least 2"),
         ({"duplicate_threshold": 1}, "sampling.duplicate_threshold: found 1"),
     ],

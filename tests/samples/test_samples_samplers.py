@@ -9,14 +9,15 @@ import torch
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.weights import load_denoiser
 from gahb.likeness import closest, nearest_distances
-from gahb.samples.copies import is_memorised
-from gahb.samples.draw import draw_samples, sample_noise
+from gahb.samples.copies import distance_ratio, memorised
+from gahb.samples.draw import draw_samples
 from gahb.samples.process import alpha_bar_of, noise_levels
 from gahb.samples.sampler import build_sampler, sampler_options
 from gahb.samples.samplers.ancestral import Ancestral
 from gahb.samples.samplers.deterministic import Deterministic
 from gahb.samples.samplers.ode import FlowODE
 from gahb.samples.samplers.score_ascent import SCORE_ASCENT, ScoreAscent
+from gahb.samples.start import Start, sample_noise
 
 SIZE, MEAN = 8, 0.5
 FREQUENCY = np.hypot.outer(*2 * [np.fft.fftfreq(SIZE) * SIZE])
@@ -62,7 +63,7 @@ def spectrum(images: torch.Tensor) -> np.ndarray:
 
 
 def draw(denoiser, sampler, count=256, **options):
-    options = {"mean": MEAN, "dtype": torch.float64} | options
+    options = {"start": Start(MEAN), "dtype": torch.float64} | options
     return draw_samples(denoiser, sampler, range(count), SIZE, seed=0, **options)
 
 
@@ -75,9 +76,14 @@ def flow_variance(low: float, high: float) -> np.ndarray:
     return high**2 * (POWER + low**2) / (POWER + high**2) * (POWER / (POWER + low**2)) ** 2
 
 
-def predicted(sampler) -> np.ndarray:
-    """The variance of each Fourier coefficient by the sampler's own linear recursion."""
-    variance = np.full_like(POWER, sampler.sigma_range[1] ** 2)
+def predicted(sampler, start: float | np.ndarray = 0.0) -> np.ndarray:
+    """The variance of each Fourier coefficient by the sampler's own linear recursion.
+
+    Args:
+        sampler: any but the flow of higher order.
+        start: C of the start N(m, C + sigma^2 I).
+    """
+    variance = start + np.full_like(POWER, sampler.sigma_range[1] ** 2)
     if isinstance(sampler, ScoreAscent):
         sigma, call, resting = sampler.sigma_max, 0, False
         while True:
@@ -135,6 +141,68 @@ def test_what_the_start_lacks_is_lost():
     for high in (0.3, 1.0, 5.0):
         found = predicted(Deterministic(levels(4000, 1e-4, high)))
         np.testing.assert_allclose(found, POWER * high**2 / (POWER + high**2), rtol=5e-3)
+
+
+def class_images(count: int) -> np.ndarray:
+    """Images of the class, (count, 1, SIZE, SIZE)."""
+    white = np.stack([sample_noise(7, i, 0, SIZE) for i in range(count)])
+    return MEAN + np.fft.ifft2(np.fft.fft2(white) * np.sqrt(POWER)).real
+
+
+def class_start(count: int = 4000) -> Start:
+    images = class_images(count)
+    return Start(images.mean(axis=0), images - images.mean(axis=0))
+
+
+def test_a_covariance_start_has_mean_and_covariance():
+    """Of 9 images in 64 dimensions: all directions that they span, and all others."""
+    images = np.random.default_rng(0).random((9, 1, SIZE, SIZE))
+    mean = images.mean(axis=0)
+    start, sigma, count = Start(mean, images - mean), 0.3, 4000
+    drawn = np.stack([start.image(0, i, sigma, SIZE) for i in range(count)]).reshape(count, -1)
+    deviations = (images - mean).reshape(9, -1)
+    truth = deviations.T @ deviations / 9 + sigma**2 * np.eye(SIZE**2)
+    np.testing.assert_array_less(
+        np.abs(drawn.mean(axis=0) - mean.ravel()), 4.5 * np.sqrt(np.diag(truth) / count)
+    )
+    found = np.cov(drawn, rowvar=False)
+    spread = np.sqrt((truth**2 + np.outer(np.diag(truth), np.diag(truth))) / count)
+    assert np.abs((found - truth) / spread).max() < 5.5
+    directions = np.linalg.svd(deviations)[2]
+    ratio = (drawn - mean.ravel()) @ directions.T
+    ratio = ratio.var(axis=0) / np.diag(directions @ truth @ directions.T)
+    np.testing.assert_array_less(np.abs(ratio - 1), 4.5 * np.sqrt(2 / count))
+    assert np.array_equal(start.image(0, 3, sigma, SIZE), start.image(0, 3, sigma, SIZE))
+    assert not np.array_equal(start.image(0, 3, sigma, SIZE), start.image(1, 3, sigma, SIZE))
+    white = Start(MEAN).image(0, 3, sigma, SIZE)
+    np.testing.assert_allclose(white, MEAN + sigma * sample_noise(0, 3, 0, SIZE).astype(float))
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler", "off"),
+    [
+        ("ancestral", Ancestral(levels(64, high=0.2)), 0.05),
+        ("deterministic", Deterministic(levels(64, high=0.2)), 0.03),
+        ("ode", FlowODE(levels(16, high=0.2), 2), 0.01),
+    ],
+)
+def test_from_a_covariance_start_samples_have_the_variance_of_the_class(name, sampler, off):
+    """In every mode; a white start of the same level leaves three quarters of the largest at most."""
+    start, count = class_start(), 400
+    spectrum_of_start = np.abs(np.fft.fft2(start.deviations[:, 0], norm="ortho")) ** 2
+    denoised_once = POWER / (POWER + sampler.sigma_range[0] ** 2)
+    truth = POWER * denoised_once
+    samples = draw(Wiener(), sampler, count, start=start).images
+    ratio = spectrum(samples) / truth
+    sampling = 4.5 * np.sqrt(2 / count)
+    np.testing.assert_array_less(np.abs(ratio - 1), sampling + off)
+    assert abs(ratio.mean() - 1) < 4 * np.sqrt(2 / (count * SIZE**2)) + off
+    if name != "ode":
+        found = predicted(sampler, spectrum_of_start.mean(axis=0)) / truth
+        np.testing.assert_allclose(ratio, found, atol=sampling)
+        np.testing.assert_allclose(predicted(sampler, POWER) / truth, 1, atol=off)
+    white = spectrum(draw(Wiener(), sampler, count).images) / truth
+    assert white[0, 0] < 0.75 < ratio[0, 0]
 
 
 def test_ancestral_variance_converges_to_the_truth():
@@ -251,7 +319,7 @@ def test_the_optimum_for_a_training_set_returns_its_images(name):
     found = draw(EmpiricalDenoiser(training), GAUSSIAN[name], 60, dtype=torch.float32).images
     assert nearest_distances(found, training)[:, 0].max() < 1e-5
     assert len(closest(found, training, "cosine")[1].unique()) == 6
-    assert is_memorised(found, training).all()
+    assert memorised(distance_ratio(nearest_distances(found, training))).all()
 
 
 def test_presets_take_the_calls_in_print():
@@ -272,7 +340,7 @@ def test_each_image_of_score_ascent_stops_at_its_own_level():
         assert np.isnan(way[calls:]).all()
         assert (way[: calls - 2] >= 0.1).all()
         assert way[calls - 2] < 0.1  # one more step is taken, and one last denoising
-    alone = draw_samples(BlindWiener(), sampler, [31], SIZE, seed=0, mean=MEAN, dtype=torch.float64)
+    alone = draw_samples(BlindWiener(), sampler, [31], SIZE, seed=0, dtype=torch.float64)
     torch.testing.assert_close(alone.images[0], found.images[31], rtol=0, atol=1e-12)
     assert alone.calls[0] == found.calls[31]
 

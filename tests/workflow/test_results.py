@@ -122,7 +122,7 @@ def pairs(root: Path) -> pd.DataFrame:
             "own": mean("closest_similarity", own),
             "other": mean("closest_similarity", ~own),
             "copied": mean("copied", own),
-            "memorised": mean("memorised", own, "correlation_ratio"),
+            "memorised": mean("memorised", own, "scaled_ratio"),
             "plain": mean("memorised", own, "distance_ratio"),
         }
     return pd.DataFrame(rows).T
@@ -157,7 +157,7 @@ def test_variance_falls_and_bias_remains(root: Path):
 
 def test_memorisation_takes_longer_for_more_images(root: Path):
     table = committed(root, "results/samples/disks-small/updates.csv")
-    chosen = (table.quantity == "memorised") & (table.measure == "correlation_ratio")
+    chosen = (table.quantity == "memorised") & (table.measure == "scaled_ratio")
     share = table[chosen & (table.network == table.training_set)]
     share = share.groupby(["set_size", "update"])["mean"].mean().unstack()
     first = {size: row.index[row > 0.5].min() for size, row in share.iterrows()}

@@ -91,7 +91,7 @@ def test_tables_print_their_numbers(results: Path) -> None:
     path = results / "samples/gaussian-small/N64.csv"
     table = pd.read_csv(path)
     pair, error, _ = summarised(table, path, "pair_similarity", "correlation")
-    share, *_ = summarised(table, path, "memorised", "correlation_ratio", own=True)
+    share, *_ = summarised(table, path, "memorised", "scaled_ratio", own=True)
     plain, *_ = summarised(table, path, "memorised", "distance_ratio", own=True)
     shown = next(
         line

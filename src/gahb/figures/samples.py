@@ -18,10 +18,13 @@ from gahb.figures.parts.pairs import (
     MEASURES,
     Pair,
     Sampled,
+    fresh_mean,
     mean_and_error,
     measured_text,
     pooled,
+    principal_variance,
     read_pairs,
+    start_variance,
 )
 from gahb.figures.parts.panels import place, show_image, write
 from gahb.figures.parts.style import PAGE_WIDTH, page
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 _COLUMNS = ("closest\nin S1", "sample\nof S1", "sample\nof S2", "closest\nin S2")
+
+_FRESH = "0.35"
 
 # inches
 _LEFT, _RIGHT, _BETWEEN, _GAP = 0.8, 0.08, 0.24, 0.05
@@ -54,9 +59,9 @@ class Measured(Sampled):
             plain(measured_text(*pooled(pair, self.by, own=True))),
             f"{pair.share(own):.2f}",
             plain(measured_text(*pooled(pair, self.by, own=False))),
-            f"{pair.twins(self.by).mean():.3f}",
-            f"{pair.arrays['samples'].std(axis=(2, 3, 4)).mean():.3f}",
-            f"{pair.arrays['closest_images'].std(axis=(3, 4, 5)).mean():.3f}",
+            plain(measured_text(*fresh_mean(pair, self.by))),
+            plain(measured_text(*principal_variance(pair))),
+            plain(measured_text(*start_variance(pair))),
         ]
 
 
@@ -97,7 +102,9 @@ class SamplesFigure(Figure):
         drawing = page(height, self.title, below=0.1, width=width)
         for row, pair in enumerate(measured.pairs):
             top = _TOP + row * (side + _NUMBERS)
-            write(drawing, 0.08, top + side / 2, f"N = {pair.set_size}", va="center")
+            write(drawing, 0.08, top + side / 2, f"N = {pair.set_size}", va="bottom")
+            fresh = f"fresh {fresh_mean(pair, self.by)[0]:.2f}"
+            write(drawing, 0.08, top + side / 2 + 0.02, fresh, va="top", color=_FRESH)
             for number in range(self.shown):
                 left = _LEFT + number * (group + _BETWEEN)
                 self._group(drawing, pair, number, left, top, side, titled=row == 0)

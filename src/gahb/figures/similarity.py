@@ -3,7 +3,7 @@
 One panel per number of training images N, on a shared axis: histograms of the similarity of the samples
 of two networks of disjoint training sets from the same noise, and of a sample with the closest image of
 its network's training set; as a control, with the closest of the other (Kadkhodaie et al., ICLR 2024,
-figure 2).
+figure 2). Beside them stands the same of fresh images: test images, with the closest of either set.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
 from gahb.figures.parts.pairs import (
     Pair,
     Sampled,
+    fresh_mean,
     mean_and_error,
     measured_text,
     pooled,
@@ -47,14 +48,16 @@ class Similarities:
     Attributes:
         set_size: N.
         values: of all samples, by ``between`` (the two samples), ``own`` and ``other`` (set).
-        means: of those, with their standard errors, and of ``images``, the training images of S1
-            with the closest of S2.
+        means: of those, with their standard errors, and of ``fresh``, test images with the closest
+            image of either set.
+        spread: the middle half of the similarities of ``fresh``, from the lower quartile to the upper.
         shares: of the values above the threshold.
     """
 
     set_size: int
     values: dict[str, np.ndarray]
     means: dict[str, tuple[float, float]]
+    spread: tuple[float, float]
     shares: dict[str, float]
 
     @classmethod
@@ -69,10 +72,11 @@ class Similarities:
             "between": mean_and_error(values["between"]),
             "own": pooled(pair, by, own=True),
             "other": pooled(pair, by, own=False),
-            "images": (float(pair.twins(by).mean()), float("nan")),
+            "fresh": fresh_mean(pair, by),
         }
+        low, high = np.quantile(pair.fresh(by), [0.25, 0.75])
         shares = {name: pair.share(found) for name, found in values.items()}
-        return cls(pair.set_size, values, means, shares)
+        return cls(pair.set_size, values, means, (float(low), float(high)), shares)
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def _styles() -> dict[str, dict[str, Any]]:
         "between": {"color": darker},
         "own": {"color": lighter},
         "other": {"color": EXACT_COLOUR},
-        "images": {"color": "0.35", "linestyle": ":", "linewidth": 1.1},
+        "fresh": {"color": "0.35", "linestyle": ":", "linewidth": 1.1},
     }
 
 
@@ -169,7 +173,8 @@ def _histograms(axes: Axes, at: Similarities, edges: np.ndarray) -> None:
         mean, error = at.means[name]
         xerr = None if np.isnan(error) else [error]
         axes.errorbar([mean], [level * peak], xerr=xerr, fmt="o", **styles[name])
-    axes.axvline(at.means["images"][0], **styles["images"])
+    axes.axvspan(*at.spread, color="0.5", alpha=0.15, linewidth=0, zorder=0)
+    axes.axvline(at.means["fresh"][0], **styles["fresh"])
     axes.yaxis.set_major_locator(MaxNLocator(3))
 
 
@@ -190,7 +195,7 @@ def _legend(drawing: Drawing) -> None:
             patch("sample of S1 – sample of S2", alpha=0.6, linewidth=0, **styles["between"]),
             patch("sample – closest in own set", alpha=0.6, linewidth=0, **styles["own"]),
             line("sample – closest in other's set", linewidth=0.9, **styles["other"]),
-            line("image of S1 – closest of S2, mean", **styles["images"]),
+            line("fresh image – closest in either set", **styles["fresh"]),
         ],
         loc="upper center",
         bbox_to_anchor=(0.5, 1 - 0.3 / drawing.get_figheight()),

@@ -114,7 +114,8 @@ _GAPS = (
 _SAMPLES = (
     "Networks of S1 and S2 sample from the same noise. Mean correlations with their standard errors; the "
     "share of samples that are memorised (three times nearer to one image of the own set than to any "
-    "other, means and norms removed; by plain distance: as they are), and the share that is copied."
+    "other, whatever the factor between image and copy, duplicates counted once; by plain distance: as "
+    "they are), and the share that is copied."
 )
 _CORRELATIONS = {  # columns of the table: quantity, measure, and whether against the own set
     "two networks": ("pair_similarity", "correlation", None),
@@ -123,7 +124,7 @@ _CORRELATIONS = {  # columns of the table: quantity, measure, and whether agains
     "S1 to closest of S2": ("twin_similarity", "correlation", None),
 }
 _SHARES = {
-    "memorised": ("memorised", "correlation_ratio", True),
+    "memorised": ("memorised", "scaled_ratio", True),
     "by plain distance": ("memorised", "distance_ratio", True),
     "copied": ("copied", "correlation", True),
 }

@@ -14,25 +14,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gahb.hdf5 import Arrays
-from gahb.likeness import MEASURES, closest, nearest_distances, similarity, standardised
+from gahb.likeness import MEASURES, closest, nearest_distances, nearest_scaled, similarity
 from gahb.means import mean_and_error
 from gahb.samples.copies import distance_ratio, memorised
 from gahb.samples.draw import Samples
+from gahb.samples.fresh import variance_ratio
 
 SPLITS = ("S1", "S2")
-_RATIOS = {"distance_ratio": "nearest_distances", "correlation_ratio": "nearest_standardised"}
+_RATIOS = {"distance_ratio": "nearest_distances", "scaled_ratio": "nearest_scaled"}
+_ENERGY = ("energy_distance", "p_value")
 Indices = list[NDArray[np.int64]]
 
 
 def compare_samples(
-    drawn: list[Samples], training_images: list[Tensor], indices: Indices, shown: int | None = None
+    drawn: list[Samples],
+    training_images: list[Tensor],
+    indices: Indices,
+    duplicate_threshold: float,
+    shown: int | None = None,
 ) -> Arrays:
-    """What the samples file (:data:`gahb.samples.store.SCHEMA`) holds of samples, but the start noise.
+    """What the samples file (:data:`gahb.samples.store.SCHEMA`) holds of samples and training images.
 
     Args:
         drawn: samples of the networks of S1 and S2, of the same numbers, followed equally many.
         training_images: (N, 1, H, W) of S1 and S2.
         indices: (N,) of the same images in their dataset.
+        duplicate_threshold: similarity above which two training images count as one.
         shown: of how many of the samples followed to keep the images; all, unless said.
     """
     samples = [one.images for one in drawn]
@@ -66,12 +73,9 @@ def compare_samples(
         "nearest_distances": np.stack(
             [[nearest_distances(one, known) for known in training_images] for one in samples]
         ),
-        "nearest_standardised": np.stack(
+        "nearest_scaled": np.stack(
             [
-                [
-                    nearest_distances(standardised(one), standardised(known))
-                    for known in training_images
-                ]
+                [nearest_scaled(one, known, duplicate_threshold) for known in training_images]
                 for one in samples
             ]
         ),
@@ -133,11 +137,18 @@ def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
     - ``closest_similarity`` and ``copied`` (share above the threshold) of samples and the closest
       image of a training set;
     - ``memorised``, the share of samples whose distance to the nearest training image is less than a
-      third of that to the second nearest (``distance_ratio``), and the same of images less their mean
-      and of unit norm (``correlation_ratio``); the other split's set is a control;
+      third of that to the next: as they are (``distance_ratio``), and with distances least over a
+      factor of the training image, and training images that are duplicates counted once
+      (``scaled_ratio``); the other split's set is a control;
     - ``twin_similarity`` and ``twins`` (share above the threshold) of training images of S1 and the
       closest of S2, if the sets were compared;
-    - ``calls`` of the network per sample.
+    - ``calls`` of the network per sample;
+    - if compared with fresh images, that is test images: ``fresh_similarity`` of these and the closest
+      image of a training set; ``mean`` intensity of the samples of a network and (``none``) of fresh
+      images; ``principal_variance_ratio``, variance of samples over that of fresh images along the
+      leading principal directions of the class, each and all together, and (``none``) the same of the
+      images that noise is added to for the start, which tells what is due to the draw of these; and a
+      two-sample test of samples and fresh images, ``energy_distance`` and its ``p_value``.
     """
     rows: list[dict[str, Any]] = []
 
@@ -154,6 +165,12 @@ def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
                 "count": len(values),
             }
         )
+
+    def add_ratios(network: str, components: NDArray[np.float64]) -> None:
+        ratios = variance_ratio(components, arrays["fresh_components"])
+        for number, ratio in enumerate(ratios.T, start=1):
+            add("principal_variance_ratio", network, "none", f"component {number}", ratio)
+        add("principal_variance_ratio", network, "none", "leading", ratios.mean(axis=1))
 
     for measure, name in enumerate(MEASURES):
         pair = arrays["pair_similarity"][measure]
@@ -175,4 +192,16 @@ def summary_table(arrays: Arrays, duplicate_threshold: float) -> pd.DataFrame:
                 ratio = distance_ratio(torch.from_numpy(arrays[distances][network, split]))
                 add("memorised", own, searched, name, memorised(ratio))
         add("calls", own, "none", "count", arrays["calls"][network])
+        if "components" in arrays:
+            add("mean", own, "none", "intensity", arrays["intensity"][network])
+            add_ratios(own, arrays["components"][network])
+            for quantity, value in zip(_ENERGY, arrays["energy"][network], strict=True):
+                add(quantity, own, "none", "euclidean", [value])
+    if "components" in arrays:
+        add("mean", "none", "none", "intensity", arrays["fresh_intensity"])
+        add_ratios("none", arrays["start_components"])
+        for split, searched in enumerate(SPLITS):
+            for measure, name in enumerate(MEASURES):
+                found = arrays["fresh_similarity"][split, measure]
+                add("fresh_similarity", "none", searched, name, found)
     return pd.DataFrame(rows)

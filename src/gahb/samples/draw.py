@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from gahb.artifacts import Spec
 from gahb.denoisers.computation import Computation, prepared, resolve_computation
 from gahb.progress import Progress
-from gahb.randomness import generator
 from gahb.samples.sampler import Denoiser, Sampler, build_sampler
+from gahb.samples.start import Start, sample_noise
 from gahb.samples.trajectories import Recorder, Trajectories
 
+WHITE = Start()
 BATCH = 32  # as in training and evaluation: the activations stay in a processor's caches
 
 
@@ -40,16 +41,6 @@ class Samples:
     trajectories: Trajectories
 
 
-def sample_noise(seed: int, sample: int, step: int, size: int) -> NDArray[np.float32]:
-    """Standard normal draws of one sample at one step; step 0 is the start image's.
-
-    Returns:
-        (1, size, size) float32.
-    """
-    draws = generator(seed, "sample", sample, step)
-    return draws.standard_normal((1, size, size), dtype=np.float32)
-
-
 @torch.no_grad()
 def draw_samples(
     denoiser: Denoiser,
@@ -58,7 +49,7 @@ def draw_samples(
     size: int,
     seed: int,
     *,
-    mean: float | Tensor = 0.5,
+    start: Start = WHITE,
     followed: int = 0,
     levels: Sequence[float] = (),
     batch: int = BATCH,
@@ -66,7 +57,7 @@ def draw_samples(
     dtype: torch.dtype = torch.float32,
     label: str = "samples",
 ) -> Samples:
-    """Draw the samples of the given numbers, starting from N(mean, sigma_max^2 I).
+    """Draw the samples of the given numbers.
 
     Args:
         denoiser: f(y, sigma) of (B, 1, H, H) images; see :mod:`gahb.samples.sampler`.
@@ -74,7 +65,7 @@ def draw_samples(
         numbers: names the samples: number i is the same image in any list, up to rounding.
         size: side of the images in pixels.
         seed: of all noise.
-        mean: of the start: a number, or an image (1, H, H).
+        start: law of the images that sampling starts from; white noise about 0.5, unless said.
         followed: of how many of the first samples to keep the trajectory.
         levels: noise levels at which their images are kept.
         batch: images denoised together.
@@ -88,7 +79,6 @@ def draw_samples(
     recorder = Recorder(min(followed, len(numbers)), levels, size)
     progress = Progress(label, len(numbers), "sample")
     denoise = _never_alone(denoiser)
-    centre = torch.as_tensor(mean, dtype=dtype, device=device)
     finished = []
     for first in range(0, len(numbers), batch):
         part = numbers[first : first + batch]
@@ -108,8 +98,10 @@ def draw_samples(
             recorder.observe([first + row for row in rows.tolist()], sigma, y, denoised)
             progress.update(first, sigma=level)
 
-        start = centre + sampler.sigma_range[1] * noise(0, torch.arange(len(part)))
-        finished.append(sampler.run(denoise, start, noise, observe))
+        level = sampler.sigma_range[1]
+        images = np.stack([start.image(seed, number, level, size) for number in part])
+        y = torch.from_numpy(images).to(device, dtype)
+        finished.append(sampler.run(denoise, y, noise, observe))
     progress.update(len(numbers))
     progress.close()
     return Samples(
@@ -135,13 +127,14 @@ def computation_of(settings: Spec) -> Computation:
 
 
 def draw(
-    network: nn.Module, settings: Spec, size: int, label: str, *, followed: int = 0
+    network: nn.Module, settings: Spec, start: Start, size: int, label: str, *, followed: int = 0
 ) -> Samples:
     """The samples of a trained denoiser that ``settings``, the section ``sampling``, ask for.
 
     Args:
         network: the denoiser.
         settings: how many samples, by which sampler, from which noise.
+        start: law of the images that sampling starts from, see :func:`gahb.samples.start.start_of`.
         size: side of the images in pixels.
         label: shown with the progress.
         followed: of how many of the samples to keep the trajectory.
@@ -155,7 +148,7 @@ def draw(
         range(settings["samples"]),
         size,
         settings["seed"],
-        mean=settings["start_mean"],
+        start=start,
         followed=followed,
         levels=np.geomspace(high, low, settings["levels_kept"]).tolist(),
         device=computation.device,

@@ -22,8 +22,13 @@ class Sampling(Options):
     the probability flow by a multistep method; score_ascent: the paper's Algorithm 1"""
     samples: Annotated[Count, Field(ge=2)]
     """number of samples of each network"""
+    start: Literal["white", "covariance"]
+    """what sampling starts from at its highest noise level: white, noise about `start_mean`; covariance,
+    noise added to Gaussian images of the mean and covariance of the first training images of both halves,
+    2048 at most, whatever N is: it leaks these second-order statistics of the class to every network,
+    and nothing else"""
     start_mean: Annotated[Number, Field(ge=0, le=1)]
-    """mean intensity of the noise images that sampling starts from"""
+    """mean intensity of a white start"""
     shown: Count
     """number of samples whose trajectory and closest training images are kept as images"""
     levels_kept: Annotated[Count, Field(ge=2)]

@@ -13,6 +13,7 @@ from gahb.datasets.store import Dataset
 from gahb.denoisers.snapshots import member_spec, read_snapshots
 from gahb.samples.comparison import SPLITS, compare_samples, summary_table
 from gahb.samples.draw import computation_of, draw
+from gahb.samples.start import start_of
 
 
 def sample_over_training(
@@ -32,7 +33,7 @@ def sample_over_training(
     """
     settings, ensemble = spec["sampling"], spec["ensemble"]
     torch.set_num_threads(settings["threads"])
-    size = ensemble["dataset"]["size"]
+    size, start = ensemble["dataset"]["size"], start_of(settings, dataset)
     inputs = {"dataset": dataset.images_sha256}
     tables = []
     for number, set_size in enumerate(ensemble["set_sizes"]):
@@ -50,10 +51,10 @@ def sample_over_training(
             update = pair[0][0]
             label = f"{ensemble['experiment']} N={set_size} %s, {update} updates"
             drawn = [
-                draw(denoiser, settings, size, label % split)
+                draw(denoiser, settings, start, size, label % split)
                 for split, (_, denoiser) in zip(SPLITS, pair, strict=True)
             ]
-            arrays = compare_samples(drawn, images, indices)
+            arrays = compare_samples(drawn, images, indices, settings["duplicate_threshold"])
             table = summary_table(arrays, settings["duplicate_threshold"])
             table.insert(0, "set_size", set_size)
             table.insert(1, "update", update)

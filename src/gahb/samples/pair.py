@@ -14,7 +14,9 @@ from gahb.artifacts import Spec, provenance, write_table
 from gahb.datasets.store import Dataset
 from gahb.denoisers.weights import load_denoiser
 from gahb.samples.comparison import compare_samples, compare_sets, summary_table
-from gahb.samples.draw import computation_of, draw, sample_noise
+from gahb.samples.draw import computation_of, draw
+from gahb.samples.fresh import compare_fresh
+from gahb.samples.start import sample_noise, start_of
 from gahb.samples.store import write_samples
 
 
@@ -36,20 +38,22 @@ def sample_pair(
     """
     settings, size = spec["sampling"], dataset.spec["size"]
     torch.set_num_threads(settings["threads"])
-    inputs = {"dataset": dataset.images_sha256}
+    inputs, start = {"dataset": dataset.images_sha256}, start_of(settings, dataset)
     drawn, images, indices = [], [], []
     for role, path in zip(("first", "second"), networks, strict=True):
         network = spec[role]
         denoiser, header = load_denoiser(path, network, dataset.images_sha256)
         inputs[role] = header["tensors_sha256"]
         label = f"{network['experiment']} N={network['set_size']} {network['split']}"
-        drawn.append(draw(denoiser, settings, size, label, followed=settings["samples"]))
+        drawn.append(draw(denoiser, settings, start, size, label, followed=settings["samples"]))
         indices.append(dataset.training_set(network["split"], network["set_size"]))
         images.append(torch.from_numpy(dataset.images(indices[-1])))
-    arrays = compare_samples(drawn, images, indices, settings["shown"])
-    arrays |= compare_sets(images, indices, settings["shown"])
-    start = [sample_noise(settings["seed"], number, 0, size) for number in range(settings["shown"])]
-    arrays["start_noise"] = np.stack(start)
+    threshold, shown = settings["duplicate_threshold"], settings["shown"]
+    arrays = compare_samples(drawn, images, indices, threshold, shown)
+    arrays |= compare_sets(images, indices, shown)
+    arrays |= compare_fresh(drawn, images, dataset, start, settings["seed"])
+    noise = [sample_noise(settings["seed"], number, 0, size) for number in range(shown)]
+    arrays["start_noise"] = np.stack(noise)
     made_from = provenance(spec, inputs, computation_of(settings).recorded())
     write_samples(samples_of(output), arrays, made_from)
-    write_table(output, summary_table(arrays, settings["duplicate_threshold"]), made_from)
+    write_table(output, summary_table(arrays, threshold), made_from)

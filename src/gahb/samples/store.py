@@ -16,7 +16,8 @@ from gahb.hdf5 import IMAGE, INTENSITY, Arrays, Field, Schema, read_arrays, writ
 
 # Axes: A networks, B training sets and C measures, two of each; n samples, of which the first f were
 # followed on their way and the first m are shown; T calls of the denoiser at most; K noise levels kept;
-# N images in each training set; p pairs of them shown; H and W pixels.
+# N images in each training set; p pairs of them shown;
+# t and u test images; q principal directions; H and W pixels.
 SCHEMA: Schema = {
     "samples": Field(("A", "n", *IMAGE), "float16", INTENSITY, "samples of each network"),
     "calls": Field(("A", "n"), "int64", "1", "calls of the network that each sample took"),
@@ -44,11 +45,12 @@ SCHEMA: Schema = {
         "intensity, norm over pixels",
         "distances to the nearest and second nearest image of each training set; NaN where N = 1",
     ),
-    "nearest_standardised": Field(
+    "nearest_scaled": Field(
         ("A", "B", "n", "2"),
         "float64",
-        "1",
-        "the same distances between images less their mean and of unit norm",
+        "intensity, norm over pixels",
+        "distances, least over a factor of the training image, to the nearest image of each training "
+        "set and to the nearest that is no duplicate of it; NaN where there is none",
     ),
     "closest_images": Field(
         ("A", "C", "m", *IMAGE),
@@ -60,7 +62,7 @@ SCHEMA: Schema = {
         ("m", *IMAGE),
         "float16",
         "1",
-        "z of the image mean + sigma_max z that sampling starts from, the same for both networks",
+        "white noise z, sigma_max z of which is in the image that sampling starts from",
     ),
     "trajectory_sigma": Field(
         ("A", "m", "T"), "float64", INTENSITY, "noise level at every call; NaN after the last"
@@ -82,6 +84,35 @@ SCHEMA: Schema = {
     ),
     "denoised_similarity": Field(
         ("C", "f", "K"), "float64", "1", "the same of the two networks' f(y)"
+    ),
+    "fresh_similarity": Field(
+        ("B", "C", "t"),
+        "float32",
+        "1",
+        "similarity of test images with the most similar image of each training set",
+    ),
+    "intensity": Field(("A", "n"), "float64", INTENSITY, "mean over the pixels of each sample"),
+    "fresh_intensity": Field(("u",), "float64", INTENSITY, "of the test images"),
+    "components": Field(
+        ("A", "n", "q"),
+        "float64",
+        "intensity, norm over pixels",
+        "of samples, along the leading principal directions of training images of both halves",
+    ),
+    "fresh_components": Field(
+        ("u", "q"), "float64", "intensity, norm over pixels", "of the test images, along the same"
+    ),
+    "start_components": Field(
+        ("n", "q"),
+        "float64",
+        "intensity, norm over pixels",
+        "of the images that noise is added to for the start, along the same",
+    ),
+    "energy": Field(
+        ("A", "2"),
+        "float64",
+        "intensity, norm over pixels; 1",
+        "energy distance of samples and test images, and its p value",
     ),
     "twin_similarity": Field(
         ("C", "N"),

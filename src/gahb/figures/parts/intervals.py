@@ -155,9 +155,9 @@ def of_samples(frames: Sequence[pd.DataFrame], path: Any, x: Sequence[float]) ->
         return Points.of(x, mean, se)
 
     return {
-        "memorised": share("memorised", "correlation_ratio", True),
+        "memorised": share("memorised", "scaled_ratio", True),
         "plain": share("memorised", "distance_ratio", True),
-        "control": share("memorised", "correlation_ratio", False),
+        "control": share("memorised", "scaled_ratio", False),
         "copied": share("copied", "correlation", True),
         "pair": average("pair_similarity"),
         "closest": average("closest_similarity", True),

@@ -17,6 +17,7 @@ from gahb.artifacts import ArtifactError, Spec
 from gahb.hdf5 import with_section
 from gahb.likeness import MEASURES as MEASURES
 from gahb.means import mean_and_error as mean_and_error
+from gahb.samples.fresh import variance_ratio
 from gahb.samples.sampler import sampler_options
 from gahb.samples.store import read_samples
 
@@ -29,6 +30,7 @@ _USED = (
     *("samples", "pair_similarity", "closest_similarity", "closest_images", "start_noise"),
     *("trajectory_kept_sigma", "trajectory_noisy", "trajectory_denoised"),
     *("noisy_similarity", "denoised_similarity", "twin_similarity", "twin_images"),
+    *("fresh_similarity", "components", "fresh_components", "start_components"),
 )
 
 
@@ -80,6 +82,10 @@ class Pair:
     def twins(self, measure: str) -> np.ndarray:
         """Similarity of each training image of S1 with the most similar one of S2: (N,)."""
         return np.asarray(self.arrays["twin_similarity"][MEASURES.index(measure)])
+
+    def fresh(self, measure: str) -> np.ndarray:
+        """Similarity of test images with the closest image of a training set, of S1 and S2: (2t,)."""
+        return np.asarray(self.arrays["fresh_similarity"][:, MEASURES.index(measure)]).ravel()
 
     def share(self, similarity: np.ndarray) -> float:
         """The share of similarities above the threshold."""
@@ -176,14 +182,47 @@ def measured_text(mean: float, error: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def fresh_mean(pair: Pair, measure: str) -> tuple[float, float]:
+    """Mean of :meth:`Pair.fresh` with the standard error of one training set's, over the test images."""
+    found = pair.fresh(measure).reshape(2, -1)
+    means, errors = zip(*map(mean_and_error, found), strict=True)
+    return float(np.mean(means)), float(np.mean(errors))
+
+
+def principal_variance(pair: Pair) -> tuple[float, float]:
+    """Variance of samples over that of test images along the leading principal directions of the class.
+
+    The mean over directions and both networks, with the standard error of one network's.
+    """
+    return _variances(pair, pair.arrays["components"])
+
+
+def start_variance(pair: Pair) -> tuple[float, float]:
+    """The same of the images that noise is added to for the start: 0 for a white one."""
+    return _variances(pair, pair.arrays["start_components"][None])
+
+
+def _variances(pair: Pair, components: np.ndarray) -> tuple[float, float]:
+    fresh = pair.arrays["fresh_components"]
+    ratios = [variance_ratio(one, fresh).mean(axis=1) for one in components]
+    means, errors = zip(*map(mean_and_error, ratios), strict=True)
+    return float(np.mean(means)), float(np.mean(errors))
+
+
 def sampler_text(pair: Pair) -> str:
     """What was drawn, for a caption: how many, from what, and beyond which trained noise level."""
     sampling: dict[str, Any] = pair.spec["sampling"]
     highest = sampler_options(sampling["sampler"]).sigma_highest
     trained = pair.spec["first"]["training"]["sigma_range"][1]
+    start = (
+        f"around a mean of {sampling['start_mean']:g}"
+        if sampling["start"] == "white"
+        else "around Gaussian images that have the mean and covariance of training images of both halves, "
+        "for every N: the networks are told these of the class, and nothing else"
+    )
     return (
         f"{pair.count} samples of each network, from the same start noise and the same injected "
-        f"noise, around a mean of {sampling['start_mean']:g}"
+        f"noise, {start}"
     ) + (
         f"; it starts at sigma = {highest:g}, and the networks were trained up to {trained:g}"
         if highest > trained
