@@ -577,7 +577,7 @@ def test_summary_by_hand(
     tables = [evaluated(1, "S1"), evaluated(4, "S1"), evaluated(4, "S2")]
     comparisons = [compared(4)]
     spec = summary_spec(params)
-    summarise(spec, tables, comparisons, tmp_path / "summary.csv")
+    summarise(spec, tables, comparisons, [], tmp_path / "summary.csv")
     summary = read_table(tmp_path / "summary.csv", spec)
     assert list(zip(summary.set_size, summary.split, strict=True)) == [
         (1, "S1"),
@@ -621,7 +621,7 @@ def test_slope_window(params: Params, evaluated: Callable[[int, str], Path], tmp
     path = evaluated(4, "S1")
     slopes = []
     for window in ([0.03, 0.3], [0.1, 1.0]):
-        summarise({"slope_window": window}, [path], [], tmp_path / "summary.csv")
+        summarise({"slope_window": window}, [path], [], [], tmp_path / "summary.csv")
         slopes.append(read_table(tmp_path / "summary.csv").slope[0])
     assert slopes[0] != pytest.approx(slopes[1], abs=1e-3)
 
@@ -636,29 +636,29 @@ def test_summary_of_damaged_or_stale_tables(
 ):
     spec, path = summary_spec(params), evaluated(4, "S1")
     output = tmp_path / "summary.csv"
-    summarise(spec, [path], [], output)
+    summarise(spec, [path], [], [], output)
     before = output.read_bytes()
 
     draws = draws_of(path)
     intact = draws.read_bytes()
     draws.write_bytes(draws_of(evaluated(4, "S2")).read_bytes())  # of another network
     with pytest.raises(ArtifactError, match=r"N4_S1\.h5 was made from other settings"):
-        summarise(spec, [path], [], output)
+        summarise(spec, [path], [], [], output)
     draws.write_bytes(intact[:-1])
     with pytest.raises(ArtifactError, match=r"N4_S1\.h5 is damaged"):
-        summarise(spec, [path], [], output)
+        summarise(spec, [path], [], [], output)
     draws.write_bytes(intact)
 
     flip(path, 200)
     with pytest.raises(ArtifactError, match=r"N4_S1\.csv is damaged"):
-        summarise(spec, [path], [], output)
+        summarise(spec, [path], [], [], output)
     flip(path, 200)
 
     memorising = tmp_path / "optimum.csv"
     evaluate_memorising(memorising_spec(params, "soft", 4, "S1"), dataset, memorising)
     with pytest.raises(ArtifactError, match=r"optimum\.csv is not the evaluation of a network"):
-        summarise(spec, [memorising], [], output)
+        summarise(spec, [memorising], [], [], output)
     with pytest.raises(ArtifactError, match=r"N4_S1\.csv is not a comparison of networks"):
-        summarise(spec, [path], [path], output)
-    summarise(spec, [path], [compared(4)], tmp_path / "other.csv")
+        summarise(spec, [path], [path], [], output)
+    summarise(spec, [path], [compared(4)], [], tmp_path / "other.csv")
     assert output.read_bytes() == before

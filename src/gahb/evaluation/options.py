@@ -6,7 +6,18 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gahb.options import Count, Names, Options, Seed, SigmaRange, Sigmas, Threads, wrong
+from gahb.options import Count, Names, Options, Seed, SigmaRange, Sigmas, Split, Threads, wrong
+
+
+class Control(Options):
+    """Two experiments whose networks were trained on one set with different seeds."""
+
+    first: str
+    """the experiment that is controlled"""
+    second: str
+    """one of the same image class and architecture, with another training.seed"""
+    split: Split = "S1"
+    """whose set both were trained on"""
 
 
 class Evaluation(Options):
@@ -24,6 +35,8 @@ class Evaluation(Options):
     """[lowest, highest] sigma of the slope fits"""
     references: dict[str, Names] = {}
     """which of references are measured, by image class"""
+    controls: list[Control] = []
+    """pairs of experiments whose networks of one training set are compared, as those of two are"""
     threads: Threads
     """processor threads; they change the last bits"""
 
@@ -35,6 +48,17 @@ class Evaluation(Options):
             allowed = f"a window of at least 3 of evaluation.sigmas; it holds {len(inside)}"
             raise wrong([low, high], allowed, "slope_window")
         return self
+
+
+class Elbo(Options):
+    """The evidence lower bound of denoisers of Gaussian fields, beside the exact log-likelihood."""
+
+    steps: Annotated[Count, Field(ge=2)]
+    """noise levels of the chain, evenly spaced in dB"""
+    sigma_range: SigmaRange
+    """[lowest, highest] noise level of the chain"""
+    images: Annotated[Count, Field(ge=2)]
+    """test images, at most, each with one draw of noise per level"""
 
 
 class Ensembles(Options):
@@ -51,6 +75,8 @@ class Ensembles(Options):
     """those of sigmas that networks are compared at before the end of their training"""
     images: Annotated[Count, Field(ge=2)]
     """test images, and images of each training set, at most"""
+    elbo: Elbo | None = None
+    """of experiments on Gaussian fields: the variational bound of a discrete reverse process"""
     threads: Threads
     """processor threads; they change the last bits"""
 

@@ -41,6 +41,7 @@ def inconsistencies(params: Params) -> Iterator[str]:
     for name in params["experiments"]:
         yield from _experiment(params, name)
     yield from _evaluation(params)
+    yield from _controls(params)
     yield from _spectra(params)
     yield from _ensembles(params)
     for experiment in params["sampling"]["experiments"]:
@@ -180,6 +181,38 @@ def _evaluation(params: Params) -> Iterator[str]:
             yield unknown(key, name, params["image_classes"])
         else:
             yield from _references(params, key, listed, name, jacobian=False)
+
+
+def _controls(params: Params) -> Iterator[str]:
+    experiments, seen = params["experiments"], []
+    for index, control in enumerate(params["evaluation"].get("controls", [])):
+        key = f"evaluation.controls.{index}"
+        names = [control["first"], control["second"]]
+        absent = [name for name in names if name not in experiments]
+        for name in absent:
+            yield unknown(key, name, experiments)
+        if absent:
+            continue
+        if control["second"] in seen:
+            yield f"{key}.second: found {control['second']} again, allowed is each experiment once"
+        seen.append(control["second"])
+        specs = []
+        for name in names:
+            made = {option: experiments[name][option] for option in ("image_class", "architecture")}
+            specs.append(made | training_of(params, name))
+        differ = [option for option in specs[0] if specs[0][option] != specs[1][option]]
+        if differ != ["seed"]:
+            yield (
+                f"{key}: found {' and '.join(names)}, which differ in {', '.join(differ) or 'nothing'}; "
+                "allowed are experiments that differ in training.seed alone"
+            )
+        split = control.get("split", "S1")
+        shared = set(experiments[names[0]]["set_sizes"]) & set(experiments[names[1]]["set_sizes"])
+        if not shared or any(split not in experiments[name]["splits"] for name in names):
+            yield (
+                f"{key}: found {' and '.join(names)}, allowed are experiments that share a set size "
+                f"and train on {split}"
+            )
 
 
 def _spectra(params: Params) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.datasets.image_class import image_class as built_class
 from gahb.denoisers.choices import RECIPES
@@ -80,7 +81,7 @@ def memorising_spec(params: Params, experiment: str, set_size: int, split: str) 
 
 
 def _measurement(params: Params) -> Spec:
-    left_out = ("slope_window", "references")
+    left_out = ("slope_window", "references", "controls")
     return {key: value for key, value in params["evaluation"].items() if key not in left_out}
 
 
@@ -91,6 +92,28 @@ def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
         "second": network_spec(params, experiment, set_size, "S2"),
         "evaluation": _measurement(params),
     }
+
+
+def control_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the comparison of two networks of one training set is made from; the second's experiment."""
+    control = next(one for one in controls(params) if one["second"] == experiment)
+    return {
+        "first": network_spec(params, control["first"], set_size, control["split"]),
+        "second": network_spec(params, experiment, set_size, control["split"]),
+        "evaluation": _measurement(params),
+    }
+
+
+def controls(params: Params) -> list[Spec]:
+    """Pairs of experiments whose networks of one set are compared, with the ``set_sizes`` of both."""
+    given = params["evaluation"].get("controls", [])
+    sizes = {name: one["set_sizes"] for name, one in params["experiments"].items()}
+    return [
+        {"split": "S1"}
+        | one
+        | {"set_sizes": [size for size in sizes[one["second"]] if size in sizes[one["first"]]]}
+        for one in given
+    ]
 
 
 def reference_spec(params: Params, image_class: str, reference: str) -> Spec:
@@ -155,8 +178,21 @@ def snapshot_updates(params: Params, experiment: str) -> list[int]:
 
 def ensemble_spec(params: Params, experiment: str) -> Spec:
     """What the comparison of all networks of an experiment is made from."""
-    measured = {key: value for key, value in params["ensembles"].items() if key != "experiments"}
+    left_out = ("experiments", "elbo")
+    measured = {key: value for key, value in params["ensembles"].items() if key not in left_out}
     return {"ensemble": _ensemble(params, experiment), "measured": measured}
+
+
+def elbo_spec(params: Params, experiment: str) -> Spec:
+    """What the bounds on the likelihood of an experiment's networks are made from."""
+    ensembles = params["ensembles"]
+    measured = ensembles["elbo"] | {key: ensembles[key] for key in ("seed", "threads")}
+    return {"ensemble": _ensemble(params, experiment), "elbo": measured}
+
+
+def likelihood_is_known(params: Params, image_class: str) -> bool:
+    """Whether the log density of an image class is known: that of Gaussian fields."""
+    return isinstance(built_class(dataset_spec(params, image_class)), Gaussian)
 
 
 def samples_over_training_spec(params: Params, experiment: str) -> Spec:

@@ -26,6 +26,7 @@ _SIGNATURES = {  # column that tells a kind of table, the first that fits
     "references": "reference",
     "ensembles": "own_empirical_distance",
     "density": "kl_quadrature",
+    "elbo": "exact_elbo",
     "samples_over_training": "update",  # the columns of samples and these: before them
     "samples": "training_set",
 }
@@ -39,11 +40,13 @@ _COLUMNS = {
     "summary": [
         *("experiment", "set_size", "split", "updates", "gap", "gap_se", "largest_gap"),
         *("slope", "slope_se", "sigma_low", "sigma_high", "theoretical_slope"),
-        *("agreement", "agreement_se"),
+        *("agreement", "agreement_se", "agreement_same_set", "agreement_same_set_se"),
+        *("gap_between", "slope_between", "trainings", "pooled_cells"),
+        *("oracle_slope", "slope_above_oracle", "slope_above_oracle_se"),
     ],
     "gaps": [
         *("experiment", "image_class", "set_size", "split", "reference", "sigma", "input_psnr"),
-        *("images", "reference_gap", "reference_gap_se"),
+        *("images", "reference_gap", "reference_gap_se", "reference_gap_between"),
     ],
     "references": [
         *("image_class", "reference", "images", "slope", "slope_se", "sigma_low", "sigma_high"),
@@ -67,6 +70,22 @@ _COLUMNS = {
         *("bits_per_pixel", "kl_variance", "kl_variance_se", "kl_bias", "kl_bias_se"),
         *("kl_outside", "kl_outside_se", "outside_low", "outside_high"),
         *("start", "bound", "per_efold_low", "exponent_low"),
+    ],
+    "elbo": [
+        *(
+            "experiment",
+            "set_size",
+            "split",
+            "levels",
+            "sigma_low",
+            "sigma_high",
+            "images",
+            "pixels",
+        ),
+        *("log_likelihood", "log_likelihood_se", "elbo", "elbo_se", "loss", "loss_se"),
+        *("exact_elbo", "exact_elbo_se", "exact_loss", "exact_loss_se"),
+        *("steps_kl", "prior_kl", "reconstruction"),
+        *("exact_steps_kl", "exact_prior_kl", "exact_reconstruction"),
     ],
     "samples_over_training": ["set_size", "update", *_SAMPLES],
     "samples": [*_SAMPLES],
