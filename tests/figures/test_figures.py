@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,7 +96,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     ]
     every = [path for paths in tables.values() for path in paths]
     return {
-        "transition": every,
+        "transition": [summary, *every],
         "basis": spectra,
         "regularity": [summary, *every, *spectra],
         "gap": [summary, *every],
@@ -267,6 +268,15 @@ def test_gap_draws_the_tables(results: dict[str, list[Path]]) -> None:
             assert any(np.array_equal(found, expected) for found in heights), (split, column)
     pairs = summary.query("split == 'S1'")[["set_size", "agreement"]].to_numpy()
     assert any(np.array_equal(found, pairs) for found in lines_of(right))
+    same = summary.query("split == 'S1'")[["set_size", "agreement_same_set"]].dropna().to_numpy()
+    assert len(same) == 2
+    assert any(np.array_equal(found, same) for found in lines_of(right))
+    assert [text.get_text() for text in right.get_legend().get_texts()] == [
+        "same set, another seed: mean over σ"
+    ]
+    bars = [b.get_segments()[0] for b in left.collections]  # of N = 1
+    halves = [np.ptp(bar[:, 1]) / 2 for bar in bars]
+    assert max(halves) == pytest.approx(2.5)  # between trainings, more than over images
     lowest = [
         pd.read_csv(path).set_index("sigma").loc[SIGMAS[0], "psnr_between"]
         for path in results["gap"]
@@ -292,12 +302,12 @@ def test_captions_print_what_networks_were_made_from(
         SPECS[name]["title"],
         "images alpha2: C^α images, α = 2, 24 x 24 pixels",
         "networks alpha2, unet, 2 blocks, 16 channels, batch size 128",
-        "noise law log\\_uniform, sigma range [0.005, 1.0], updates 1234",
+        "optimiser adam, sigma range [0.005, 1.0], updates 1234",
         "of S1",
         "1000",
     ):
         assert expected in caption, expected
-    assert "optimiser" not in caption  # the default
+    assert "noise law" not in caption  # the default
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -313,7 +323,13 @@ def test_captions_print_measured_numbers(results: dict[str, list[Path]]) -> None
     own = pd.read_csv(path).query("evaluated_on == 'own'")["mean_psnr"].mean()
     assert f"{own:.2f}" in transition
     assert "memorising denoiser on own training set for N = 1, 10" in transition
-    assert "number of updates and width" in told("gap", results["gap"])
+    assert re.search(r"^ *1000 +\S+ +\S+ +\S+ +0\.50 ", transition, re.M)  # between trainings
+    gap = told("gap", results["gap"])
+    assert "number of updates and width" in gap
+    assert "depend on the seed and the split alone" in gap
+    assert "with different seeds" in gap
+    assert re.search(r"^ *100 +\S+ +\S+ +26\.00 ", gap, re.M)  # the agreement of one set
+    assert re.search(r"^ *10 +\S+ +\S+ +- ", gap, re.M)
     with h5py.File(results["basis"][1]) as file:
         value = file["eigenvalues"][0, 0, 19]
     assert f"{value:.3f}" in told("basis", results["basis"])

@@ -387,7 +387,8 @@ def test_captions_print_gaps(results: dict[str, list[Path]], captions: dict[str,
     stated = f"{found.mean():.2f} ({found.min():.2f} to {found.max():.2f}; 0.18)"
     assert stated in captions["bounds"]
     disks = gaps.query("experiment == 'disks' and set_size == 1000").iloc[0]
-    value = f"{disks['reference_gap']:.2f} +/- {disks['reference_gap_se']:.2f}"
+    assert disks["reference_gap_se"] < disks["reference_gap_between"]  # which is told
+    value = f"{disks['reference_gap']:.2f} +/- {disks['reference_gap_between']:.2f}"
     assert value in captions["optimum"]
 
 
@@ -554,6 +555,7 @@ def test_figures_ask_for_what_they_need(params: dict[str, Any]) -> None:
 def test_older_figures_ask_for_what_they_did(params: dict[str, Any]) -> None:
     sizes = (1, 4, 16)
     assert figure_files(params, "transition") == [
+        "results/evaluation/summary.csv",
         *(f"results/evaluation/soft/N{size}_S1.csv" for size in sizes),
         *(f"results/evaluation/soft/N{size}_S1_memorising.csv" for size in sizes),
     ]
