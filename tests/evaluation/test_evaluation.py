@@ -33,8 +33,8 @@ from gahb.evaluation.psnr import input_psnr, mean_psnr, psnr_of_mean_mse
 from gahb.evaluation.summary import linear_statistic, slope_weights, summarise
 from gahb.params import (
     agreement_spec,
+    control_sizes,
     control_spec,
-    controls,
     dataset_spec,
     evaluation_spec,
     memorising_spec,
@@ -639,10 +639,9 @@ def test_two_trainings_on_one_set_are_told_apart(
 ):
     reseeded = params["experiments"]["soft"] | {"set_sizes": [4, 2], "training": {"seed": 7}}
     params["experiments"]["reseeded"] = reseeded
-    params["evaluation"]["controls"] = [{"first": "soft", "second": "reseeded"}]
+    params["evaluation"]["controls"] = {"reseeded": "soft"}
     validate(params)
-    (control,) = controls(params)
-    assert control["set_sizes"] == [4]
+    assert control_sizes(params) == {"reseeded": [4]}
     spec = control_spec(params, "reseeded", 4)
     assert (spec["first"]["split"], spec["second"]["split"]) == ("S1", "S1")
     assert (spec["first"]["training"]["seed"], spec["second"]["training"]["seed"]) == (0, 7)

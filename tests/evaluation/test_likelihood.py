@@ -86,12 +86,20 @@ def test_another_denoiser_loses_its_excess_error():
 def project() -> dict[str, Any]:
     params = copy.deepcopy(TINY)
     params["image_classes"]["fields"] = {
-        "class": "gaussian", "size": 8, "exponent": 3, "mean": 0.5,
-        "standard_deviation": 0.15, "images": 64, "test_images": 24, "seed": 0,
+        "class": "gaussian",
+        "size": 8,
+        "exponent": 3,
+        "mean": 0.5,
+        "standard_deviation": 0.15,
+        "images": 64,
+        "test_images": 24,
+        "seed": 0,
     }
     params["experiments"]["fields"] = {
-        "image_class": "fields", "architecture": "small",
-        "set_sizes": [2, 4], "splits": ["S1", "S2"],
+        "image_class": "fields",
+        "architecture": "small",
+        "set_sizes": [2, 4],
+        "splits": ["S1", "S2"],
     }
     params["ensembles"] |= {
         "experiments": ["fields"],

@@ -47,11 +47,11 @@ REFERENCES = [
     for measured in MEASURED_REFERENCES
 ]
 AGREEMENTS = pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv", EVALUATED)
-CONTROLS = gahb_params.controls(PARAMS)
+CONTROLS = gahb_params.control_sizes(PARAMS)
 CONTROLLED = [
-    f"{RESULTS}/evaluation/{control['second']}/N{set_size}_control.csv"
-    for control in CONTROLS
-    for set_size in control["set_sizes"]
+    f"{RESULTS}/evaluation/{name}/N{set_size}_control.csv"
+    for name, set_sizes in CONTROLS.items()
+    for set_size in set_sizes
 ]
 ENSEMBLES = expand(f"{RESULTS}/evaluation/{{experiment}}/ensembles.csv", experiment=COMPARED)
 BOUNDED = any(
@@ -194,7 +194,7 @@ rule evaluation_control:
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/{{experiment}}/N{{set_size}}_control.tsv"
     wildcard_constraints:
-        experiment=one_of(control["second"] for control in CONTROLS),
+        experiment=one_of(CONTROLS),
     conda:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]

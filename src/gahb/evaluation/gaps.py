@@ -23,7 +23,7 @@ from gahb.denoisers.reference import theoretical_slope
 from gahb.evaluation.draws import digests, paired_errors, read_measured, spec_of
 from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse
 from gahb.evaluation.summary import linear_statistic, window_weights
-from gahb.evaluation.trainings import between_trainings
+from gahb.evaluation.trainings import between_trainings, made
 from gahb.means import standard_error
 
 Float64 = NDArray[np.float64]
@@ -81,9 +81,10 @@ def measure_gaps(tables: list[Path], references: list[Path], output: Path | str)
             rows += _gaps(path, reference)
     found = pd.DataFrame(rows)
     if rows:
-        alike = ("image_class", "reference", "sigma")
+        alike = ("image_class", "made", "reference", "sigma")
         between = between_trainings(found, "reference_gap", alike)
         found["reference_gap_between"] = between["error"]
+        found = found.drop(columns="made")
     write_table(output, found, provenance({}, digests([*tables, *references])))
 
 
@@ -108,4 +109,5 @@ def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
             "reference_psnr": exact_psnr[level],
             "reference_gap": exact_psnr[level] - learned_psnr[level],
             "reference_gap_se": errors[level],
+            "made": made(network),
         }

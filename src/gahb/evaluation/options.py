@@ -6,18 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gahb.options import Count, Names, Options, Seed, SigmaRange, Sigmas, Split, Threads, wrong
-
-
-class Control(Options):
-    """Two experiments whose networks were trained on one set with different seeds."""
-
-    first: str
-    """the experiment that is controlled"""
-    second: str
-    """one of the same image class and architecture, with another training.seed"""
-    split: Split = "S1"
-    """whose set both were trained on"""
+from gahb.options import Count, Names, Options, Seed, SigmaRange, Sigmas, Threads, wrong
 
 
 class Evaluation(Options):
@@ -35,8 +24,9 @@ class Evaluation(Options):
     """[lowest, highest] sigma of the slope fits"""
     references: dict[str, Names] = {}
     """which of references are measured, by image class"""
-    controls: list[Control] = []
-    """pairs of experiments whose networks of one training set are compared, as those of two are"""
+    controls: dict[str, str] = {}
+    """experiments, and to each the one whose networks of S1 saw the same images with another seed: compared
+    as those of S1 and S2 are"""
     threads: Threads
     """processor threads; they change the last bits"""
 

@@ -19,7 +19,7 @@ from gahb.artifacts import Spec, provenance, read_table, write_table
 from gahb.denoisers.reference import drawn_slope
 from gahb.evaluation.draws import Draws, digests, paired_errors, read_measured, spec_of
 from gahb.evaluation.psnr import DB, psnr_of_mean_mse
-from gahb.evaluation.trainings import between_trainings
+from gahb.evaluation.trainings import between_trainings, made
 from gahb.means import standard_error
 
 Float64 = NDArray[np.float64]
@@ -90,14 +90,15 @@ def summarise(
             row[name], row[f"{name}_se"] = pair or (np.nan, np.nan)
         oracle = oracles.get(network["image_class"])
         nothing = dict.fromkeys(_OF_ORACLE, np.nan)
-        rows.append(row | (nothing if oracle is None else _beside_oracle(path, oracle, row)))
+        beside = nothing if oracle is None else _beside_oracle(path, oracle, row)
+        rows.append(row | beside | {"made": made(network)})
     summary = pd.DataFrame(rows)
     for name in ("gap", "slope"):
-        between = between_trainings(summary, name)
+        between = between_trainings(summary, name, ("image_class", "made"))
         summary[f"{name}_between"] = between["error"]
     summary["trainings"], summary["pooled_cells"] = between["trainings"], between["cells"]
-    made = provenance(spec, digests([*tables, *comparisons, *references]))
-    write_table(output, summary, made)
+    made_from = provenance(spec, digests([*tables, *comparisons, *references]))
+    write_table(output, summary.drop(columns="made"), made_from)
 
 
 _ORACLES = ("exact", "known_contour")  # denoisers that an optimum is compared by

@@ -3,14 +3,16 @@
 A standard error over images says what other test images would change, for the network that was trained.
 Networks of other training sets and first weights differ by more. Where a cell, an experiment at one N, has
 several trainings, their spread estimates that error; with two it does so badly. The variances of cells are
-therefore pooled: those of one image class whose N is within a factor of ten, since networks that memorise
-differ by far more than those that generalise.
+therefore pooled: those of one image class, of networks made alike, whose N is within a factor of ten, since
+networks that memorise differ by far more than those that generalise.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
+from gahb.artifacts import Spec, canonical_json
 
 _DECADES = 1.0 + 1e-9  # between the N of two cells that are pooled
 _CELL = ("experiment", "set_size")
@@ -49,3 +51,9 @@ def between_trainings(
     )
     keys = [*alike, *_CELL]
     return rows[keys].merge(pooled_cells, on=keys, how="left").set_index(rows.index)
+
+
+def made(network: Spec) -> str:
+    """How a network is made, whatever its training set, seed and image class: the same text if alike."""
+    training = {key: value for key, value in network["training"].items() if key != "seed"}
+    return canonical_json([network["architecture"], training])

@@ -7,8 +7,8 @@ from gahb.params.reading import overlay as overlay
 from gahb.params.reading import require_network as require_network
 from gahb.params.reading import validate as validate
 from gahb.params.specs import agreement_spec as agreement_spec
+from gahb.params.specs import control_sizes as control_sizes
 from gahb.params.specs import control_spec as control_spec
-from gahb.params.specs import controls as controls
 from gahb.params.specs import dataset_spec as dataset_spec
 from gahb.params.specs import elbo_spec as elbo_spec
 from gahb.params.specs import ensemble_spec as ensemble_spec

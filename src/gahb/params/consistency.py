@@ -184,35 +184,27 @@ def _evaluation(params: Params) -> Iterator[str]:
 
 
 def _controls(params: Params) -> Iterator[str]:
-    experiments, seen = params["experiments"], []
-    for index, control in enumerate(params["evaluation"].get("controls", [])):
-        key = f"evaluation.controls.{index}"
-        names = [control["first"], control["second"]]
-        absent = [name for name in names if name not in experiments]
-        for name in absent:
-            yield unknown(key, name, experiments)
+    experiments = params["experiments"]
+    for pair in params["evaluation"].get("controls", {}).items():
+        key = f"evaluation.controls.{pair[0]}"
+        absent = [name for name in pair if name not in experiments]
+        yield from (unknown(key, name, experiments) for name in absent)
         if absent:
             continue
-        if control["second"] in seen:
-            yield f"{key}.second: found {control['second']} again, allowed is each experiment once"
-        seen.append(control["second"])
-        specs = []
-        for name in names:
-            made = {option: experiments[name][option] for option in ("image_class", "architecture")}
-            specs.append(made | training_of(params, name))
-        differ = [option for option in specs[0] if specs[0][option] != specs[1][option]]
+        made = [
+            {option: experiments[name][option] for option in ("image_class", "architecture")}
+            | training_of(params, name)
+            for name in pair
+        ]
+        differ = [option for option in made[0] if made[0][option] != made[1][option]]
         if differ != ["seed"]:
             yield (
-                f"{key}: found {' and '.join(names)}, which differ in {', '.join(differ) or 'nothing'}; "
+                f"{key}: found {pair[1]}, from which it differs in {', '.join(differ) or 'nothing'}; "
                 "allowed are experiments that differ in training.seed alone"
             )
-        split = control.get("split", "S1")
-        shared = set(experiments[names[0]]["set_sizes"]) & set(experiments[names[1]]["set_sizes"])
-        if not shared or any(split not in experiments[name]["splits"] for name in names):
-            yield (
-                f"{key}: found {' and '.join(names)}, allowed are experiments that share a set size "
-                f"and train on {split}"
-            )
+        sizes = [set(experiments[name]["set_sizes"]) for name in pair]
+        if sizes[0].isdisjoint(sizes[1]) or any("S1" not in experiments[n]["splits"] for n in pair):
+            yield f"{key}: found {pair[1]}, allowed are experiments that share a set size and S1"
 
 
 def _spectra(params: Params) -> Iterator[str]:

@@ -95,25 +95,22 @@ def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
 
 
 def control_spec(params: Params, experiment: str, set_size: int) -> Spec:
-    """What the comparison of two networks of one training set is made from; the second's experiment."""
-    control = next(one for one in controls(params) if one["second"] == experiment)
+    """What the comparison of two networks of one set is made from; ``experiment`` is the second's."""
     return {
-        "first": network_spec(params, control["first"], set_size, control["split"]),
-        "second": network_spec(params, experiment, set_size, control["split"]),
+        "first": network_spec(params, params["evaluation"]["controls"][experiment], set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S1"),
         "evaluation": _measurement(params),
     }
 
 
-def controls(params: Params) -> list[Spec]:
-    """Pairs of experiments whose networks of one set are compared, with the ``set_sizes`` of both."""
-    given = params["evaluation"].get("controls", [])
+def control_sizes(params: Params) -> dict[str, list[int]]:
+    """The N at which each control is compared: those that both experiments have."""
     sizes = {name: one["set_sizes"] for name, one in params["experiments"].items()}
-    return [
-        {"split": "S1"}
-        | one
-        | {"set_sizes": [size for size in sizes[one["second"]] if size in sizes[one["first"]]]}
-        for one in given
-    ]
+    controls = params["evaluation"].get("controls", {})
+    return {
+        name: [size for size in sizes[name] if size in sizes[first]]
+        for name, first in controls.items()
+    }
 
 
 def reference_spec(params: Params, image_class: str, reference: str) -> Spec:

@@ -108,7 +108,7 @@ _SUMMARY = (
     "images; *same set*: the same of two trainings on one set with different seeds; *slope*: of test "
     "PSNR against input PSNR, over the noise levels of the last column. *Between*: the standard deviation "
     "of the number before it between trainings, pooled over so many *cells*, the experiments at one N "
-    "with several trainings, of the image class and with N within a factor of ten. *Oracle*: the slope of "
+    "with several trainings, of networks made alike, of the image class, with N within a factor of ten. *Oracle*: the slope of "
     "the denoiser that is exact or knows the contour, over the same noise levels and on the images that "
     "both have. *Theory*: for small noise, the lesser of α/(α+1), the minimax rate of the function class, "
     "and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
