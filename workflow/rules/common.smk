@@ -164,8 +164,8 @@ def one_of(names):
 
 def training_threads(wildcards):
     """Threads of one training: a training parameter, since they change the last bits of the weights."""
-    experiment = PARAMS["experiments"][wildcards.experiment]
-    return (PARAMS["training"] | experiment.get("training", {}))["threads"]
+    named = (wildcards.experiment, wildcards.set_size, wildcards.split)
+    return gahb_params.network_spec(PARAMS, *named)["training"]["threads"]
 
 
 def snapshots(wildcards, output):
