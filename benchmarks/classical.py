@@ -9,12 +9,16 @@ against input PSNR, fitted over the window, to be compared with the minimax alph
 processor time for one image at one noise level. "spun" is with cycle spinning. An oracle's threshold
 looks at the clean image, so that its error bounds nothing.
 
+With --search, wavelets of several filters and thresholds instead, with and without cycle spinning over all
+shifts, by PSNR averaged over noise levels and at last over alpha: which of them are best on the class.
+
 With --known-contour, the filter that knows each image's contour instead: the error of its formula (the
 bound under the Gaussian surrogate), and on draws of noise as it is and clipped to [0, 1]; by how much
 each is above the formula, on the same images. As far as it is, the formula is no bound on these images.
 """
 
 import argparse
+import itertools
 import time
 
 import numpy as np
@@ -28,6 +32,9 @@ from gahb.denoisers.exact.known_contour import KnownContourDenoiser
 from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse
 from gahb.means import standard_error
 from gahb.randomness import image_noise
+
+FILTERS = ("haar", "db2", "db3", "db4", "sym4", "sym6", "coif1")
+RULES: tuple[float | str, ...] = (2.5, 2.75, 3.0, 3.25, 3.5, "universal")
 
 
 class Identity(nn.Module):
@@ -85,6 +92,40 @@ def denoisers(shifts: int) -> dict[str, nn.Module]:
     return rows
 
 
+def search(alphas: list[float], size: int, images: int, seed: int, sigmas: list[float]) -> None:
+    """Print the best wavelets of each alpha, and of all of them together."""
+    noise = torch.from_numpy(
+        np.array(
+            [
+                [image_noise(seed, image, level, 0, size) for image in range(images)]
+                for level in range(len(sigmas))
+            ]
+        )
+    )
+    found: dict[tuple[str, str], list[float]] = {}
+    for alpha in alphas:
+        clean = torch.from_numpy(calpha(size, seed, alpha).render(0, images))[:, None]
+        for shifts, wavelet, rule in itertools.product((1, "all"), FILTERS, RULES):
+            denoiser = WaveletDenoiser(wavelet, rule, shifts=shifts)
+            errors = [
+                (denoiser(clean + sigma * z, sigma) - clean).square().mean(dim=(1, 2, 3)).numpy()
+                for sigma, z in zip(sigmas, noise, strict=True)
+            ]
+            key = ("spun" if shifts == "all" else "one shift", f"{wavelet}, {rule}")
+            found.setdefault(key, []).append(float(psnr_of_mean_mse(np.stack(errors))[0].mean()))
+    for spun in ("one shift", "spun"):
+        print(f"\n{spun}; mean PSNR for alpha = {', '.join(f'{a:g}' for a in alphas)}, and of all")
+        of = {name: values for (kind, name), values in found.items() if kind == spun}
+        for name in sorted(of, key=lambda name: -np.mean(of[name]))[:8]:
+            print(cells(name, np.array([*of[name], np.mean(of[name])])), flush=True)
+
+
+def calpha(size: int, seed: int, alpha: float) -> CAlpha:
+    """Antialiased C^alpha images."""
+    rendering = "antialiased"
+    return CAlpha(size=size, seed=seed, alpha=alpha, background_alpha=alpha, rendering=rendering)
+
+
 def row(name: str, psnr: np.ndarray, inputs: np.ndarray, fitted: list[bool]) -> str:
     """Output PSNR at each noise level, and the slope of those that are fitted."""
     slope = np.polyfit(inputs[fitted], psnr[fitted], 1)[0]
@@ -109,8 +150,12 @@ def main() -> None:
         "--sigmas", type=float, nargs="+", default=[1, 0.398, 0.158, 0.1, 0.0631, 0.0251, 0.02]
     )
     parser.add_argument("--known-contour", action="store_true", help="that filter instead")
+    parser.add_argument("--search", action="store_true", help="filters and thresholds instead")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.search:
+        search(options.alphas, options.size, options.images, options.seed, options.sigmas)
+        return
     inputs = np.array([input_psnr(sigma) for sigma in options.sigmas])
     fitted = [options.window[0] <= sigma <= options.window[1] for sigma in options.sigmas]
     draws = [
@@ -122,13 +167,7 @@ def main() -> None:
     ]
     noise = torch.from_numpy(np.array(draws))
     for alpha in options.alphas:
-        rendered = CAlpha(
-            size=options.size,
-            seed=options.seed,
-            alpha=alpha,
-            background_alpha=alpha,
-            rendering="antialiased",
-        )
+        rendered = calpha(options.size, options.seed, alpha)
         clean = torch.from_numpy(rendered.render(0, options.images))[:, None]
         print(f"\nalpha = {alpha:g}, {options.images} images of {options.size} pixels")
         header = "".join(f"{psnr:7.1f}" for psnr in inputs)

@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
     verb = _verb(kinds, "agreement", commands.compare, "two networks on the same noisy images")
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
-    verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of S1 and S2")
+    verb.add_argument("--networks", type=Path, nargs=2, required=True, help="weights of the two")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
     verb = _verb(kinds, "reference", commands.evaluate_reference, "an exact or classical denoiser")
     verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = _verb(kinds, "summary", commands.summarise, "one row per network")
     verb.add_argument("--tables", type=Path, nargs="+", required=True, help="network tables, .csv")
     verb.add_argument("--comparisons", type=Path, nargs="*", default=[], help="agreement, .csv")
+    verb.add_argument("--references", type=Path, nargs="*", default=[], help="tables, .csv")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
     verb = _verb(
@@ -107,6 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument(
         "--snapshots", type=Path, nargs="*", default=[], help="of the same networks, in their order"
+    )
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+    verb = _verb(
+        kinds, "elbo", commands.measure_likelihoods, "bounds on the likelihood of Gaussian fields"
+    )
+    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
+    verb.add_argument(
+        "--networks", type=Path, nargs="+", required=True, help="weights, by set size and split"
     )
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
     verb = kinds.add_parser("density", help="bounds on the divergence of the learned density")

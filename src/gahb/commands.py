@@ -90,7 +90,7 @@ def summarise(options: argparse.Namespace) -> None:
     """Train-test gap, agreement of the splits and test slope: one row per network."""
     from gahb.evaluation.summary import summarise
 
-    summarise(options.spec, options.tables, options.comparisons, options.output)
+    summarise(options.spec, options.tables, options.comparisons, options.references, options.output)
 
 
 def measure_ensembles(options: argparse.Namespace) -> None:
@@ -100,6 +100,15 @@ def measure_ensembles(options: argparse.Namespace) -> None:
 
     dataset = open_dataset(options.dataset, options.spec["ensemble"]["dataset"])
     measure_ensembles(options.spec, dataset, options.networks, options.snapshots, options.output)
+
+
+def measure_likelihoods(options: argparse.Namespace) -> None:
+    """Evidence lower bounds of networks of Gaussian fields, beside the exact log-likelihood."""
+    from gahb.datasets.store import open_dataset
+    from gahb.evaluation.likelihood import measure_likelihoods
+
+    dataset = open_dataset(options.dataset, options.spec["ensemble"]["dataset"])
+    measure_likelihoods(options.spec, dataset, options.networks, options.output)
 
 
 def bound_densities(options: argparse.Namespace) -> None:

@@ -139,9 +139,9 @@ READERS: dict[str, tuple[list[str], tuple[str, ...]]] = {  # verb -> its line, w
     "transition": (
         [
             *("figures", "transition", *spec(gahb_params.figure_spec, "transition")),
-            *("--inputs", "S1.csv", "memorising.csv", *DRAWN),
+            *("--inputs", "summary.csv", "S1.csv", "memorising.csv", *DRAWN),
         ],
-        ("S1.csv", "memorising.csv"),
+        ("summary.csv", "S1.csv", "memorising.csv"),
     ),
     "regularity": (
         [

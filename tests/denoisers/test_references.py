@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -17,16 +18,18 @@ from conftest import TINY
 
 from gahb.artifacts import ArtifactError, read_sidecar, read_table
 from gahb.cli import main
+from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import image_class
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
 from gahb.denoisers.classical.bandlets import BandletDenoiser
+from gahb.denoisers.classical.transform import WaveletTransform
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.exact.base import ExactDenoiser
 from gahb.denoisers.exact.gaussian import WienerDenoiser
 from gahb.denoisers.exact.known_contour import known_contour_mse
 from gahb.denoisers.exact.permuted import PermutedDenoiser
-from gahb.denoisers.reference import ErrorBound, build_reference, theoretical_slope
+from gahb.denoisers.reference import ErrorBound, build_reference, drawn_slope, theoretical_slope
 from gahb.evaluation.draws import draws_of, read_draws
 from gahb.evaluation.gaps import measure_gaps, summarise_references
 from gahb.evaluation.of_network import evaluate_network
@@ -212,9 +215,18 @@ ROUGH = SOFT | {"alpha": 1.5, "background_alpha": 4}
         ({"denoiser": "known_contour"}, SOFT | {"background_alpha": 0.5}, 0),
         ({"denoiser": "wavelet"}, ROUGH, 1 / 2),
         ({"denoiser": "wavelet"}, SOFT, 1 / 2),
-        ({"denoiser": "bandlet"}, ROUGH, 1.5 / 2.5),
-        ({"denoiser": "bandlet"}, SOFT, 2 / 3),  # two vanishing moments
-        ({"denoiser": "bandlet", "moments": 4}, SOFT, 3 / 4),
+        ({"denoiser": "wavelet", "wavelet": "db4"}, SOFT, 1 / 2),
+        ({"denoiser": "wavelet"}, SOFT | {"background_alpha": 1.25}, 1 / 5),  # of the backgrounds
+        ({"denoiser": "bandlet"}, ROUGH, 1 / 2),  # haar: one vanishing moment
+        ({"denoiser": "bandlet", "moments": 4}, ROUGH, 1 / 2),
+        ({"denoiser": "bandlet", "wavelet": "db2"}, ROUGH, 1.5 / 2.5),
+        ({"denoiser": "bandlet", "wavelet": "db4"}, SOFT, 2 / 3),  # two moments along the flow
+        ({"denoiser": "bandlet", "wavelet": "db4", "moments": 4}, SOFT, 2 / 3),  # the backgrounds
+        (
+            {"denoiser": "bandlet", "wavelet": "db4", "moments": 4},
+            SOFT | {"background_alpha": 8},
+            3 / 4,
+        ),
         ({"denoiser": "exact"}, FIELD, 1 / 3),
         ({"denoiser": "exact"}, FIELD | {"exponent": 1.5}, 0),
         ({"denoiser": "exact"}, EXACT["disks"], 1),
@@ -230,6 +242,29 @@ ROUGH = SOFT | {"alpha": 1.5, "background_alpha": 4}
 def test_theoretical_slope(reference: Params, images: Params, slope: float | None):
     found = theoretical_slope(reference, images)
     assert math.isnan(found) if slope is None else found == pytest.approx(slope)
+
+
+@pytest.mark.parametrize(
+    ("images", "slope"),
+    [(SOFT, 2 / 3), (SOFT | {"background_alpha": 8}, 3 / 4), (ROUGH, 3 / 5), (FIELD, None)],
+)
+def test_slope_of_an_estimator_on_drawn_images(images: Params, slope: float | None):
+    found = drawn_slope(images)
+    assert math.isnan(found) if slope is None else found == pytest.approx(slope)
+
+
+def test_backgrounds_of_one_wavelet_fall_as_its_moments_allow():
+    """The variance of coefficients of fields |k|^(-2 beta) falls as 4^(-j min(beta, p + 1))."""
+    for beta, wavelet, expected in ((4.0, "haar", 2), (1.5, "haar", 1.5), (4.0, "db4", 4)):
+        fields = Gaussian(
+            size=256, exponent=2 * beta, mean=0.0, standard_deviation=1.0, seed=0
+        ).render(0, 24)
+        transform = WaveletTransform(wavelet, 6)
+        details = transform.analyse(torch.from_numpy(fields).double())[1]
+        by_size = sorted(details, key=lambda subbands: subbands.shape[-1])
+        rms = [float(subbands.square().mean()) for subbands in by_size[1:5]]
+        rates = [math.log(a / b) / math.log(4) for a, b in itertools.pairwise(rms)]
+        assert np.mean(rates) == pytest.approx(expected, abs=0.35), (beta, wavelet)
 
 
 def test_the_memorising_one_is_the_optimum_for_its_training_set(params: Params, dataset: Dataset):

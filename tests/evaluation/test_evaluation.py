@@ -20,6 +20,7 @@ from gahb.artifacts import ArtifactError, read_sidecar, read_table, read_tensors
 from gahb.datasets.store import Dataset, open_dataset, write_dataset
 from gahb.denoisers.computation import in_float32
 from gahb.denoisers.empirical import EmpiricalDenoiser
+from gahb.denoisers.training import train
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation import measure
 from gahb.evaluation.agreement import compare_networks
@@ -28,14 +29,19 @@ from gahb.evaluation.evaluate import evaluation_sets
 from gahb.evaluation.measure import noisy_set, squared_differences, squared_errors
 from gahb.evaluation.of_network import evaluate_network
 from gahb.evaluation.of_optimum import evaluate_memorising
+from gahb.evaluation.of_reference import evaluate_reference
 from gahb.evaluation.psnr import input_psnr, mean_psnr, psnr_of_mean_mse
 from gahb.evaluation.summary import linear_statistic, slope_weights, summarise
 from gahb.params import (
     agreement_spec,
+    control_sizes,
+    control_spec,
     dataset_spec,
     evaluation_spec,
     memorising_spec,
+    reference_spec,
     summary_spec,
+    validate,
 )
 from gahb.randomness import image_noise
 
@@ -579,7 +585,7 @@ def test_summary_by_hand(
     tables = [evaluated(1, "S1"), evaluated(4, "S1"), evaluated(4, "S2")]
     comparisons = [compared(4)]
     spec = summary_spec(params)
-    summarise(spec, tables, comparisons, tmp_path / "summary.csv")
+    summarise(spec, tables, comparisons, [], tmp_path / "summary.csv")
     summary = read_table(tmp_path / "summary.csv", spec)
     assert list(zip(summary.set_size, summary.split, strict=True)) == [
         (1, "S1"),
@@ -589,7 +595,13 @@ def test_summary_by_hand(
     assert set(summary.experiment) == set(summary.image_class) == {"soft"}
     assert set(summary.alpha) == {3}
     assert set(summary.updates) == {30}
-    assert summary.theoretical_slope.tolist() == [0.75] * 3
+    np.testing.assert_allclose(summary.theoretical_slope, 2 / 3)  # what the backgrounds allow
+    assert summary.trainings.tolist() == [1, 2, 2]
+    assert summary.pooled_cells.tolist() == [1, 1, 1]  # N = 1 is within a factor of ten
+    for name in ("gap", "slope"):
+        spread = abs(summary[name][1] - summary[name][2]) / math.sqrt(2)
+        np.testing.assert_allclose(summary[f"{name}_between"], spread, rtol=1e-4)
+    assert summary[["agreement_same_set", "oracle_slope", "slope_above_oracle"]].isna().all(None)
     assert set(summary.sigma_low) == {0.03}
     assert set(summary.sigma_high) == {0.3}
     for row, path in zip(summary.itertuples(), tables, strict=True):
@@ -619,11 +631,65 @@ def test_summary_by_hand(
     assert set(recorded) == {path.as_posix() for path in [*tables, *comparisons]}
 
 
+def test_two_trainings_on_one_set_are_told_apart(
+    params: Params,
+    dataset: Dataset,
+    trained: Trained,
+    evaluated: Callable[[int, str], Path],
+    compared: Callable[[int], Path],
+    tmp_path: Path,
+):
+    reseeded = params["experiments"]["soft"] | {"set_sizes": [4, 2], "training": {"seed": 7}}
+    params["experiments"]["reseeded"] = reseeded
+    params["evaluation"]["controls"] = {"reseeded": "soft"}
+    validate(params)
+    assert control_sizes(params) == {"reseeded": [4]}
+    spec = control_spec(params, "reseeded", 4)
+    assert (spec["first"]["split"], spec["second"]["split"]) == ("S1", "S1")
+    assert (spec["first"]["training"]["seed"], spec["second"]["training"]["seed"]) == (0, 7)
+    assert spec["evaluation"] == agreement_spec(params, "soft", 4)["evaluation"]
+    other, table = tmp_path / "other.safetensors", tmp_path / "N4_control.csv"
+    train(spec["second"], dataset, other, tmp_path / "training.csv", tmp_path / "state")
+    compare_networks(spec, dataset, (trained(4, "S1"), other), table)
+    tables = [evaluated(4, "S1"), evaluated(4, "S2")]
+    summarise(summary_spec(params), tables, [compared(4), table], [], tmp_path / "summary.csv")
+    summary = read_table(tmp_path / "summary.csv")
+    same, disjoint = (read_table(path).psnr_between.mean() for path in (table, compared(4)))
+    assert abs(same - disjoint) > 0.01
+    np.testing.assert_allclose(summary.agreement_same_set, same, atol=1e-4)
+    np.testing.assert_allclose(summary.agreement, disjoint, atol=1e-4)
+
+
+def test_slopes_of_network_and_oracle_are_of_the_same_images(
+    params: Params, dataset: Dataset, evaluated: Callable[[int, str], Path], tmp_path: Path
+):
+    references = []
+    for name in ("wavelets", "known-contour"):
+        references.append(tmp_path / f"{name}.csv")
+        evaluate_reference(reference_spec(params, "soft", name), dataset, references[-1])
+    path, spec = evaluated(4, "S1"), summary_spec(params)
+    summarise(spec, [path], [], references, tmp_path / "summary.csv")
+    (row,) = read_table(tmp_path / "summary.csv").itertuples()
+    psnrs = -20 * np.log10([0.3, 0.1, 0.03])
+    oracle, learned = (read_draws(table)["test"]["mse"][1:, :12] for table in (references[1], path))
+
+    def fit(errors: np.ndarray) -> float:
+        return np.polyfit(psnrs, -10 * np.log10(errors.mean(1)), 1)[0]
+
+    assert row.oracle_slope == pytest.approx(fit(oracle), abs=1e-6)
+    assert row.slope_above_oracle == pytest.approx(fit(learned) - fit(oracle), abs=1e-6)
+    kept = [np.delete(np.arange(12), image) for image in range(12)]
+    left_out = [fit(learned[:, some]) - fit(oracle[:, some]) for some in kept]
+    assert row.slope_above_oracle_se == pytest.approx(np.std(left_out) * math.sqrt(11), rel=0.3)
+    recorded = read_sidecar(tmp_path / "summary.csv")["inputs"]
+    assert set(recorded) == {table.as_posix() for table in (path, *references)}
+
+
 def test_slope_window(params: Params, evaluated: Callable[[int, str], Path], tmp_path: Path):
     path = evaluated(4, "S1")
     slopes = []
     for window in ([0.03, 0.3], [0.1, 1.0]):
-        summarise({"slope_window": window}, [path], [], tmp_path / "summary.csv")
+        summarise({"slope_window": window}, [path], [], [], tmp_path / "summary.csv")
         slopes.append(read_table(tmp_path / "summary.csv").slope[0])
     assert slopes[0] != pytest.approx(slopes[1], abs=1e-3)
 
@@ -638,29 +704,29 @@ def test_summary_of_damaged_or_stale_tables(
 ):
     spec, path = summary_spec(params), evaluated(4, "S1")
     output = tmp_path / "summary.csv"
-    summarise(spec, [path], [], output)
+    summarise(spec, [path], [], [], output)
     before = output.read_bytes()
 
     draws = draws_of(path)
     intact = draws.read_bytes()
     draws.write_bytes(draws_of(evaluated(4, "S2")).read_bytes())  # of another network
     with pytest.raises(ArtifactError, match=r"N4_S1\.h5 was made from other settings"):
-        summarise(spec, [path], [], output)
+        summarise(spec, [path], [], [], output)
     draws.write_bytes(intact[:-1])
     with pytest.raises(ArtifactError, match=r"N4_S1\.h5 is damaged"):
-        summarise(spec, [path], [], output)
+        summarise(spec, [path], [], [], output)
     draws.write_bytes(intact)
 
     flip(path, 200)
     with pytest.raises(ArtifactError, match=r"N4_S1\.csv is damaged"):
-        summarise(spec, [path], [], output)
+        summarise(spec, [path], [], [], output)
     flip(path, 200)
 
     memorising = tmp_path / "optimum.csv"
     evaluate_memorising(memorising_spec(params, "soft", 4, "S1"), dataset, memorising)
     with pytest.raises(ArtifactError, match=r"optimum\.csv is not the evaluation of a network"):
-        summarise(spec, [memorising], [], output)
+        summarise(spec, [memorising], [], [], output)
     with pytest.raises(ArtifactError, match=r"N4_S1\.csv is not a comparison of networks"):
-        summarise(spec, [path], [path], output)
-    summarise(spec, [path], [compared(4)], tmp_path / "other.csv")
+        summarise(spec, [path], [path], [], output)
+    summarise(spec, [path], [compared(4)], [], tmp_path / "other.csv")
     assert output.read_bytes() == before

@@ -96,7 +96,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     ]
     every = [path for paths in tables.values() for path in paths]
     return {
-        "transition": every,
+        "transition": [summary, *every],
         "basis": spectra,
         "regularity": [summary, *every, *spectra],
         "gap": [summary, *every],
@@ -245,7 +245,7 @@ def test_eigenvectors_are_centred_at_zero(results: dict[str, list[Path]]) -> Non
 def test_regularity_draws_curves_and_slopes(results: dict[str, list[Path]]) -> None:
     figure = drawn("regularity", results["regularity"])
     for axes, (name, alpha) in zip(
-        [axes for axes in figure.axes if "α/(α+1)" in axes.get_title()], ALPHAS.items(), strict=True
+        [axes for axes in figure.axes if "theory" in axes.get_title()], ALPHAS.items(), strict=True
     ):
         path = next(
             p for p in results["regularity"] if p.parent.name == name and p.name == "N1000_S1.csv"
@@ -254,7 +254,7 @@ def test_regularity_draws_curves_and_slopes(results: dict[str, list[Path]]) -> N
         curve, fit, theory = lines_of(axes)
         np.testing.assert_array_equal(curve, table[["input_psnr", "psnr_of_mean_mse"]].to_numpy())
         window = table.query("0.029 < sigma < 0.31")
-        for line, slope in ((theory, alpha / (alpha + 1)), (fit, slope_of(alpha))):
+        for line, slope in ((theory, 1 - 1 / alpha), (fit, slope_of(alpha))):
             assert line[0, 0] == window["input_psnr"].min()
             assert line[-1, 0] == window["input_psnr"].max()
             assert np.diff(line[:, 1])[0] / np.diff(line[:, 0])[0] == pytest.approx(slope)
@@ -262,7 +262,8 @@ def test_regularity_draws_curves_and_slopes(results: dict[str, list[Path]]) -> N
         assert np.interp(window["input_psnr"].mean(), *fit.T) == pytest.approx(
             window["psnr_of_mean_mse"].mean()
         )
-        assert f"fit {slope_of(alpha):.3f} ± 0.012" in axes.get_title()
+        assert f"fit {slope_of(alpha):.3f} ± 0.020" in axes.get_title()  # between trainings
+        assert f"oracle {slope_of(alpha) + 0.05:.3f}" in axes.get_title()
 
 
 def test_regularity_without_spectra_has_no_eigenvectors(results: dict[str, list[Path]]) -> None:
@@ -283,6 +284,15 @@ def test_gap_draws_the_tables(results: dict[str, list[Path]]) -> None:
             assert any(np.array_equal(found, expected) for found in heights), (split, column)
     pairs = summary.query("split == 'S1'")[["set_size", "agreement"]].to_numpy()
     assert any(np.array_equal(found, pairs) for found in lines_of(right))
+    same = summary.query("split == 'S1'")[["set_size", "agreement_same_set"]].dropna().to_numpy()
+    assert len(same) == 2
+    assert any(np.array_equal(found, same) for found in lines_of(right))
+    assert [text.get_text() for text in right.get_legend().get_texts()] == [
+        "same set, another seed: mean over σ"
+    ]
+    bars = [b.get_segments()[0] for b in left.collections]  # of N = 1
+    halves = [np.ptp(bar[:, 1]) / 2 for bar in bars]
+    assert max(halves) == pytest.approx(2.5)  # between trainings, more than over images
     lowest = [
         pd.read_csv(path).set_index("sigma").loc[SIGMAS[0], "psnr_between"]
         for path in results["gap"]
@@ -308,12 +318,12 @@ def test_captions_print_what_networks_were_made_from(
         SPECS[name]["title"],
         "images alpha2: C^α images, α = 2, 24 x 24 pixels",
         "networks alpha2, unet, 2 blocks, 16 channels, batch size 128",
-        "noise law log\\_uniform, sigma range [0.005, 1.0], updates 1234",
+        "optimiser adam, sigma range [0.005, 1.0], updates 1234",
         "of S1",
         "1000",
     ):
         assert expected in caption, expected
-    assert "optimiser" not in caption  # the default
+    assert "noise law" not in caption  # the default
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -329,7 +339,13 @@ def test_captions_print_measured_numbers(results: dict[str, list[Path]]) -> None
     own = pd.read_csv(path).query("evaluated_on == 'own'")["mean_psnr"].mean()
     assert f"{own:.2f}" in transition
     assert "memorising denoiser on own training set for N = 1, 10" in transition
-    assert "number of updates and width" in told("gap", results["gap"])
+    assert re.search(r"^ *1000 +\S+ +\S+ +\S+ +0\.50 ", transition, re.M)  # between trainings
+    gap = told("gap", results["gap"])
+    assert "number of updates and width" in gap
+    assert "depend on the seed and the split alone" in gap
+    assert "with different seeds" in gap
+    assert re.search(r"^ *100 +\S+ +\S+ +26\.00 ", gap, re.M)  # the agreement of one set
+    assert re.search(r"^ *10 +\S+ +\S+ +- ", gap, re.M)
     with h5py.File(results["basis"][1]) as file:
         value = file["eigenvalues"][0, 0, 19]
     assert f"{value:.3f}" in told("basis", results["basis"])

@@ -265,7 +265,8 @@ def test_bounds_draws_gains_gaps_and_slopes(
             assert draws(lower, found["input_psnr"], found["reference_gap"]), (experiment, name)
         bands = [band.get_paths()[0].vertices[:, 1] for band in lower.collections]
         found = gaps.query("experiment == @experiment and reference == @LOWER")
-        top = (found["reference_gap"] + found["reference_gap_se"]).max()
+        errors = np.fmax(found["reference_gap_se"], found["reference_gap_between"])
+        top = (found["reference_gap"] + errors).max()
         assert max(band.max() for band in bands) == pytest.approx(top)
     texts = texts_of(figure)
     (path,) = [path for path in results["bounds"] if path.name == "references.csv"]
@@ -276,7 +277,7 @@ def test_bounds_draws_gains_gaps_and_slopes(
         assert f"{theory:.3f}" in texts
         assert f"{slope:.3f} +/- 0.004 ({theory:.3f})" in captions["bounds"]
     for alpha in ALPHAS.values():
-        assert f"{alpha / (alpha + 1):.3f}" in texts  # of the network
+        assert f"{1 - 1 / alpha:.3f}" in texts  # of the network
     for stated in (*texts, captions["bounds"]):
         assert "lower bound" not in stated
     assert f"{LOWER}: bound under the Gaussian surrogate" in texts
@@ -397,7 +398,8 @@ def test_captions_print_gaps(results: dict[str, list[Path]], captions: dict[str,
     stated = f"{found.mean():.2f} ({found.min():.2f} to {found.max():.2f}; 0.18)"
     assert stated in captions["bounds"]
     disks = gaps.query("experiment == 'disks' and set_size == 1000").iloc[0]
-    value = f"{disks['reference_gap']:.2f} +/- {disks['reference_gap_se']:.2f}"
+    assert disks["reference_gap_se"] < disks["reference_gap_between"]  # which is told
+    value = f"{disks['reference_gap']:.2f} +/- {disks['reference_gap_between']:.2f}"
     assert value in captions["optimum"]
 
 
@@ -564,6 +566,7 @@ def test_figures_ask_for_what_they_need(params: dict[str, Any]) -> None:
 def test_older_figures_ask_for_what_they_did(params: dict[str, Any]) -> None:
     sizes = (1, 4, 16)
     assert figure_files(params, "transition") == [
+        "results/evaluation/summary.csv",
         *(f"results/evaluation/soft/N{size}_S1.csv" for size in sizes),
         *(f"results/evaluation/soft/N{size}_S1_memorising.csv" for size in sizes),
     ]

@@ -174,9 +174,18 @@ def write_summary(
                         "slope_se": 0.012,
                         "sigma_low": 0.03,
                         "sigma_high": 0.3,
-                        "theoretical_slope": alpha / (alpha + 1),
+                        "theoretical_slope": 1 - 1 / alpha,
                         "agreement": 8 + 7.4 * np.log10(size) if len(splits) > 2 else np.nan,
                         "agreement_se": 0.2 if len(splits) > 2 else np.nan,
+                        "agreement_same_set": 12 + 7 * np.log10(size) if size > 50 else np.nan,
+                        "agreement_same_set_se": 0.2 if size > 50 else np.nan,
+                        "gap_between": 0.5 + 2 / size,
+                        "slope_between": 0.02,
+                        "trainings": len(splits.split()),
+                        "pooled_cells": 3,
+                        "oracle_slope": slope_of(alpha) + 0.05,
+                        "slope_above_oracle": -0.05,
+                        "slope_above_oracle_se": 0.01,
                     }
                 )
     path = folder / "summary.csv"

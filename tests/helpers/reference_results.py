@@ -87,11 +87,17 @@ class Results:
         self.files.setdefault(experiment, []).append(path)
         self.psnr[experiment, size] = psnr
         row = {"experiment": experiment, "alpha": images.get("alpha", np.nan), "set_size": size}
-        empty = ("gap", "gap_se", "largest_gap", "agreement", "agreement_se")
+        empty = (
+            *("gap", "gap_se", "largest_gap", "agreement", "agreement_se"),
+            *("agreement_same_set", "agreement_same_set_se", "gap_between", "slope_between"),
+            *("oracle_slope", "slope_above_oracle", "slope_above_oracle_se"),
+        )
         alpha = images.get("alpha", np.nan)
+        more = {"trainings": 1, "pooled_cells": 0, "theoretical_slope": 1 - 1 / alpha}
         self.summary.append(
             row
-            | {"split": SPLIT, "updates": 1234, "theoretical_slope": alpha / (alpha + 1)}
+            | {"split": SPLIT, "updates": 1234}
+            | more
             | dict.fromkeys(empty, np.nan)
             | _fit(psnr)
         )
@@ -126,6 +132,7 @@ class Results:
                 "images": 64,
                 "reference_gap": exact[at] - learned[at],
                 "reference_gap_se": 0.06 + 0.02 * at,
+                "reference_gap_between": 0.1,
             }
             for (experiment, size), learned in self.psnr.items()
             if isinstance(size, int)

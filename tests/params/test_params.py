@@ -947,6 +947,51 @@ def test_specs_survive_the_command_line(params: Params):
         assert canonical_json(json.loads(text)) == text
 
 
+def reseeded(params: Params) -> Params:
+    """The tiny project with a control of its networks of S1."""
+    soft = params["experiments"]["soft"]
+    params["experiments"]["again"] = soft | {"set_sizes": [4], "training": {"seed": 5}}
+    params["evaluation"]["controls"] = {"again": "soft"}
+    return params
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("controls.again", "other", 'controls.again: found "other", allowed is one of soft, hard'),
+        ("controls", {"other": "soft"}, 'evaluation.controls.other: found "other", allowed is one'),
+        (
+            "experiments.again.training",
+            {"updates": 31},
+            "evaluation.controls.again: found soft, from which it differs in updates; allowed are "
+            "experiments that differ in training.seed alone",
+        ),
+        ("experiments.again.training", {}, "it differs in nothing; allowed"),
+        ("experiments.again.architecture", "chain", "it differs in architecture, seed; allowed"),
+        (
+            "experiments.again.splits",
+            ["S2"],
+            "allowed are experiments that share a set size and S1",
+        ),
+        (
+            "experiments.again.set_sizes",
+            [5],
+            "allowed are experiments that share a set size and S1",
+        ),
+    ],
+)
+def test_a_control_differs_in_its_seed_alone(params: Params, key: str, value: Any, expected: str):
+    validate(reseeded(params))
+    where = key if key.startswith("experiments") else f"evaluation.{key}"
+    assert expected in refusal(put(params, where, value))
+
+
+def test_a_control_changes_no_other_spec(params: Params):
+    before = all_specs(params)
+    after = all_specs(validate(reseeded(params)))
+    assert {name: after[name] for name in before} == before
+
+
 def test_bounds_need_three_noise_levels_that_were_trained_at(params: Params):
     params["image_classes"]["soft"] = {
         "class": "rays",

@@ -30,6 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"experiment": name, "image_class": name, "set_size": size, "split": split}
         | {"reference": "exact", "sigma": sigma, "input_psnr": 0.0, "images": 64}
         | {"reference_gap": size * sigma, "reference_gap_se": 0.5}
+        | {"reference_gap_between": 0.25 if size == 100 else float("nan")}
         for name in EXPERIMENTS
         for size, split in ((10, "S1"), (100, "S1"), (100, "S2"))
         for sigma in SIGMAS
@@ -79,14 +80,16 @@ def test_tables_print_their_numbers(results: Path) -> None:
     row = pd.read_csv(results / "evaluation/summary.csv").query("experiment == 'alpha3'").iloc[1]
     assert cells(text, "alpha3", str(row["set_size"]), "S2")[3:] == [
         f"{row['gap']:.2f} ± {row['gap_se']:.2f}",
+        f"{row['gap_between']:.2f}",
         f"{row['largest_gap']:.2f}",
         f"{row['agreement']:.1f}",
+        "" if pd.isna(row["agreement_same_set"]) else f"{row['agreement_same_set']:.1f}",
         f"{row['slope']:.3f} ± {row['slope_se']:.3f}",
-        "0.75",
+        *("0.020", "3", f"{row['oracle_slope']:.3f}", "0.67"),
         "0.03 to 0.3",
     ]
     assert cells(text, "alpha2", "100", "exact") == [
-        *("alpha2", "100", "exact", "100.00 ± 0.50", "3.00 ± 0.50")
+        *("alpha2", "100", "exact", "100.00 ± 0.50 ± 0.25", "3.00 ± 0.50 ± 0.25")
     ]
     path = results / "samples/gaussian-small/N64.csv"
     table = pd.read_csv(path)

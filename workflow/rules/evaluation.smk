@@ -17,6 +17,18 @@ AGREEMENT = Made(
     entry="gahb.evaluation.agreement",
     watching=["architecture"],
 )
+CONTROL = Made(
+    gahb_params.control_spec,
+    *("experiment", "set_size"),
+    entry="gahb.evaluation.agreement",
+    watching=["architecture"],
+)
+ELBO = Made(
+    gahb_params.elbo_spec,
+    "experiment",
+    entry="gahb.evaluation.likelihood",
+    watching=["dataset", "exact", "architecture"],
+)
 REFERENCE = Made(
     gahb_params.reference_spec,
     *("image_class", "reference"),
@@ -35,13 +47,33 @@ REFERENCES = [
     for measured in MEASURED_REFERENCES
 ]
 AGREEMENTS = pairs(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_agreement.csv", EVALUATED)
+CONTROLS = gahb_params.control_sizes(PARAMS)
+CONTROLLED = [
+    f"{RESULTS}/evaluation/{name}/N{set_size}_control.csv"
+    for name, set_sizes in CONTROLS.items()
+    for set_size in set_sizes
+]
 ENSEMBLES = expand(f"{RESULTS}/evaluation/{{experiment}}/ensembles.csv", experiment=COMPARED)
 BOUNDED = any(
     gahb_params.exact_is_known(PARAMS, PARAMS["experiments"][name]["image_class"])
     for name in COMPARED
 )
+ELBOS = [
+    f"{RESULTS}/evaluation/{name}/elbo.csv"
+    for name in COMPARED
+    if "elbo" in PARAMS["ensembles"]
+    and gahb_params.likelihood_is_known(PARAMS, PARAMS["experiments"][name]["image_class"])
+]
 GAPS = [f"{RESULTS}/evaluation/gaps.csv"] * bool(REFERENCES)
 DENSITY = [f"{RESULTS}/evaluation/density.csv"] * BOUNDED
+
+
+def controlled(wildcards):
+    """The two networks of one training set that are compared."""
+    spec = gahb_params.control_spec(PARAMS, wildcards.experiment, wildcards.set_size)
+    networks = (spec["first"], spec["second"])
+    pattern = "{experiment}/N{set_size}_{split}.safetensors"
+    return [f"{RESULTS}/denoisers/" + pattern.format(**network) for network in networks]
 
 
 rule evaluation:
@@ -52,7 +84,9 @@ rule evaluation:
             EVALUATED,
         ),
         AGREEMENTS,
+        CONTROLLED,
         ENSEMBLES,
+        ELBOS,
         f"{RESULTS}/evaluation/summary.csv",
         [f"{RESULTS}/evaluation/references.csv"] * bool(REFERENCES),
         GAPS,
@@ -147,6 +181,36 @@ rule evaluation_agreement:
         " --networks {input.networks} --output {output.table} > {log} 2>&1"
 
 
+rule evaluation_control:
+    input:
+        dataset=dataset_of,
+        networks=controlled,
+    output:
+        table=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_control.csv",
+        sidecar=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_control.json",
+        draws=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_control.h5",
+    log:
+        f"{RESULTS}/logs/evaluation/{{experiment}}/N{{set_size}}_control.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{experiment}}/N{{set_size}}_control.tsv"
+    wildcard_constraints:
+        experiment=one_of(CONTROLS),
+    conda:
+        ENVIRONMENT
+    threads: PARAMS["evaluation"]["threads"]
+    resources:
+        mem_mb=training_set_mb,
+        gpu=1,
+    params:
+        spec=CONTROL.spec,
+        code=CONTROL.code,
+    message:
+        "comparing two trainings on one set at N = {wildcards.set_size} ({wildcards.experiment})"
+    shell:
+        "python -m gahb evaluation agreement --spec {params.spec:q} --dataset {input.dataset}"
+        " --networks {input.networks} --output {output.table} > {log} 2>&1"
+
+
 rule evaluation_reference:
     input:
         dataset=f"{RESULTS}/datasets/{{image_class}}.h5",
@@ -201,6 +265,33 @@ rule evaluation_ensembles:
         "python -m gahb evaluation ensembles --spec {params.spec:q} --dataset {input.dataset}"
         " --networks {input.networks} --snapshots {input.snapshots} --output {output.table}"
         " > {log} 2>&1"
+
+
+rule evaluation_elbo:
+    input:
+        dataset=dataset_of,
+        networks=networks_of,
+    output:
+        table=f"{RESULTS}/evaluation/{{experiment}}/elbo.csv",
+        sidecar=f"{RESULTS}/evaluation/{{experiment}}/elbo.json",
+    log:
+        f"{RESULTS}/logs/evaluation/{{experiment}}/elbo.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/{{experiment}}/elbo.tsv"
+    conda:
+        ENVIRONMENT
+    threads: PARAMS["ensembles"]["threads"]
+    resources:
+        mem_mb=2000,
+        gpu=1,
+    params:
+        spec=ELBO.spec,
+        code=ELBO.code,
+    message:
+        "bounds on the likelihood of {wildcards.experiment}"
+    shell:
+        "python -m gahb evaluation elbo --spec {params.spec:q} --dataset {input.dataset}"
+        " --networks {input.networks} --output {output.table} > {log} 2>&1"
 
 
 rule evaluation_density:
@@ -288,12 +379,13 @@ rule evaluation_summary:
         tables=networks(
             f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv", EVALUATED
         ),
-        comparisons=AGREEMENTS,
+        comparisons=[*AGREEMENTS, *CONTROLLED],
+        references=REFERENCES,
         draws=[
             *networks(
                 f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5", EVALUATED
             ),
-            *[path.replace(".csv", ".h5") for path in AGREEMENTS],
+            *[path.replace(".csv", ".h5") for path in [*AGREEMENTS, *CONTROLLED, *REFERENCES]],
         ],
     output:
         table=f"{RESULTS}/evaluation/summary.csv",
@@ -309,9 +401,9 @@ rule evaluation_summary:
         mem_mb=1000,
     params:
         spec=SUMMARY.spec,
-        code=SUMMARY.code,
+        code=code("gahb.evaluation.summary", *classes(EVALUATED)),
     message:
         "summarising all networks"
     shell:
         "python -m gahb evaluation summary --spec {params.spec:q} --tables {input.tables}"
-        " --comparisons {input.comparisons} --output {output.table} > {log} 2>&1"
+        " --comparisons {input.comparisons} --references {input.references} --output {output.table} > {log} 2>&1"

@@ -41,7 +41,7 @@ rule figure:
 
 rule results_page:
     input:
-        tables=[f"{RESULTS}/evaluation/summary.csv", *GAPS, *DENSITY, *PAIRS],
+        tables=[f"{RESULTS}/evaluation/summary.csv", *GAPS, *DENSITY, *ELBOS, *PAIRS],
         captions=expand(f"{RESULTS}/figures/{{figure}}.rst", figure=PARAMS["figures"]),
         pictures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=PARAMS["figures"]),
     output:

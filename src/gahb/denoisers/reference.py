@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gahb.datasets.image_class import CLASSES, ImageClass, image_class
 from gahb.explaining import options_of
@@ -123,3 +123,31 @@ def theoretical_slope(reference: Spec, dataset: Spec) -> float:
     See :meth:`Reference.slope` of each kind; nan where theory says nothing.
     """
     return reference_options(reference).slope(image_class(dataset))
+
+
+def drawn_slope(dataset: Spec) -> float:
+    """Slope, for small noise, that an estimator of minimax rate has on the C^alpha images drawn.
+
+    alpha / (alpha + 1) of the contour, but at most the (beta - 1) / beta of the backgrounds
+    (:func:`background_slope`): of two parts of an error the one that falls more slowly decides. NaN for
+    other classes of images.
+    """
+    images: Any = image_class(dataset)
+    if not images.has_contour:
+        return math.nan
+    return min(float(images.alpha / (images.alpha + 1)), background_slope(images))
+
+
+def background_slope(images: ImageClass, moments: int | None = None) -> float:
+    """Slope that the backgrounds of C^alpha images allow: fields of power abs(k)^(-2 beta).
+
+    Their optimal linear filter has (beta - 1) / beta. The coefficients of a wavelet with p vanishing
+    moments fall with the scale no faster than those of backgrounds with beta = p + 1.
+
+    Args:
+        images: of a class with contours.
+        moments: p; None for an estimator that is not limited by them.
+    """
+    beta = float(images.beta)  # type: ignore[attr-defined]
+    regularity = beta if moments is None else min(beta, moments + 1)
+    return max(0.0, 1 - 1 / regularity)

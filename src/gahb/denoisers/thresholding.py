@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from gahb.denoisers.reference import Reference
+from gahb.datasets.image_class import ImageClass
+from gahb.denoisers.reference import Reference, background_slope
 from gahb.options import Count
 
 _ORTHOGONAL = ("haar", "db1 to db38", "sym2 to sym20", "coif1 to coif17")
@@ -44,6 +45,17 @@ class Thresholding(Reference):
     """of the wavelet transform; by default as many as the image allows"""
     shifts: Count | Literal["all"] = 1
     """translations averaged over (cycle spinning); all, or their number"""
+
+    @property
+    def wavelet_moments(self) -> int:
+        """Vanishing moments of the wavelet."""
+        import pywt
+
+        return int(pywt.Wavelet(self.wavelet).vanishing_moments_psi)
+
+    def background_slope(self, images: ImageClass) -> float:
+        """Slope that the backgrounds of C^alpha images allow in this basis."""
+        return background_slope(images, self.wavelet_moments)
 
     def given(self) -> dict[str, Any]:
         """The options that were said, for the denoiser, which has defaults of its own."""

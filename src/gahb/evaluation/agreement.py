@@ -10,11 +10,11 @@ import torch
 
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import fastest_device, in_float32, on_fastest_device
+from gahb.denoisers.computation import fastest_device, in_float32
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.draws import write_measured
 from gahb.evaluation.evaluate import with_images
-from gahb.evaluation.measure import noisy_set, squared_differences
+from gahb.evaluation.measure import fastest, noisy_set, squared_differences
 from gahb.evaluation.psnr import input_psnr, psnr_of_mean_mse
 
 
@@ -35,7 +35,7 @@ def compare_networks(
     for role, path in zip(("first", "second"), networks, strict=True):
         denoiser, header = load_denoiser(path, spec[role], dataset.images_sha256)
         inputs[role] = header["tensors_sha256"]
-        compared.append(on_fastest_device(denoiser))
+        compared.append(fastest(denoiser))
     noisy = noisy_set(
         dataset, dataset.indices["test"], measured["images"], measured["minimum_draws"]
     )

@@ -113,6 +113,38 @@ def spec_of(path: Path, kind: str) -> Spec:
     return spec
 
 
+def paired_errors(table: Path, reference: Path) -> tuple[Draws, Draws, Spec]:
+    """Errors of a network and of a reference denoiser on the test images and the noise that both got.
+
+    Args:
+        table: the evaluation of a network.
+        reference: that of an exact or classical denoiser.
+
+    Returns:
+        ``mse`` (levels, draws) and ``image`` (draws,) of the network and of the reference, as many as
+        both have, and the spec of the reference.
+
+    Raises:
+        ArtifactError: they were measured on other datasets, noise levels, noise or images.
+    """
+    of_network, learned = read_measured(table, "network")
+    of_reference, exact = read_measured(reference, "reference")
+    if of_network["network"]["dataset"] != of_reference["dataset"]:
+        raise ArtifactError(f"{table} and {reference} were measured on different datasets")
+    for key in ("sigmas", "seed"):
+        asked, other = of_network["evaluation"][key], of_reference["evaluation"][key]
+        if asked != other:
+            raise ArtifactError(
+                f"{table} and {reference} were not measured on the same draws: {key} {asked} and {other}"
+            )
+    both = learned["test"], exact["test"]
+    count = min(len(one["image"]) for one in both)
+    first, second = ({"mse": one["mse"][:, :count], "image": one["image"][:count]} for one in both)
+    if not np.array_equal(first["image"], second["image"]):
+        raise ArtifactError(f"{table} and {reference} were not measured on the same images")
+    return first, second, of_reference
+
+
 def digests(paths: Iterable[Path]) -> dict[str, str]:
     """SHA-256 of files, by their paths: the inputs of a table made from tables."""
     return {path.as_posix(): digest_file(path) for path in paths}

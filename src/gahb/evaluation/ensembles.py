@@ -36,7 +36,7 @@ from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import member_spec, read_snapshots
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.draws import write_measured
-from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set
+from gahb.evaluation.measure import Denoiser, NoisySet, fastest, noisy_set
 from gahb.evaluation.psnr import input_psnr
 from gahb.likeness import MEASURES, closest, similarity
 from gahb.means import standard_error
@@ -91,7 +91,7 @@ def measure_ensembles(
         for member, path in zip(members[part], networks[part], strict=True):
             denoiser, header = load_denoiser(path, member, dataset.images_sha256)
             inputs[f"N{set_size}_{member['split']}"] = header["tensors_sha256"]
-            trained.append(on_fastest_device(denoiser))
+            trained.append(fastest(denoiser))
         if snapshots:
             for update, early in _early(snapshots[part], members[part], ensemble, inputs):
                 found = comparison.measure(early, measured["sigmas_over_training"])
@@ -244,7 +244,7 @@ def _early(
         inputs[f"N{member['set_size']}_{member['split']}_snapshots"] = digests["snapshots"]
         opened.append(networks)
     for same in itertools.islice(zip(*opened, strict=True), len(snapshots) - 1):
-        yield same[0][0], [on_fastest_device(denoiser) for _, denoiser in same]
+        yield same[0][0], [fastest(denoiser) for _, denoiser in same]
 
 
 def _labelled(set_size: int, update: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@
 network. Against the conditional mean the gap is the price of the network's bias and of its training;
 against a known contour, a bound under the Gaussian surrogate, it is at most what remains to be gained, up
 to the size of that surrogate's error (:mod:`gahb.denoisers.exact.known_contour`); against an upper bound a
-negative gap says by how much the network does better. Gap and standard error come from paired draws.
+negative gap says by how much the network does better. Gap and standard error come from paired draws; what
+other trainings would change is told beside it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gahb.artifacts import ArtifactError, Spec, provenance, write_table
+from gahb.artifacts import Spec, provenance, write_table
 from gahb.denoisers.reference import theoretical_slope
-from gahb.evaluation.draws import digests, read_measured, spec_of
+from gahb.evaluation.draws import digests, paired_errors, read_measured, spec_of
 from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse
-from gahb.evaluation.summary import linear_statistic, slope_weights
+from gahb.evaluation.summary import linear_statistic, window_weights
+from gahb.evaluation.trainings import between_trainings, made
 from gahb.means import standard_error
 
 Float64 = NDArray[np.float64]
@@ -39,10 +41,7 @@ def summarise_references(spec: Spec, references: list[Path], output: Path | str)
     rows = []
     for path in references:
         made_from, draws = read_measured(path, "reference")
-        sigmas = np.array(made_from["evaluation"]["sigmas"])
-        inside = (sigmas >= low) & (sigmas <= high)
-        weights = np.zeros(len(sigmas))
-        weights[inside] = slope_weights(-20 * np.log10(sigmas[inside]))
+        weights = window_weights(np.array(made_from["evaluation"]["sigmas"]), (low, high))
         slope, slope_se = linear_statistic(draws["test"]["mse"], weights, draws["test"]["image"])
         rows.append(
             {
@@ -65,6 +64,9 @@ def summarise_references(spec: Spec, references: list[Path], output: Path | str)
 def measure_gaps(tables: list[Path], references: list[Path], output: Path | str) -> None:
     """Write one row per network, reference of its image class, and noise level.
 
+    ``reference_gap_se`` is over images; ``reference_gap_between`` is that of one training
+    (:mod:`gahb.evaluation.trainings`).
+
     Args:
         tables: evaluation tables of networks.
         references: tables of :func:`gahb.evaluation.of_reference.evaluate_reference`.
@@ -77,31 +79,23 @@ def measure_gaps(tables: list[Path], references: list[Path], output: Path | str)
     for path in tables:
         for reference in of_class.get(spec_of(path, "network")["network"]["image_class"], []):
             rows += _gaps(path, reference)
-    write_table(output, pd.DataFrame(rows), provenance({}, digests([*tables, *references])))
+    found = pd.DataFrame(rows)
+    if rows:
+        alike = ("image_class", "made", "reference", "sigma")
+        between = between_trainings(found, "reference_gap", alike)
+        found["reference_gap_between"] = between["error"]
+        found = found.drop(columns="made")
+    write_table(output, found, provenance({}, digests([*tables, *references])))
 
 
 def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
-    of_network, learned_draws = read_measured(table, "network")
-    of_reference, exact_draws = read_measured(reference, "reference")
-    network = of_network["network"]
-    learned, learned_images = learned_draws["test"]["mse"], learned_draws["test"]["image"]
-    exact, exact_images = exact_draws["test"]["mse"], exact_draws["test"]["image"]
-    if network["dataset"] != of_reference["dataset"]:
-        raise ArtifactError(f"{table} and {reference} were measured on different datasets")
-    for key in ("sigmas", "seed"):
-        asked, other = of_network["evaluation"][key], of_reference["evaluation"][key]
-        if asked != other:
-            raise ArtifactError(
-                f"{table} and {reference} were not measured on the same draws: {key} {asked} and {other}"
-            )
-    count = min(len(learned_images), len(exact_images))
-    if not np.array_equal(learned_images[:count], exact_images[:count]):
-        raise ArtifactError(f"{table} and {reference} were not measured on the same images")
-    learned, exact = learned[:, :count], exact[:, :count]
-    learned_psnr, exact_psnr = psnr_of_mean_mse(learned)[0], psnr_of_mean_mse(exact)[0]
-    influences = learned / learned.mean(1, keepdims=True) - exact / exact.mean(1, keepdims=True)
+    learned, exact, of_reference = paired_errors(table, reference)
+    network = spec_of(table, "network")["network"]
+    first, second = learned["mse"], exact["mse"]
+    learned_psnr, exact_psnr = psnr_of_mean_mse(first)[0], psnr_of_mean_mse(second)[0]
+    influences = first / first.mean(1, keepdims=True) - second / second.mean(1, keepdims=True)
     errors = DB * standard_error(influences)
-    for level, sigma in enumerate(of_network["evaluation"]["sigmas"]):
+    for level, sigma in enumerate(of_reference["evaluation"]["sigmas"]):
         yield {
             "experiment": network["experiment"],
             "image_class": network["image_class"],
@@ -110,9 +104,10 @@ def _gaps(table: Path, reference: Path) -> Iterator[dict[str, Any]]:
             "reference": of_reference["reference"]["name"],
             "sigma": sigma,
             "input_psnr": input_psnr(sigma),
-            "images": count,
+            "images": len(learned["image"]),
             "network_psnr": learned_psnr[level],
             "reference_psnr": exact_psnr[level],
             "reference_gap": exact_psnr[level] - learned_psnr[level],
             "reference_gap_se": errors[level],
+            "made": made(network),
         }

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from gahb.datasets.store import Dataset
+from gahb.denoisers.computation import on_fastest_device
 from gahb.randomness import image_noise
 
 Denoiser = Callable[[Tensor, float], Tensor]
@@ -35,18 +36,20 @@ class NoisySet:
     repeats: NDArray[np.int64]
     images: Tensor
 
-    def batches(self, seed: int, level: int, sigma: float) -> list[tuple[Tensor, Tensor]]:
-        """(clean, noisy) batches at one noise level."""
+    def batches(
+        self, seed: int, level: int, sigma: float, count: int = BATCH
+    ) -> list[tuple[Tensor, Tensor]]:
+        """(clean, noisy) batches of ``count`` images at one noise level."""
         size = self.images.shape[-1]
         batches = []
-        for first in range(0, len(self.indices), BATCH):
-            clean = self.images[first : first + BATCH]
+        for first in range(0, len(self.indices), count):
+            clean = self.images[first : first + count]
             noise = np.stack(
                 [
                     image_noise(seed, int(index), level, int(repeat), size)
                     for index, repeat in zip(
-                        self.indices[first : first + BATCH],
-                        self.repeats[first : first + BATCH],
+                        self.indices[first : first + count],
+                        self.repeats[first : first + count],
                         strict=True,
                     )
                 ]
@@ -74,12 +77,22 @@ def squared_errors(
 ) -> NDArray[np.float64]:
     """Mean squared error of each draw: (levels, M), averaged over pixels.
 
-    A denoiser that says ``needs_clean`` (an oracle) is given the clean images as well.
+    A denoiser that says ``needs_clean`` (an oracle) is given the clean images as well; one that says its
+    ``batch`` gets so many images at once.
     """
+    count: int = getattr(denoiser, "batch", BATCH)
     if getattr(denoiser, "needs_clean", False):
         oracle: Callable[..., Tensor] = denoiser
-        return _mean_squares(lambda x, y, sigma: oracle(y, sigma, x) - x, noisy, sigmas, seed)
-    return _mean_squares(lambda x, y, sigma: denoiser(y, sigma) - x, noisy, sigmas, seed)
+        return _mean_squares(
+            lambda x, y, sigma: oracle(y, sigma, x) - x, noisy, sigmas, seed, count
+        )
+    return _mean_squares(lambda x, y, sigma: denoiser(y, sigma) - x, noisy, sigmas, seed, count)
+
+
+def fastest(network: nn.Module) -> Denoiser:
+    """A network on the fastest device, its weights laid out with channels last, in full float32."""
+    torch.nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return on_fastest_device(network)
 
 
 def squared_differences(
@@ -97,12 +110,13 @@ def _mean_squares(
     noisy: NoisySet,
     sigmas: list[float],
     seed: int,
+    count: int = BATCH,
 ) -> NDArray[np.float64]:
     rows = []
     for level, sigma in enumerate(sigmas):
         squares = [
             difference(x, y, sigma).double().square().mean(dim=(1, 2, 3))
-            for x, y in noisy.batches(seed, level, sigma)
+            for x, y in noisy.batches(seed, level, sigma, count)
         ]
         rows.append(torch.cat(squares).numpy())
     return np.stack(rows)

@@ -8,9 +8,9 @@ import torch
 
 from gahb.artifacts import Spec
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import on_fastest_device
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.evaluate import evaluate_on_sets
+from gahb.evaluation.measure import fastest
 
 
 def evaluate_network(spec: Spec, dataset: Dataset, network: Path | str, output: Path | str) -> None:
@@ -18,4 +18,4 @@ def evaluate_network(spec: Spec, dataset: Dataset, network: Path | str, output: 
     torch.set_num_threads(spec["evaluation"]["threads"])
     denoiser, header = load_denoiser(network, spec["network"], dataset.images_sha256)
     inputs = {"network": header["tensors_sha256"]}
-    evaluate_on_sets("network", on_fastest_device(denoiser), spec, dataset, inputs, output)
+    evaluate_on_sets("network", fastest(denoiser), spec, dataset, inputs, output)

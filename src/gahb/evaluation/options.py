@@ -24,6 +24,9 @@ class Evaluation(Options):
     """[lowest, highest] sigma of the slope fits"""
     references: dict[str, Names] = {}
     """which of references are measured, by image class"""
+    controls: dict[str, str] = {}
+    """experiments, and to each the one whose networks of S1 saw the same images with another seed: compared
+    as those of S1 and S2 are"""
     threads: Threads
     """processor threads; they change the last bits"""
 
@@ -35,6 +38,17 @@ class Evaluation(Options):
             allowed = f"a window of at least 3 of evaluation.sigmas; it holds {len(inside)}"
             raise wrong([low, high], allowed, "slope_window")
         return self
+
+
+class Elbo(Options):
+    """The evidence lower bound of denoisers of Gaussian fields, beside the exact log-likelihood."""
+
+    steps: Annotated[Count, Field(ge=2)]
+    """noise levels of the chain, evenly spaced in dB"""
+    sigma_range: SigmaRange
+    """[lowest, highest] noise level of the chain"""
+    images: Annotated[Count, Field(ge=2)]
+    """test images, at most, each with one draw of noise per level"""
 
 
 class Ensembles(Options):
@@ -51,6 +65,8 @@ class Ensembles(Options):
     """those of sigmas that networks are compared at before the end of their training"""
     images: Annotated[Count, Field(ge=2)]
     """test images, and images of each training set, at most"""
+    elbo: Elbo | None = None
+    """of experiments on Gaussian fields: the variational bound of a discrete reverse process"""
     threads: Threads
     """processor threads; they change the last bits"""
 

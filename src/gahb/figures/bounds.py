@@ -88,6 +88,15 @@ class Measured:
         ]
 
     @property
+    def oracle_rows(self) -> list[list[str]]:
+        """The network's slope, and the oracle's on the same images."""
+        slopes = [column.slopes[NETWORK] for column in self.columns]
+        return [
+            [NETWORK, *(plain(slope.fitted()) for slope in slopes)],
+            ["oracle", *(plain(slope.of_oracle()) for slope in slopes)],
+        ]
+
+    @property
     def slope_rows(self) -> list[list[str]]:
         """Each denoiser and its slopes."""
         return [
@@ -200,8 +209,7 @@ class BoundsFigure(Figure):
         for name, style in self._styles.items():
             slopes = [column.slopes[name] for column in columns]
             lines.append((name, style, [slope.fitted() for slope in slopes]))
-            theory = "   minimax" if name == NETWORK else "   in theory"
-            lines.append((theory, None, [slope.of_theory() for slope in slopes]))
+            lines.append(("   in theory", None, [slope.of_theory() for slope in slopes]))
         text_rows(drawing, lines, centres, _NAMES, top, _PITCH)
         note = f"{self.lower}: {SURROGATE}"
         y = top + (len(lines) + 0.7) * _PITCH

@@ -99,9 +99,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Measured:
-    """All numbers of the figure, by experiment."""
+    """All numbers of the figure, by experiment, and of bounds on likelihoods by network."""
 
     columns: list[Column]
+    elbos: list[Table]
 
     @property
     def specs(self) -> list[Spec]:
@@ -136,6 +137,20 @@ class Measured:
         ]
 
     @property
+    def elbo_rows(self) -> list[list[str]]:
+        """Experiment, N, split, log-likelihood, both bounds, and what they lose."""
+        return [
+            [
+                *(str(row[key]) for key in ("experiment", "set_size", "split")),
+                *(f"{row[name]:.1f}" for name in ("log_likelihood", "exact_elbo", "elbo")),
+                with_error(row["exact_loss"], row["exact_loss_se"]),
+                with_error(row["loss"], row["loss_se"]),
+            ]
+            for table in self.elbos
+            for row in table.frame.to_dict("records")
+        ]
+
+    @property
     def split_rows(self) -> list[list[str]]:
         """Experiment, N, variance, bias and the share of variance."""
         return [
@@ -163,14 +178,23 @@ class DensityFigure(Figure):
         return isinstance(images.exact, str)
 
     def needs(self, params: Params) -> Needs:
-        """The bounds, and the ensembles that they come from."""
-        return Needs(tables=("density",), ensembles=tuple(self.experiments))
+        """The bounds, and the ensembles that they come from; bounds on likelihoods that are known."""
+        experiments = params["experiments"]
+        likelihoods = [
+            name
+            for name in self.experiments
+            if "elbo" in params["ensembles"]
+            and params["image_classes"][experiments[name]["image_class"]].get("class") == "gaussian"
+        ]
+        ensembles = tuple(self.experiments)
+        return Needs(tables=("density",), ensembles=ensembles, elbos=tuple(likelihoods))
 
     def measure(self, inputs: Inputs) -> Measured:
         """Read the bounds, and compute what they integrate from errors after the last update."""
         tables = read_tables(inputs)
         densities = the_only(tables, "density", "density (one row per experiment and N)")
-        return Measured([_column(tables, densities, name) for name in self.experiments])
+        columns = [_column(tables, densities, name) for name in self.experiments]
+        return Measured(columns, [table for table in tables if table.kind == "elbo"])
 
     def draw(self, measured: Measured) -> Drawing:
         """A column per experiment: integrand of every N, split of the largest, bound against N."""

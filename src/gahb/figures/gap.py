@@ -2,7 +2,8 @@
 
 Against the number of training images N: the difference between PSNR on the own training set and on
 test images, and the PSNR between the outputs of the two networks trained on the disjoint splits S1
-and S2, given the same noisy test images (Kadkhodaie et al., ICLR 2024, figures 2 and 15).
+and S2, given the same noisy test images (Kadkhodaie et al., ICLR 2024, figures 2 and 15). Beside it, where
+``evaluation.controls`` has a pair, that between two networks of the same set and other seeds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from gahb.artifacts import ArtifactError, Spec
-from gahb.figures.parts.curves import size_axis
+from gahb.figures.parts.curves import EXACT_COLOUR, size_axis
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params
 from gahb.figures.parts.style import ordered_colours, page, spread, two_colours
 from gahb.figures.parts.tables import Table, choose, read_tables, rows, summary_of
@@ -49,31 +50,38 @@ class Measured:
         return _pairs(self.summary)
 
     @property
+    def controlled(self) -> bool:
+        """Whether two networks of one set were compared."""
+        return bool(self.summary["agreement_same_set"].notna().any())
+
+    @property
     def levels(self) -> list[str]:
         """The noise levels shown one by one, in words."""
         return [f"sigma = {sigma:.2g}" for sigma in self.agreement]
 
     @property
     def gaps(self) -> list[list[str]]:
-        """N, split, updates, mean gap with standard error, and the largest gap."""
+        """N, split, updates, mean gap, its errors over images and between trainings, the largest gap."""
         return [
             [
                 str(int(row["set_size"])),
                 str(row["split"]),
                 str(int(row["updates"])),
-                *(f"{row[name]:.2f}" for name in ("gap", "gap_se", "largest_gap")),
+                *(f"{row[name]:.2f}" for name in ("gap", "gap_se", "gap_between", "largest_gap")),
+                str(int(row["pooled_cells"])),
             ]
             for _, row in self.summary.sort_values(["set_size", "split"]).iterrows()
         ]
 
     @property
     def between(self) -> list[list[str]]:
-        """N, mean PSNR between two outputs with standard error, and that at each noise level."""
+        """N, mean PSNR between two outputs with standard error, that of one set, and at each level."""
         single = zip(*self.agreement.values(), strict=True)
         return [
             [
                 str(int(row["set_size"])),
                 *(f"{row[name]:.2f}" for name in ("agreement", "agreement_se")),
+                _or_dash(row["agreement_same_set"]),
                 *(f"{value:.2f}" for _, value, _ in levels),
             ]
             for (_, row), levels in zip(self.pairs.iterrows(), single, strict=True)
@@ -87,7 +95,7 @@ class GapFigure(Figure):
     """whose networks are drawn, at every N"""
 
     def needs(self, params: Params) -> Needs:
-        """The two networks of every N."""
+        """The two networks of every N; their agreement with a third is in the summary."""
         sizes = params["experiments"][self.experiment]["set_sizes"]
         return Needs(
             tables=("summary",), agreements=tuple((self.experiment, size) for size in sizes)
@@ -127,6 +135,10 @@ class GapFigure(Figure):
         return drawing
 
 
+def _or_dash(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "-"
+
+
 def _pairs(summary: pd.DataFrame) -> pd.DataFrame:
     return summary.dropna(subset=["agreement"]).drop_duplicates("set_size").sort_values("set_size")
 
@@ -162,7 +174,7 @@ def _draw_gap(axes: Axes, summary: pd.DataFrame) -> None:
         drawn = axes.errorbar(
             size,
             networks["gap"].to_numpy(dtype=float),
-            networks["gap_se"].to_numpy(dtype=float),
+            np.asarray(np.fmax(networks["gap_se"], networks["gap_between"]), dtype=float),
             color=colour,
             marker=marker,
             linestyle=line,
@@ -203,6 +215,18 @@ def _draw_agreement(axes: Axes, measured: Measured) -> None:
         linewidth=1.8,
     )
     ends.append((float(pairs["agreement"].iloc[-1]), "mean over σ"))
+    control = pairs.dropna(subset=["agreement_same_set"])
+    if len(control):
+        axes.errorbar(
+            control["set_size"].to_numpy(dtype=float),
+            control["agreement_same_set"].to_numpy(dtype=float),
+            control["agreement_same_set_se"].to_numpy(dtype=float),
+            color=EXACT_COLOUR,
+            marker="^",
+            linestyle="--",
+            label="same set, another seed: mean over σ",
+        )
+        axes.legend(loc="best")
     low, high = axes.get_ylim()
     heights = spread([height for height, _ in ends], 0.065 * (high - low))
     for height, (end, name) in zip(heights, ends, strict=True):

@@ -1,8 +1,8 @@
 """Figure "regularity": how fast the error falls with the noise, against the regularity of images.
 
 One column per class of C^α images. Output PSNR on test images against input PSNR with the fitted
-slope and the slope α/(α+1) of the minimax rate over the class; below, the clean image and leading
-eigenvectors of the denoiser's Jacobian (Kadkhodaie et al., ICLR 2024, figure 4).
+slope and that of theory, the lesser of α/(α+1) and the (β−1)/β of the backgrounds; below, the clean
+image and leading eigenvectors of the denoiser's Jacobian (Kadkhodaie et al., ICLR 2024, figure 4).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gahb.figures.parts.beside import (
     network_slope,
     network_table,
 )
+from gahb.figures.parts.captions import plain
 from gahb.figures.parts.curves import EXACT
 from gahb.figures.parts.eigenbases import Eigenbasis, find_spectra, read_eigenbasis
 from gahb.figures.parts.figure import Experiments, Figure, Inputs, Needs, Params, Ranks
@@ -52,7 +53,7 @@ class Column:
     Attributes:
         alpha: regularity of the images.
         curve: PSNR of the network on test images.
-        slope: of the curve, and of the minimax rate.
+        slope: of the curve, of theory, and of an oracle on the same images.
         images: of the test set.
         basis: of the Jacobian at one noisy image, where there is a spectra file.
         over: the same network at all images of that file.
@@ -70,7 +71,7 @@ class Column:
     @property
     def lines(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Over the window: input PSNR at its ends; the fitted line, through the centre of the
-        curve's points; a line of slope α/(α+1) that meets it at the highest noise level.
+        curve's points; a line of the slope of theory that meets it at the highest noise level.
         """
         x, y = self.slope.inside(self.curve)
         ends = np.array([x.min(), x.max()])
@@ -97,11 +98,13 @@ class Measured:
 
     @property
     def rows(self) -> list[list[str]]:
-        """alpha, slope with standard error, that of theory, and the window of the fit."""
+        """alpha, slope with standard error, that of an oracle and of theory, and the window of the fit."""
         return [
             [
                 f"{column.alpha:g}",
-                *(f"{n:.3f}" for n in (column.slope.slope, column.slope.se, column.slope.theory)),
+                *(f"{n:.3f}" for n in (column.slope.slope, column.slope.se)),
+                plain(column.slope.of_oracle()),
+                f"{column.slope.theory:.3f}",
                 "{:g} to {:g}".format(*column.slope.window),
             ]
             for column in self.columns
@@ -188,7 +191,7 @@ class RegularityFigure(Figure):
             plots.append(axes)
             axes.set_title(
                 f"α = {column.alpha:g}\nfit {column.slope.fitted()}\n"
-                f"α/(α+1) = {column.slope.theory:.2f}",
+                f"oracle {column.slope.of_oracle()}, theory {column.slope.theory:.2f}",
                 pad=3,
             )
             x, y = column.curve.input_psnr, column.curve.psnr
@@ -232,7 +235,7 @@ def _finish(drawing: Drawing, plots: list[Axes], columns: list[Column]) -> None:
         handles=[
             line("network", color="0.4", marker="o", linewidth=0.8),
             line("fit, over its window", **_FITTED),
-            line("slope α/(α+1)", **EXACT),
+            line("slope of theory", **EXACT),
         ],
         loc="upper center",
         bbox_to_anchor=(middle, bottom - 0.34 / height),

@@ -18,7 +18,7 @@ from gahb.artifacts import ArtifactError, Spec
 from gahb.figures.parts.curves import draw_curve, limits, noise_scale, size_styles
 from gahb.figures.parts.figure import Aggregation, Figure, Inputs, Needs, Params, all_sizes
 from gahb.figures.parts.style import legends, line, page_over_legends, patch
-from gahb.figures.parts.tables import Curve, choose, curve, one, read_tables
+from gahb.figures.parts.tables import Curve, choose, curve, one, read_tables, rows, summary_of
 from gahb.options import Split
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Measured:
         network: curves of the networks by panel, then by growing N.
         memorising: those of the memorising denoisers.
         images: number of images behind the curves of a panel.
+        between: standard deviation between trainings of the mean gap, dB, by growing N.
         specs: of the inputs.
     """
 
@@ -45,6 +46,7 @@ class Measured:
     network: dict[str, list[Curve]]
     memorising: dict[str, list[Curve]]
     images: dict[str, list[int]]
+    between: list[float]
     specs: list[Spec]
 
     @property
@@ -69,14 +71,17 @@ class Measured:
 
     @property
     def rows(self) -> list[list[str]]:
-        """N, mean PSNR on own and test images, their difference, the largest one and its sigma."""
-        rows = []
-        for size, own, test in zip(self.sizes, *self.network.values(), strict=True):
+        """N, mean PSNR on own and test images, their difference, what other trainings would change of it,
+        the largest one and its sigma.
+        """
+        lines = []
+        curves = self.network.values()
+        for size, own, test, between in zip(self.sizes, *curves, self.between, strict=True):
             gap = own.psnr - test.psnr
             worst = int(np.abs(gap).argmax())
-            numbers = (own.psnr.mean(), test.psnr.mean(), gap.mean(), gap[worst])
-            rows.append([str(size), *(f"{n:.2f}" for n in numbers), f"{test.sigma[worst]:g}"])
-        return rows
+            numbers = (own.psnr.mean(), test.psnr.mean(), gap.mean(), between, gap[worst])
+            lines.append([str(size), *(f"{n:.2f}" for n in numbers), f"{test.sigma[worst]:g}"])
+        return lines
 
     @property
     def least_gain(self) -> tuple[float, float]:
@@ -100,12 +105,13 @@ class TransitionFigure(Figure):
     def needs(self, params: Params) -> Needs:
         """Every N of one split, and the optimum for its training set."""
         networks = all_sizes(params, self.experiment, self.split)
-        return Needs(networks=networks, memorising=networks)
+        return Needs(tables=("summary",), networks=networks, memorising=networks)
 
     def measure(self, inputs: Inputs) -> Measured:
         """Read PSNR of the networks and of the memorising denoisers, by growing N."""
         place = {"experiment": self.experiment, "split": self.split}
-        tables = choose(read_tables(inputs), "psnr", **place)
+        given = read_tables(inputs)
+        tables = choose(given, "psnr", **place)
         sizes = sorted({int(table.value("set_size")) for table in tables})
         curves: dict[str, dict[str, list[Curve]]] = {
             denoiser: {panel: [] for panel in PANELS} for denoiser in ("network", "memorising")
@@ -134,7 +140,9 @@ class TransitionFigure(Figure):
                 f"{self.split} holds a PSNR that is not a finite number"
             )
         specs = [table.spec for table in tables]
-        return Measured(sizes, network, curves["memorising"], images, specs)
+        summary = rows(summary_of(given), **place).set_index("set_size")
+        between = summary.loc[sizes, "gap_between"].tolist()
+        return Measured(sizes, network, curves["memorising"], images, between, specs)
 
     def draw(self, measured: Measured) -> Drawing:
         """Two panels, own training set and test images, one curve per N."""

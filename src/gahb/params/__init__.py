@@ -9,12 +9,16 @@ from gahb.params.reading import validate as validate
 from gahb.params.specs import adapted as adapted
 from gahb.params.specs import adaptivity_spec as adaptivity_spec
 from gahb.params.specs import agreement_spec as agreement_spec
+from gahb.params.specs import control_sizes as control_sizes
+from gahb.params.specs import control_spec as control_spec
 from gahb.params.specs import dataset_spec as dataset_spec
+from gahb.params.specs import elbo_spec as elbo_spec
 from gahb.params.specs import ensemble_spec as ensemble_spec
 from gahb.params.specs import evaluation_spec as evaluation_spec
 from gahb.params.specs import exact_is_known as exact_is_known
 from gahb.params.specs import figure_files as figure_files
 from gahb.params.specs import figure_spec as figure_spec
+from gahb.params.specs import likelihood_is_known as likelihood_is_known
 from gahb.params.specs import memorising_spec as memorising_spec
 from gahb.params.specs import network_spec as network_spec
 from gahb.params.specs import reference_spec as reference_spec

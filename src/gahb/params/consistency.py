@@ -41,6 +41,7 @@ def inconsistencies(params: Params) -> Iterator[str]:
     for name in params["experiments"]:
         yield from _experiment(params, name)
     yield from _evaluation(params)
+    yield from _controls(params)
     yield from _spectra(params)
     yield from _ensembles(params)
     for experiment in params["sampling"]["experiments"]:
@@ -180,6 +181,30 @@ def _evaluation(params: Params) -> Iterator[str]:
             yield unknown(key, name, params["image_classes"])
         else:
             yield from _references(params, key, listed, name, jacobian=False)
+
+
+def _controls(params: Params) -> Iterator[str]:
+    experiments = params["experiments"]
+    for pair in params["evaluation"].get("controls", {}).items():
+        key = f"evaluation.controls.{pair[0]}"
+        absent = [name for name in pair if name not in experiments]
+        yield from (unknown(key, name, experiments) for name in absent)
+        if absent:
+            continue
+        made = [
+            {option: experiments[name][option] for option in ("image_class", "architecture")}
+            | training_of(params, name)
+            for name in pair
+        ]
+        differ = [option for option in made[0] if made[0][option] != made[1][option]]
+        if differ != ["seed"]:
+            yield (
+                f"{key}: found {pair[1]}, from which it differs in {', '.join(differ) or 'nothing'}; "
+                "allowed are experiments that differ in training.seed alone"
+            )
+        sizes = [set(experiments[name]["set_sizes"]) for name in pair]
+        if sizes[0].isdisjoint(sizes[1]) or any("S1" not in experiments[n]["splits"] for n in pair):
+            yield f"{key}: found {pair[1]}, allowed are experiments that share a set size and S1"
 
 
 def _spectra(params: Params) -> Iterator[str]:

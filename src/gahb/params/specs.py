@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.datasets.image_class import image_class as built_class
 from gahb.denoisers.choices import RECIPES
@@ -94,7 +95,7 @@ def memorising_spec(params: Params, experiment: str, set_size: int, split: str) 
 
 
 def _measurement(params: Params) -> Spec:
-    left_out = ("slope_window", "references")
+    left_out = ("slope_window", "references", "controls")
     return {key: value for key, value in params["evaluation"].items() if key not in left_out}
 
 
@@ -104,6 +105,25 @@ def agreement_spec(params: Params, experiment: str, set_size: int) -> Spec:
         "first": network_spec(params, experiment, set_size, "S1"),
         "second": network_spec(params, experiment, set_size, "S2"),
         "evaluation": _measurement(params),
+    }
+
+
+def control_spec(params: Params, experiment: str, set_size: int) -> Spec:
+    """What the comparison of two networks of one set is made from; ``experiment`` is the second's."""
+    return {
+        "first": network_spec(params, params["evaluation"]["controls"][experiment], set_size, "S1"),
+        "second": network_spec(params, experiment, set_size, "S1"),
+        "evaluation": _measurement(params),
+    }
+
+
+def control_sizes(params: Params) -> dict[str, list[int]]:
+    """The N at which each control is compared: those that both experiments have."""
+    sizes = {name: one["set_sizes"] for name, one in params["experiments"].items()}
+    controls = params["evaluation"].get("controls", {})
+    return {
+        name: [size for size in sizes[name] if size in sizes[first]]
+        for name, first in controls.items()
     }
 
 
@@ -190,8 +210,21 @@ def snapshot_updates(params: Params, experiment: str) -> list[int]:
 
 def ensemble_spec(params: Params, experiment: str) -> Spec:
     """What the comparison of all networks of an experiment is made from."""
-    measured = {key: value for key, value in params["ensembles"].items() if key != "experiments"}
+    left_out = ("experiments", "elbo")
+    measured = {key: value for key, value in params["ensembles"].items() if key not in left_out}
     return {"ensemble": _ensemble(params, experiment), "measured": measured}
+
+
+def elbo_spec(params: Params, experiment: str) -> Spec:
+    """What the bounds on the likelihood of an experiment's networks are made from."""
+    ensembles = params["ensembles"]
+    measured = ensembles["elbo"] | {key: ensembles[key] for key in ("seed", "threads")}
+    return {"ensemble": _ensemble(params, experiment), "elbo": measured}
+
+
+def likelihood_is_known(params: Params, image_class: str) -> bool:
+    """Whether the log density of an image class is known: that of Gaussian fields."""
+    return isinstance(built_class(dataset_spec(params, image_class)), Gaussian)
 
 
 def samples_over_training_spec(params: Params, experiment: str) -> Spec:

@@ -10,7 +10,10 @@ import pandas as pd
 
 from gahb.artifacts import read_table, write_text
 
-LABELS = {"experiment", "image_class", "alpha", "set_size", "split", "updates"}
+LABELS = {"experiment", "image_class", "alpha", "set_size", "split", "updates"} | {
+    "trainings",
+    "pooled_cells",
+}
 CONSTANTS = {"sigma_low", "sigma_high", "theoretical_slope"}  # what no run changes
 
 

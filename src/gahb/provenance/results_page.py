@@ -48,6 +48,7 @@ def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: 
         ("Gaps to exact and classical denoisers", "gaps", _GAPS, _gaps),
         ("Samples of two networks", "samples", _SAMPLES, _samples),
         ("Bounds on the divergence of densities", "density", _DENSITY, _density),
+        ("Bounds on the likelihood of Gaussian fields", "elbo", _ELBO, _elbo),
     ):
         chosen = [table for table in found if table.kind == kind]
         if chosen:
@@ -101,15 +102,22 @@ def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 # Tables
 
 _SUMMARY = (
-    "*Gap*: PSNR on the own training set less PSNR on the test set, in dB, averaged over noise levels, "
-    "with its standard error; *largest*: the same at the worst level; *agreement*: PSNR in dB between the "
-    "outputs of the networks of S1 and S2 on the same noisy test images; *slope*: of test PSNR against "
-    "input PSNR, over the noise levels of the last column. α/(α+1) is the minimax rate of the function "
-    "class, not the slope of an optimum for the images drawn here."
+    "*Gap*: PSNR on the own training set less PSNR on the test set, in dB, averaged over noise "
+    "levels, with its standard error over test images; *largest*: the same at the worst level; "
+    "*agreement*: PSNR in dB between the outputs of the networks of S1 and S2 on the same noisy test "
+    "images; *same set*: the same of two trainings on one set with different seeds; *slope*: of test "
+    "PSNR against input PSNR, over the noise levels of the last column. *Between*: the standard deviation "
+    "of the number before it between trainings, pooled over so many *cells*, the experiments at one N "
+    "with several trainings, of networks made alike, of one image class, N within a factor of ten. "
+    "*Oracle*: the slope of the denoiser that is exact or knows the contour, over the same noise levels and on the images "
+    "that both have. *Theory*: for small noise, the lesser of α/(α+1), the minimax rate of the function class, "
+    "and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
+    "the seed and the split alone: networks of one split share them for every N and experiment."
 )
 _GAPS = (
     "PSNR of an exact or classical denoiser less that of the network with the most training images, in dB, "
-    "on the same noisy test images, with its standard error. Positive: the reference is better."
+    "on the same noisy test images, with its standard error over images and, where there are several "
+    "trainings, between them (of one training). Positive: the reference is better."
 )
 _SAMPLES = (
     "Networks of S1 and S2 sample from the same noise. Mean correlations with their standard errors; the "
@@ -136,6 +144,13 @@ _DENSITY = (
     "beginning with Gaussian noise adds; and the bound, their sum."
 )
 
+_ELBO = (
+    "The evidence lower bound of a discrete chain backwards with the network and with the exact denoiser, "
+    "in nats per image, below the exact log-likelihood; and how far below, with the standard error over "
+    "test images. What the exact denoiser loses is owed to the number of noise levels and to the ends of "
+    "the chain."
+)
+
 
 def _number(value: float, form: str) -> str:
     return "" if pd.isna(value) else format(value, form)
@@ -146,16 +161,21 @@ def _with_error(value: float, error: float, form: str) -> str:
 
 
 def _summary(tables: Sequence[Table]) -> str:
-    header = ("experiment", "N", "split", "gap", "largest", "agreement", "slope", "α/(α+1)", "σ")
+    header = ("experiment", "N", "split", "gap", "between", "largest", "agreement", "same set")
+    slopes = ("slope", "between", "cells", "oracle", "theory", "σ")
     return _markdown(
-        header,
+        (*header, *slopes),
         (
             (
                 *(str(row[name]) for name in ("experiment", "set_size", "split")),
                 _with_error(row["gap"], row["gap_se"], ".2f"),
+                _number(row["gap_between"], ".2f"),
                 _number(row["largest_gap"], ".2f"),
-                _number(row["agreement"], ".1f"),
+                *(_number(row[name], ".1f") for name in ("agreement", "agreement_same_set")),
                 _with_error(row["slope"], row["slope_se"], ".3f"),
+                _number(row["slope_between"], ".3f"),
+                str(row["pooled_cells"]),
+                _number(row["oracle_slope"], ".3f"),
                 _number(row["theoretical_slope"], ".2f"),
                 f"{row['sigma_low']:g} to {row['sigma_high']:g}",
             )
@@ -179,7 +199,13 @@ def _gaps(tables: Sequence[Table]) -> str:
     for names, rows in shown.groupby(["experiment", "set_size", "reference"], sort=False):
         at = rows.set_index("sigma")
         gap, error = at["reference_gap"], at["reference_gap_se"]
-        lines.append([*map(str, names), *(_with_error(gap[s], error[s], ".2f") for s in sigmas)])
+        between = at["reference_gap_between"]
+        cells = [
+            _with_error(gap[s], error[s], ".2f")
+            + ("" if pd.isna(between[s]) else f" ± {between[s]:.2f}")
+            for s in sigmas
+        ]
+        lines.append([*map(str, names), *cells])
     return _markdown(("experiment", "N", "reference", *(f"σ = {s:g}" for s in sigmas)), lines)
 
 
@@ -213,6 +239,26 @@ def _density(tables: Sequence[Table]) -> str:
                 f"{row['bits_per_pixel']:.3f}",
                 *(_number(row[name], ".1f") for name in ("kl_variance", "kl_bias")),
                 *(f"{row[name]:.1f}" for name in ("start", "bound")),
+                f"{row['sigma_low']:g} to {row['sigma_high']:g}",
+            )
+            for row in _records(tables)
+        ),
+    )
+
+
+def _elbo(tables: Sequence[Table]) -> str:
+    header = ("experiment", "N", "split", "log-likelihood", "exact bound", "network's bound")
+    return _markdown(
+        (*header, "exact loses", "network loses", "levels", "σ"),
+        (
+            (
+                *(str(row[name]) for name in ("experiment", "set_size", "split")),
+                *(f"{row[name]:.1f}" for name in ("log_likelihood", "exact_elbo", "elbo")),
+                *(
+                    _with_error(row[name], row[f"{name}_se"], ".1f")
+                    for name in ("exact_loss", "loss")
+                ),
+                str(row["levels"]),
                 f"{row['sigma_low']:g} to {row['sigma_high']:g}",
             )
             for row in _records(tables)

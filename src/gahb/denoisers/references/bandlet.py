@@ -36,14 +36,16 @@ class Bandlet(Thresholding):
         return BandletDenoiser(**self.given())
 
     def slope(self, images: ImageClass) -> float:
-        """a / (a + 1) on C^alpha images, up to logarithms.
+        """a / (a + 1) on C^alpha images, up to logarithms; less where backgrounds allow less.
 
-        a is the regularity of the contour, but at most the number of vanishing moments along the flow.
+        a is the regularity of the contour, but at most the number of vanishing moments along the flow, and
+        of the wavelet: coefficients along a contour are as regular as the wavelet is.
         """
         if not images.has_contour:
             return math.nan
-        regularity = min(float(images.alpha), float(self.moments))  # type: ignore[attr-defined]
-        return regularity / (regularity + 1)
+        contour = float(images.alpha)  # type: ignore[attr-defined]
+        regularity = min(contour, self.moments, self.wavelet_moments)
+        return min(regularity / (regularity + 1), self.background_slope(images))
 
     def modules(self, images: ImageClass) -> list[str]:
         """The denoiser."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gahb.datasets.image_class import ImageClass
-from gahb.denoisers.reference import ErrorBound, Reference, classes_where
+from gahb.denoisers.reference import ErrorBound, Reference, background_slope, classes_where
 
 if TYPE_CHECKING:
     from gahb.datasets.store import Dataset
@@ -34,7 +34,7 @@ class KnownContour(Reference):
 
     def slope(self, images: ImageClass) -> float:
         """(beta - 1) / beta, the rate of Gaussian fields with power |k|^(-2 beta)."""
-        return max(0.0, 1 - 1 / images.beta) if self.exists_for(images) else float("nan")  # type: ignore[attr-defined]
+        return background_slope(images) if self.exists_for(images) else float("nan")
 
     @property
     def no_jacobian(self) -> str | None:

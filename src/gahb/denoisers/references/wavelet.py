@@ -29,8 +29,8 @@ class Wavelet(Thresholding):
         return WaveletDenoiser(**self.given())
 
     def slope(self, images: ImageClass) -> float:
-        """1/2 on C^alpha images, whatever the regularity, up to logarithms."""
-        return 0.5 if images.has_contour else math.nan
+        """1/2 on C^alpha images, for the contour, up to logarithms; less where backgrounds allow less."""
+        return min(0.5, self.background_slope(images)) if images.has_contour else math.nan
 
     @property
     def no_jacobian(self) -> str | None:

@@ -6,6 +6,7 @@ is missing or does not belong.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,7 @@ class Gap:
     sigma: np.ndarray
     input_psnr: np.ndarray
     gap: np.ndarray  # dB
-    se: np.ndarray  # its standard error, dB
+    se: np.ndarray  # its standard error over images, or between trainings where that is larger, dB
     images: int
 
     def text(self) -> str:
@@ -156,7 +157,9 @@ def gap_to(
         sigma=found["sigma"].to_numpy(dtype=float),
         input_psnr=found["input_psnr"].to_numpy(dtype=float),
         gap=found["reference_gap"].to_numpy(dtype=float),
-        se=found["reference_gap_se"].to_numpy(dtype=float),
+        se=np.asarray(
+            np.fmax(found["reference_gap_se"], found["reference_gap_between"]), dtype=float
+        ),
         images=int(found["images"].max()),
     )
 
@@ -166,15 +169,19 @@ class Slope:
     """A slope of output against input PSNR, fitted over a window of noise levels.
 
     Attributes:
-        slope, se: as fitted, and its standard error.
+        slope, se: as fitted, and its standard error: over images, or between trainings of the network where
+            that is larger.
         window: lowest and highest noise level of the fit.
         theory: the slope for small noise that theory gives this denoiser; nan where it gives none.
+        oracle: the slope, over the same window and images, of the denoiser that is exact or knows the
+            contour; nan where none was measured.
     """
 
     slope: float
     se: float
     window: tuple[float, float]
     theory: float
+    oracle: float = math.nan
 
     def fitted(self) -> str:
         """The slope with its standard error."""
@@ -183,6 +190,10 @@ class Slope:
     def of_theory(self) -> str:
         """The slope of theory, or a dash."""
         return f"{self.theory:.3f}" if np.isfinite(self.theory) else "–"
+
+    def of_oracle(self) -> str:
+        """The oracle's slope, or a dash."""
+        return f"{self.oracle:.3f}" if np.isfinite(self.oracle) else "–"
 
     def text(self) -> str:
         """The fitted slope, and in brackets that of theory."""
@@ -214,7 +225,9 @@ def _slope(table: Table, row: pd.Series[Any], what: str) -> Slope:
     if not np.isfinite(numbers).all():
         raise ArtifactError(f"{table.path}: no slope of {what}")
     theory = float(row["theoretical_slope"])
-    return Slope(numbers[0], numbers[1], (numbers[2], numbers[3]), theory)
+    between, oracle = (float(row.get(name, math.nan)) for name in ("slope_between", "oracle_slope"))
+    se = float(np.fmax(numbers[1], between))
+    return Slope(numbers[0], se, (numbers[2], numbers[3]), theory, oracle)
 
 
 def network_slope(tables: Sequence[Table], experiment: str, set_size: int, split: str) -> Slope:

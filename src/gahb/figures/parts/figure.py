@@ -50,6 +50,7 @@ class Needs:
         reference_spectra: exact and classical denoisers whose eigenvalues or eigenvectors are drawn.
         adaptivity: experiments whose networks' eigenvectors are compared with those of oracles.
         ensembles: experiments whose networks of all splits are compared.
+        elbos: experiments on Gaussian fields whose likelihood is bounded.
         sample_tables: (experiment, set size) whose two networks' samples are summarised.
         samples_over_training: experiments whose samples are summarised against updates.
         samples: (experiment, set size) of pairs of networks whose samples are drawn.
@@ -64,6 +65,7 @@ class Needs:
     reference_spectra: tuple[Reference, ...] = ()
     adaptivity: tuple[str, ...] = ()
     ensembles: tuple[str, ...] = ()
+    elbos: tuple[str, ...] = ()
     sample_tables: tuple[tuple[str, int], ...] = ()
     samples_over_training: tuple[str, ...] = ()
     samples: tuple[tuple[str, int], ...] = ()
@@ -140,6 +142,7 @@ def files(params: Params, needed: Needs) -> list[str]:
         *(f"{spectra}/{name}/{reference}.h5" for name, reference in needed.reference_spectra),
         *(f"{spectra}/{name}/adaptivity.csv" for name in needed.adaptivity),
         *(f"{evaluation}/{name}/ensembles.csv" for name in needed.ensembles),
+        *(f"{evaluation}/{name}/elbo.csv" for name in needed.elbos),
         *(f"{samples}/{name}/N{size}.csv" for name, size in needed.sample_tables),
         *(f"{samples}/{name}/updates.csv" for name in needed.samples_over_training),
         *(f"{samples}/{name}/N{size}.h5" for name, size in needed.samples),

@@ -27,6 +27,7 @@ _SIGNATURES = {  # column that tells a kind of table, the first that fits
     "ensembles": "own_empirical_distance",
     "density": "kl_quadrature",
     "adaptivity": "other_overlap",
+    "elbo": "exact_elbo",
     "samples_over_training": "update",  # the columns of samples and these: before them
     "samples": "training_set",
 }
@@ -40,11 +41,13 @@ _COLUMNS = {
     "summary": [
         *("experiment", "set_size", "split", "updates", "gap", "gap_se", "largest_gap"),
         *("slope", "slope_se", "sigma_low", "sigma_high", "theoretical_slope"),
-        *("agreement", "agreement_se"),
+        *("agreement", "agreement_se", "agreement_same_set", "agreement_same_set_se"),
+        *("gap_between", "slope_between", "trainings", "pooled_cells"),
+        *("oracle_slope", "slope_above_oracle", "slope_above_oracle_se"),
     ],
     "gaps": [
         *("experiment", "image_class", "set_size", "split", "reference", "sigma", "input_psnr"),
-        *("images", "reference_gap", "reference_gap_se"),
+        *("images", "reference_gap", "reference_gap_se", "reference_gap_between"),
     ],
     "references": [
         *("image_class", "reference", "images", "slope", "slope_se", "sigma_low", "sigma_high"),
@@ -86,6 +89,22 @@ _COLUMNS = {
             for name in ("share", "overlap", "other_overlap", "gain", "error")
             for end in ("", "_se")
         ),
+    ],
+    "elbo": [
+        *(
+            "experiment",
+            "set_size",
+            "split",
+            "levels",
+            "sigma_low",
+            "sigma_high",
+            "images",
+            "pixels",
+        ),
+        *("log_likelihood", "log_likelihood_se", "elbo", "elbo_se", "loss", "loss_se"),
+        *("exact_elbo", "exact_elbo_se", "exact_loss", "exact_loss_se"),
+        *("steps_kl", "prior_kl", "reconstruction"),
+        *("exact_steps_kl", "exact_prior_kl", "exact_reconstruction"),
     ],
     "samples_over_training": ["set_size", "update", *_SAMPLES],
     "samples": [*_SAMPLES],
