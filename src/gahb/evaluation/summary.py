@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gahb.artifacts import Spec, provenance, read_table, write_table
+from gahb.artifacts import Spec, provenance, read_sidecar, read_table, write_table
 from gahb.evaluation.draws import Draws, digests, read_measured
 from gahb.evaluation.psnr import DB, psnr_of_mean_mse
 from gahb.means import standard_error
@@ -44,7 +44,7 @@ def slope_weights(input_psnrs: Float64) -> Float64:
 
 
 def summarise(spec: Spec, tables: list[Path], comparisons: list[Path], output: Path | str) -> None:
-    """Write one row per network.
+    """Write one row per network; in the sidecar, in the same order, what trained them.
 
     Args:
         spec: ``{"slope_window": [low, high]}``, in sigma.
@@ -59,6 +59,7 @@ def summarise(spec: Spec, tables: list[Path], comparisons: list[Path], output: P
         agreement[first["experiment"], first["set_size"]] = _average(draws["test"])
     rows = [_row(path, spec["slope_window"], agreement) for path in tables]
     made = provenance(spec, digests([*tables, *comparisons]))
+    made["trained_by"] = [read_sidecar(path).get("trained_by", {}) for path in tables]
     write_table(output, pd.DataFrame(rows), made)
 
 

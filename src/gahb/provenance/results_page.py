@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
 
-from gahb.artifacts import write_text
+from gahb.artifacts import read_sidecar, write_text
 from gahb.figures.parts.intervals import summarised
 from gahb.figures.parts.tables import Table, read_tables
+from gahb.provenance.machines import in_words
 
 _HEADER = (
     "Made by the rule `results_page` from the tables and captions beside it, and from nothing else: a "
@@ -38,10 +40,10 @@ def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: 
     Raises:
         gahb.artifacts.ArtifactError: a table is missing, damaged or of no known kind.
     """
-    parts = ["# Results", _HEADER, "## Figures"]
+    found = read_tables(tables)
+    parts = ["# Results", _HEADER, *_machines(found), "## Figures"]
     for caption in figures:
         parts += _figure(caption, output.parent)
-    found = read_tables(tables)
     parts += ["## Tables"] if found else []
     for title, kind, words, fill in (
         ("Gap, agreement and slope", "summary", _SUMMARY, _summary),
@@ -54,6 +56,19 @@ def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: 
             sources = ", ".join(_link(table.path, output.parent) for table in chosen)
             parts += [f"### {title}", words, fill(chosen), f"From {sources}."]
     write_text(output, "\n\n".join(parts) + "\n")
+
+
+def _machines(tables: Sequence[Table]) -> list[str]:
+    """What trained the networks of the summary, and how many."""
+    trained = [
+        in_words(one)
+        for table in tables
+        if table.kind == "summary"
+        for one in read_sidecar(table.path).get("trained_by", [])
+        if one
+    ]
+    counted = [f"{words} ({count})" for words, count in sorted(Counter(trained).items())]
+    return [f"Networks were trained by: {'; '.join(counted)}."] if counted else []
 
 
 def _relative(path: Path, folder: Path) -> str:
