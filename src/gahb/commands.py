@@ -249,8 +249,10 @@ def crate(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Check every result of this folder against params.yaml, its records and dvc.lock."""
-    from gahb.provenance.verify import disagreements
+    from gahb.provenance.verify import disagreements, notes
 
+    for note in notes(Path(), options.preset):
+        print(f"note: {note}")
     found = disagreements(Path(), options.preset)
     if found:
         raise ArtifactError(f"{len(found)} disagreements\n" + "\n".join(found))

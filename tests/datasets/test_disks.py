@@ -418,6 +418,22 @@ def test_error_estimate_bounds_the_effect_of_refinement(rendering: str, sigma: f
     assert squares(rough.mean - finer.mean).sum() > squares(found.mean - finer.mean).sum()
 
 
+def test_refining_that_stops_at_the_limit_is_said():
+    disks = Disks(size=16, seed=11, **SMOOTH)
+    _, noisy = drawn(disks, 4, 0.02)
+    denoiser = DiskPosterior(disks)
+    found = denoiser.estimate(noisy, 0.02)
+    assert found.resolved.all()
+    limited = DiskPosterior(disks, limit=int(found.cells.min()) - 1)
+    short = limited.estimate(noisy, 0.02)
+    assert not short.resolved.any()
+    assert (short.cells < found.cells.min()).all()
+    for asked in (noisy[:3], noisy[3:]):
+        denoiser(asked, 0.02), limited(asked, 0.02)
+    assert denoiser.stated == {0.02: (float(found.error.max()), 0)}
+    assert limited.stated == {0.02: (float(short.error.max()), 4)}
+
+
 def test_type_shape_and_refusals():
     disks = Disks(size=8, seed=0, **SMOOTH)
     _, noisy = drawn(disks, 3, 0.2)

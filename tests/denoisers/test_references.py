@@ -26,6 +26,7 @@ from gahb.denoisers.classical.transform import WaveletTransform
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.exact.base import ExactDenoiser
+from gahb.denoisers.exact.disks import DiskPosterior
 from gahb.denoisers.exact.gaussian import WienerDenoiser
 from gahb.denoisers.exact.known_contour import known_contour_mse
 from gahb.denoisers.exact.permuted import PermutedDenoiser
@@ -345,6 +346,31 @@ def test_the_optimum_errs_as_theory_says(measured: Callable[..., Path]):
     deviations = (table.psnr_of_mean_mse - expected) / table.psnr_of_mean_mse_se
     assert (deviations.abs() < 4).all()
     assert (table.psnr_of_mean_mse_se < 0.3).all()  # dB: the test could tell
+
+
+def test_a_quadrature_states_its_error(
+    params: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    spec = reference_spec(params, "soft", "exact") | {"dataset": EXACT["disks"]}
+    spec["reference"]["images"] = 2
+    spec["evaluation"]["sigmas"] = [0.3, 0.02]
+    write_dataset(EXACT["disks"], tmp_path / "disks.h5")
+    disks = open_dataset(tmp_path / "disks.h5")
+    evaluate_reference(spec, disks, tmp_path / "exact.csv")
+    table = read_table(tmp_path / "exact.csv", spec)
+    assert table.unresolved.tolist() == [0, 0]
+    least = 10 ** (-table.psnr_of_mean_mse / 10)
+    assert ((table.quadrature_error > 0) & (table.quadrature_error < 0.02 * least)).all()
+    assert not capsys.readouterr().out
+    monkeypatch.setattr(DiskPosterior.__init__, "__defaults__", (1.5, 1))
+    evaluate_reference(spec, disks, tmp_path / "limited.csv")
+    limited = read_table(tmp_path / "limited.csv", spec)
+    assert limited.unresolved.tolist()[1] == 2
+    assert limited.quadrature_error[1] > table.quadrature_error[1]
+    assert "sigma 0.02: on 2 draws the quadrature stopped at its limit" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------------------------------------

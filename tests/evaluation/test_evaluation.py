@@ -383,6 +383,7 @@ def test_table_of_a_network(
         "network": header["tensors_sha256"],
     }
     assert record["computation"] == in_float32("cpu")
+    assert record["trained_by"] == header["computation"]
     draws = read_draws(path)
     assert {name: (of["mse"].shape, of["image"].shape) for name, of in draws.items()} == {
         "own": ((4, 12), (12,)),

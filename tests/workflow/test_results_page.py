@@ -57,6 +57,19 @@ def cells(text: str, *first: str) -> list[str]:
     return row
 
 
+def test_networks_say_what_trained_them(tmp_path: Path) -> None:
+    path = write_summary(tmp_path, EXPERIMENTS)
+    table, one = pd.read_csv(path), {"processor": "A CPU", "device": "cpu", "precision": "bfloat16"}
+    trained = [one | {"compiled": False}, {"imported": True}] + [one | {"compiled": True}] * 3
+    made_from = provenance({"slope_window": [0.03, 0.3]}) | {"trained_by": trained}
+    assert "Networks were trained by" not in page(tmp_path, ["summary.csv"])
+    write_table(path, table, made_from)
+    assert (
+        "Networks were trained by: A CPU, cpu, bfloat16 (1); A CPU, cpu, bfloat16, compiled (3); "
+        "whoever published their weights (1)."
+    ) in page(tmp_path, ["summary.csv"])
+
+
 def test_every_figure_is_shown_with_what_it_measured(results: Path) -> None:
     text = page(results, [], ("onset", "density"))
     assert "`results_page`" in text.split("##")[0]

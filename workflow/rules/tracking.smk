@@ -2,7 +2,7 @@
 
 from snakemake.settings.types import ExecMode
 
-from tracking import alone, previous
+from tracking import alone, previous, watch
 from tracking.records import Records
 
 RECORDS = Records(Path(RESULTS), NETWORK.code_for)
@@ -15,6 +15,7 @@ if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():
 
 def end_of_run(succeeded):
     """Let the records travel; after a success, only those of what the run knows how to make."""
+    watch.end()
     previous.bring_back()
     jobs = list(workflow.dag.jobs) if succeeded else []
     planned = [str(path) for job in jobs for path in job.output]
@@ -27,6 +28,9 @@ onstart:
     jobs = list(workflow.dag.needrun_jobs())
     RECORDS.refuse(str(path) for job in jobs for path in [*job.input, *job.output])
     previous.keep(str(path) for job in jobs for path in job.output)
+    if workflow.local_exec:  # a ration of jobs per second wakes the scheduler ever more often
+        workflow.scheduler.job_rate_limiter = None
+    watch.begin(workflow, jobs, Path(RESULTS) / "logs")
 
 
 onsuccess:

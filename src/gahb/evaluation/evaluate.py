@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,7 @@ def evaluate_on_sets(
     dataset: Dataset,
     inputs: Mapping[str, str],
     output: Path | str,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Measure a denoiser on its own training set, the other split's, and the test set.
 
@@ -59,6 +61,7 @@ def evaluate_on_sets(
         dataset: where the images are from.
         inputs: digests of what the denoiser was made from, beside the dataset.
         output: table to write, ``.csv``.
+        more: what its provenance says beside that.
     """
     measured = spec["evaluation"]
     sets = evaluation_sets(dataset, spec[name], measured)
@@ -67,13 +70,9 @@ def evaluate_on_sets(
         for where, noisy in sets.items()
     }
     inputs = {"dataset": dataset.images_sha256, **inputs}
+    made_from = provenance(spec, inputs, in_float32(fastest_device())) | dict(more or {})
     table = psnr_table(name, errors, sets, measured["sigmas"])
-    write_measured(
-        output,
-        table,
-        with_images(errors, sets),
-        provenance(spec, inputs, in_float32(fastest_device())),
-    )
+    write_measured(output, table, with_images(errors, sets), made_from)
 
 
 def psnr_table(

@@ -18,4 +18,5 @@ def evaluate_network(spec: Spec, dataset: Dataset, network: Path | str, output: 
     torch.set_num_threads(spec["evaluation"]["threads"])
     denoiser, header = load_denoiser(network, spec["network"], dataset.images_sha256)
     inputs = {"network": header["tensors_sha256"]}
-    evaluate_on_sets("network", fastest(denoiser), spec, dataset, inputs, output)
+    trained = {"trained_by": header["computation"]}
+    evaluate_on_sets("network", fastest(denoiser), spec, dataset, inputs, output, trained)

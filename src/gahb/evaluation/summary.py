@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gahb.artifacts import Spec, provenance, read_table, write_table
+from gahb.artifacts import Spec, provenance, read_sidecar, read_table, write_table
 from gahb.denoisers.reference import drawn_slope
 from gahb.evaluation.draws import Draws, digests, paired_errors, read_measured, spec_of
 from gahb.evaluation.psnr import DB, psnr_of_mean_mse
@@ -53,7 +53,7 @@ def summarise(
     references: list[Path],
     output: Path | str,
 ) -> None:
-    """Write one row per network.
+    """Write one row per network; in the sidecar, in the same order, what trained them.
 
     Errors that end in ``_se`` are over images; ``gap_between`` and ``slope_between`` are those of one
     training, pooled over ``pooled_cells`` cells (:mod:`gahb.evaluation.trainings`); ``trainings`` is how
@@ -98,6 +98,7 @@ def summarise(
         summary[f"{name}_between"] = between["error"]
     summary["trainings"], summary["pooled_cells"] = between["trainings"], between["cells"]
     made_from = provenance(spec, digests([*tables, *comparisons, *references]))
+    made_from["trained_by"] = [read_sidecar(path).get("trained_by", {}) for path in tables]
     write_table(output, summary.drop(columns="made"), made_from)
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
 
-from gahb.artifacts import write_text
+from gahb.artifacts import read_sidecar, write_text
 from gahb.figures.parts.intervals import summarised
 from gahb.figures.parts.tables import Table, read_tables
+from gahb.provenance.machines import in_words
 
 _HEADER = (
     "Made by the rule `results_page` from the tables and captions beside it, and from nothing else: a "
@@ -38,10 +40,10 @@ def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: 
     Raises:
         gahb.artifacts.ArtifactError: a table is missing, damaged or of no known kind.
     """
-    parts = ["# Results", _HEADER, "## Figures"]
+    found = read_tables(tables)
+    parts = ["# Results", _HEADER, *_machines(found), "## Figures"]
     for caption in figures:
         parts += _figure(caption, output.parent)
-    found = read_tables(tables)
     parts += ["## Tables"] if found else []
     for title, kind, words, fill in (
         ("Gap, agreement and slope", "summary", _SUMMARY, _summary),
@@ -55,6 +57,19 @@ def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: 
             sources = ", ".join(_link(table.path, output.parent) for table in chosen)
             parts += [f"### {title}", words, fill(chosen), f"From {sources}."]
     write_text(output, "\n\n".join(parts) + "\n")
+
+
+def _machines(tables: Sequence[Table]) -> list[str]:
+    """What trained the networks of the summary, and how many."""
+    trained = [
+        in_words(one)
+        for table in tables
+        if table.kind == "summary"
+        for one in read_sidecar(table.path).get("trained_by", [])
+        if one
+    ]
+    counted = [f"{words} ({count})" for words, count in sorted(Counter(trained).items())]
+    return [f"Networks were trained by: {'; '.join(counted)}."] if counted else []
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -109,8 +124,8 @@ _SUMMARY = (
     "PSNR against input PSNR, over the noise levels of the last column. *Between*: the standard deviation "
     "of the number before it between trainings, pooled over so many *cells*, the experiments at one N "
     "with several trainings, of networks made alike, of one image class, N within a factor of ten. "
-    "*Oracle*: the slope of the denoiser that is exact or knows the contour, over the same noise levels and on the images "
-    "that both have. *Theory*: for small noise, the lesser of α/(α+1), the minimax rate of the function class, "
+    "*Oracle*: the slope of the denoiser that is exact or knows the contour, over the same noise levels and "
+    "on the images that both have. *Theory*: for small noise, the lesser of α/(α+1), the minimax rate of the function class, "
     "and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
     "the seed and the split alone: networks of one split share them for every N and experiment."
 )

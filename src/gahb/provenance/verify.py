@@ -20,6 +20,7 @@ from gahb.artifacts import (
     sidecar_of,
 )
 from gahb.params import load_params
+from gahb.provenance.machines import differences
 from gahb.provenance.tree import Result, locked, md5, on_disk, planned, recorded
 
 PROVENANCE = ("cards", "ro-crate-metadata.json")  # what the target of that name makes
@@ -48,6 +49,13 @@ def disagreements(root: Path, preset: str | None = None) -> list[str]:
         problems[path] = list(_problems(root, path, asked, records.get(path), digests))
     lines = [line for path in sorted(problems) for line in problems[path]]
     return lines + list(_against_lock(root, results, params, preset))
+
+
+def notes(root: Path, preset: str | None = None) -> list[str]:
+    """What is no disagreement, and good to know: where several machines or precisions were at work."""
+    results = Path(load_params(root, preset)["results"])
+    found = (Path(name).relative_to(root).as_posix() for name in on_disk(root / results))
+    return differences(root, found, results)
 
 
 def _problems(

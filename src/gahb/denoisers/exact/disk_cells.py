@@ -97,12 +97,15 @@ class DiskQuadrature:
         else:
             self._coarse, self._sides, self._odd = _partition(disks)
 
-    def cells(self, images: Float64, sigma: float) -> list[Cells]:
-        """Cells for each noisy image of (B, H, W), a partition of the prior's range each."""
+    def cells(self, images: Float64, sigma: float) -> list[tuple[Cells, bool]]:
+        """Cells for each noisy image of (B, H, W), a partition of the prior's range each.
+
+        Beside them: whether all that can matter resolve the posterior, or the limit came before.
+        """
         level = np.zeros(len(self._coarse), np.int64)
         coarse = self._evaluate(self._coarse, level, self._odd, images, sigma)
         if self.exact:
-            return coarse
+            return [(cells, True) for cells in coarse]
         return [
             self._refined(cells, image, sigma) for cells, image in zip(coarse, images, strict=True)
         ]
@@ -126,8 +129,8 @@ class DiskQuadrature:
             cells.append(Cells(geometry, level, odd, gram, products, greys, peak, contrast))
         return cells
 
-    def _refined(self, cells: Cells, image: Float64, sigma: float) -> Cells:
-        """Halve cells until all that matter resolve the posterior."""
+    def _refined(self, cells: Cells, image: Float64, sigma: float) -> tuple[Cells, bool]:
+        """Halve cells until all that matter resolve the posterior, and whether they came to."""
         fresh, settled = cells, cells[np.zeros(len(cells), bool)]
         for level in range(_LEVELS):
             together = settled.joined(fresh)
@@ -136,7 +139,9 @@ class DiskQuadrature:
                 chosen = self._unresolved(together, fresh, sides, sigma)
             else:
                 chosen = self._undecided(together, fresh, sides, image, sigma)
-            if not chosen.any() or len(together) + 7 * chosen.sum() > self.limit:
+            if not chosen.any():
+                return together, True
+            if len(together) + 7 * chosen.sum() > self.limit:
                 break
             settled = settled.joined(fresh[~chosen])
             parents = fresh[chosen]
@@ -145,7 +150,7 @@ class DiskQuadrature:
             odd = np.tile((offsets > 0).sum(1) % 2 == 1, len(parents))
             levels = np.full(len(geometry), level + 1)
             (fresh,) = self._evaluate(geometry, levels, odd, image[None], sigma)
-        return together
+        return together, False
 
     def _unresolved(
         self, together: Cells, fresh: Cells, sides: Float64, sigma: float

@@ -48,12 +48,15 @@ class DiskEstimate:
             where the likelihood is smooth. As the exact mean is optimal, the mean squared error of
             this denoiser exceeds the least one by the mean of the true ``error``. 0 for finite sums.
         cells: number of cells, (B,).
+        resolved: whether all cells that can matter came to resolve the posterior, (B,), or refining
+            stopped before, at the limit of their number; ``error`` is the larger then.
     """
 
     mean: Tensor
     variance: Tensor
     error: Tensor
     cells: Tensor
+    resolved: Tensor
 
 
 class DiskPosterior(ExactDenoiser):
@@ -65,6 +68,10 @@ class DiskPosterior(ExactDenoiser):
             as expensive.
         limit: number of cells per image beyond which none is refined; bounds time and memory.
 
+    Attributes:
+        stated: by noise level, of all means asked for so far: the largest ``error``, and how many
+            were not ``resolved``; see :class:`DiskEstimate`.
+
     Raises:
         ValueError: ``step`` is not positive.
     """
@@ -75,6 +82,7 @@ class DiskPosterior(ExactDenoiser):
             raise ValueError(f"step: found {step}, allowed are steps above 0")
         self.disks = disks
         self.quadrature = DiskQuadrature(disks, step, limit)
+        self.stated: dict[float, tuple[float, int]] = {}
         self._last: tuple[tuple[bytes, float], _Posterior] | None = None
 
     def estimate(self, y: Tensor, sigma: float) -> DiskEstimate:
@@ -86,22 +94,26 @@ class DiskPosterior(ExactDenoiser):
         if not sigma > 0:
             raise ValueError(f"sigma: found {sigma}, allowed are levels above 0")
         columns = []
-        for cells in self.quadrature.cells(self._checked(y[:, 0]), sigma):
+        for cells, resolved in self.quadrature.cells(self._checked(y[:, 0]), sigma):
             posterior = _Posterior(self.disks, cells, sigma)
             error = 0.0 if self.quadrature.exact else posterior.error
-            columns.append((posterior.mean, posterior.variance, error, len(cells)))
+            columns.append((posterior.mean, posterior.variance, error, len(cells), resolved))
         results = (torch.from_numpy(np.array(column)) for column in zip(*columns, strict=True))
-        mean, variance, errors, counts = results
-        return DiskEstimate(mean.view(y.shape), variance, errors, counts)
+        mean, *others = results
+        return DiskEstimate(mean.view(y.shape), *others)
 
     def _mean(self, y: Tensor, sigma: float) -> Tensor:
-        return self.estimate(y[:, None], sigma).mean[:, 0].to(y)
+        found = self.estimate(y[:, None], sigma)
+        largest, unresolved = self.stated.get(sigma, (0.0, 0))
+        largest = max(largest, float(found.error.max()))
+        self.stated[sigma] = largest, unresolved + int((~found.resolved).sum())
+        return found.mean[:, 0].to(y)
 
     def _product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
         image = self._checked(y)
         key = image.tobytes(), float(sigma)
         if self._last is None or self._last[0] != key:  # products of one image come in many batches
-            (cells,) = self.quadrature.cells(image, sigma)
+            ((cells, _),) = self.quadrature.cells(image, sigma)
             self._last = key, _Posterior(self.disks, cells, sigma)
         product = self._last[1].covariance_product(_float64(v).reshape(len(v), -1))
         return torch.from_numpy(product / sigma**2).view(v.shape).to(v)
