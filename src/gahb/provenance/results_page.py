@@ -110,7 +110,8 @@ _SUMMARY = (
     "of the number before it between trainings, pooled over so many *cells*, the experiments at one N "
     "with several trainings, of networks made alike, of one image class, N within a factor of ten. "
     "*Oracle*: the slope of the denoiser that is exact or knows the contour, over the same noise "
-    "levels and on the images that both have. *Theory*: for small noise, the lesser of α/(α+1), the minimax rate of the function class, "
+    "levels and on the images that both have. *Theory*: for small noise, the lesser of α/(α+1), the "
+    "minimax rate of the function class, "
     "and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
     "the seed and the split alone: networks of one split share them for every N and experiment."
 )
