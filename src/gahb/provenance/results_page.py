@@ -117,19 +117,6 @@ def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 # Tables
 
 _SUMMARY = (
-<<<<<<< HEAD
-    "*Gap*: PSNR on the own training set less PSNR on the test set, in dB, averaged over noise levels, "
-    "with its standard error over test images; *largest*: the same at the worst level; *agreement*: PSNR "
-    "in dB between the outputs of the networks of S1 and S2 on the same noisy test images; *same set*: "
-    "the same of two trainings on one set with different seeds; *slope*: of test PSNR against input PSNR,"
-    " over the noise levels of the last column. *Between*: the standard deviation of the number before it"
-    " between trainings, pooled over so many *cells*, the experiments at one N with several trainings, of"
-    " networks made alike, of one image class, N within a factor of ten. *Oracle*: the slope of the "
-    "denoiser that is exact or knows the contour, over the same noise levels and on the images that both "
-    "have. *Theory*: for small noise, the lesser of α/(α+1), the minimax rate of the function class, and "
-    "(β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on the "
-    "seed and the split alone: networks of one split share them for every N and experiment."
-=======
     "*Gap*: PSNR on the own training set less PSNR on the test set, in dB, averaged over noise "
     "levels, with its standard error over test images; *largest*: the same at the worst level; "
     "*agreement*: PSNR in dB between the outputs of the networks of S1 and S2 on the same noisy test "
@@ -142,7 +129,6 @@ _SUMMARY = (
     "minimax rate of the function class, "
     "and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
     "the seed and the split alone: networks of one split share them for every N and experiment."
->>>>>>> E11
 )
 _GAPS = (
     "PSNR of an exact or classical denoiser less that of the network with the most training images, in dB, "
