@@ -43,7 +43,7 @@ def micro(root: Path) -> dict[str, Any]:
     params["architectures"] = {"unet": {"network": "unet", "blocks": 1, "channels": 4}}
     params["training"] |= {"updates": 6, "batch_size": 4, "warmup": 1, "monitor_every": 3}
     params["training"] |= {"precision": "float32", "compile": "never"}
-    params["evaluation"] |= {"images": 8, "minimum_draws": 8, "references": {}}
+    params["evaluation"] |= {"images": 8, "minimum_draws": 8, "references": {}, "controls": {}}
     params["sampling"]["experiments"] = params["ensembles"]["experiments"] = []
     params["spectra"] |= {"eigenvectors": 8, "test_images": [0]}
     params["spectra"]["networks"] = {"alpha1": {"set_sizes": [2], "splits": ["S1"]}}
