@@ -63,11 +63,11 @@ class Adaptivity(Claim):
         few, many = learned.iloc[0], learned.iloc[-1]
         own, gain = float(many["overlap"]), float(many["gain"])
         overlaps = ", ".join(
-            f"N = {row['set_size']}: {number(float(row['overlap']), row['overlap_se'])}"
+            f"N = {int(row['set_size'])}: {number(float(row['overlap']), row['overlap_se'])}"
             for row in (few, many)
         )
         return Finding(
-            f"rank {many['rank']}, {overlaps}, gain {number(gain, many['gain_se'])}",
+            f"rank {int(many['rank'])}, {overlaps}, gain {number(gain, many['gain_se'])}",
             {
                 f"overlap above {HALF:g}": judged(own > HALF, own),
                 "more than with another contour": above(gain, many["gain_se"]),

@@ -8,12 +8,12 @@ from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
 
 MEMORISED = 0.05  # share of samples
-NEARER = 0.03  # correlation
+NEAR = 0.03  # correlation
 
 
 class OneSample(Claim):
     """At the most N: the two samples are more alike than a sample and its closest training image; at
-    most 5 % are memorised; samples are no nearer to the set than fresh images are, up to .03.
+    most 5 % are memorised; samples are as near to the set as fresh images are, within .03.
     """
 
     number = 4
@@ -54,8 +54,8 @@ class OneSample(Claim):
                 f"at most {MEMORISED:.0%} memorised": judged(
                     memorised.value <= MEMORISED, memorised.value
                 ),
-                f"no nearer to the set than fresh images, up to {NEARER:g}": judged(
-                    own.value < fresh.value + NEARER, own.value, fresh.value
+                f"as near to the set as fresh images, within {NEAR:g}": judged(
+                    abs(own.value - fresh.value) < NEAR, own.value, fresh.value
                 ),
             },
         )

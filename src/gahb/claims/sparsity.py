@@ -46,4 +46,4 @@ class Sparsity(Claim):
         checks[f"at most {FACTOR:g} times the oracle's"] = judged(
             value["learned"] <= FACTOR * oracle, value["learned"], oracle
         )
-        return Finding(f"M = {last['rank'].iloc[0]}: " + ", ".join(texts), checks)
+        return Finding(f"M = {int(last['rank'].iloc[0])}: " + ", ".join(texts), checks)

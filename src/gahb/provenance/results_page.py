@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
 from gahb.artifacts import read_sidecar, read_table, write_text
+from gahb.claims.parts.claim import Verdict
 from gahb.figures.parts.intervals import summarised
 from gahb.figures.parts.tables import Table, read_tables
 from gahb.provenance.machines import in_words
@@ -102,7 +104,7 @@ _CLAIMS = (
 def _judged(claims: Path, figures: Sequence[Path], folder: Path) -> list[str]:
     """What holds, and what does not: how many claims, and one line for each."""
     table = read_table(claims).fillna("").astype(str)
-    counts = Counter(table["verdict"])
+    verdicts = table["verdict"].tolist()
     shown = {path.stem: _relative(path.with_suffix(".png"), folder) for path in figures}
     lines = []
     for row in table.to_dict("records"):
@@ -113,11 +115,11 @@ def _judged(claims: Path, figures: Sequence[Path], folder: Path) -> list[str]:
             claim = f"[{claim}]({shown[row['figure']]})"
         lines.append([claim, *others, f"**{row['verdict']}**"])
     header = ("claim", "source", "in print", "here", "verdict")
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    told = ", ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in get_args(Verdict))
     return [
         "## What holds, and what does not",
         _CLAIMS,
-        f"{len(table)} claims: {told}.",
+        f"{len(table)} claims; {told}.",
         _markdown(header, lines, ":--"),
         f"The checks behind each verdict are in {_link(claims, folder)}.",
     ]
@@ -166,9 +168,10 @@ _SUMMARY = (
     "PSNR against input PSNR, over the noise levels of the last column. *Between*: the standard deviation "
     "of the number before it between trainings, pooled over so many *cells*, the experiments at one N "
     "with several trainings, of networks made alike, of one image class, N within a factor of ten. "
-    "*Oracle*: the slope of the denoiser that is exact or knows the contour, over the same noise levels "
-    "and on the images that both have. *Theory*: for small noise, the lesser of α/(α+1), the minimax rate of "
-    "the function class, and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
+    "*Oracle*: the slope of the denoiser that is exact or knows the contour, over the same noise "
+    "levels and on the images that both have. *Theory*: for small noise, the lesser of α/(α+1), the "
+    "minimax rate of the function class, "
+    "and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
     "the seed and the split alone: networks of one split share them for every N and experiment."
 )
 _GAPS = (
