@@ -22,7 +22,7 @@ smoke: setup ## set up, then run every rule on a tiny preset (results/smoke)
 	$(in_venv) snakemake provenance --cores all --config preset=smoke
 
 figures: setup ## redraw every figure, and results/README.md, from what git holds: no datasets, no weights
-	$(in_venv) snakemake figures --allowed-rules figure figures results_page --forcerun figure
+	$(in_venv) snakemake figures --allowed-rules figure figures claims results_page --forcerun figure
 
 provenance: all ## after everything: data cards, model cards and ro-crate-metadata.json
 	$(in_venv) snakemake provenance

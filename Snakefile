@@ -16,6 +16,7 @@ include: "workflow/rules/denoisers.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/spectra.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tracking.smk"
 
@@ -28,6 +29,7 @@ rule all:
         rules.evaluation.input,
         rules.samples.input,
         rules.spectra.input,
+        rules.claims.output.table,
         rules.figures.input,
 
 

@@ -176,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--inputs", type=Path, nargs="+", required=True, help="tables and spectra")
     verb.add_argument("--output", type=Path, nargs="+", required=True, help=".png, .pdf and .rst")
 
+    verb = _verb(verbs, "claims", commands.claims, "judge every claim by what was measured")
+    verb.add_argument("--inputs", type=Path, nargs="*", default=[], help="tables and spectra")
+    verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
+
     phase = verbs.add_parser("provenance", help="say what finished results are and were made from")
     kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
     verb = kinds.add_parser("metrics", help="the numbers that DVC compares between commits")
@@ -194,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = kinds.add_parser("results-page", help="all figures and the main tables, for a reader")
     verb.add_argument("--tables", type=Path, nargs="+", required=True, help="tables, .csv")
     verb.add_argument("--figures", type=Path, nargs="+", required=True, help="captions, .rst")
+    verb.add_argument("--claims", type=Path, required=True, help="table of claims, .csv")
     verb.add_argument("--output", type=Path, required=True, help="page to write, .md")
     verb.set_defaults(run=commands.results_page)
     verb = _verb(kinds, "crate", commands.crate, "machine-readable provenance of the whole run")

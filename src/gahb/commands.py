@@ -212,6 +212,13 @@ def figures(options: argparse.Namespace) -> None:
     make_figure(options.name, options.inputs, options.spec, options.output)
 
 
+def claims(options: argparse.Namespace) -> None:
+    """Judge every claim by tables, samples and spectra, and write which of them hold."""
+    from gahb.claims.parts.make import write_claims
+
+    write_claims(options.spec, options.inputs, options.output)
+
+
 def metrics(options: argparse.Namespace) -> None:
     """The numbers that DVC compares between commits."""
     from gahb.provenance.metrics import write_metrics
@@ -237,7 +244,7 @@ def results_page(options: argparse.Namespace) -> None:
     """The page on which all figures and the main tables stand."""
     from gahb.provenance.results_page import write_results_page
 
-    write_results_page(options.tables, options.figures, options.output)
+    write_results_page(options.claims, options.tables, options.figures, options.output)
 
 
 def crate(options: argparse.Namespace) -> None:

@@ -123,7 +123,7 @@ def drawn_from(changed: dict[str, Any], made: set[str]) -> set[str]:
     """The figures that read any of some results, and the page that shows all of them."""
     paths = {f"results/{name}" for name in made}
     found = {name for name in changed["figures"] if paths & set(figure_files(changed, name))}
-    return {f"figures/{name}.png" for name in found} | {"README.md"}
+    return {f"figures/{name}.png" for name in found} | {"claims.csv", "README.md"}
 
 
 def of_network(name: str) -> set[str]:

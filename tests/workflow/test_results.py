@@ -39,7 +39,9 @@ def test_the_page_of_results_is_that_of_the_committed_tables(root: Path, tmp_pat
     figures = yaml.safe_load((tmp_path / "params.yaml").read_text())["figures"]
     captions = [results / f"figures/{name}.rst" for name in figures]
     page = results / "page.md"
-    write_results_page([*tables, *sorted(results.glob("samples/*/N*.csv"))], captions, page)
+    write_results_page(
+        results / "claims.csv", [*tables, *sorted(results.glob("samples/*/N*.csv"))], captions, page
+    )
     assert page.read_text() == (results / "README.md").read_text()
 
 

@@ -20,6 +20,25 @@ EXPERIMENTS = {"alpha2": 2.0, "alpha3": 3.0}
 SIGMAS = (1.0, 0.3, 0.1, 0.03)
 
 
+def write_claims(folder: Path) -> None:
+    claims = [
+        {"number": number, "claim": f"Claim {number}, |x| falls.", "source": "Fig. 1"}
+        | {
+            "in_print": paper,
+            "here": "1.0 ± 0.1",
+            "checks": "",
+            "verdict": verdict,
+            "figure": figure,
+        }
+        for number, paper, verdict, figure in (
+            (1, "slope 1", "holds", "density"),
+            (2, None, "not measured", "absent"),
+            (3, None, "holds", None),
+        )
+    ]
+    write_table(folder / "claims.csv", pd.DataFrame(claims), provenance({}))
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables of every kind, and two captions."""
@@ -36,6 +55,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for sigma in SIGMAS
     ]
     write_table(folder / "evaluation/gaps.csv", pd.DataFrame(gaps), provenance({}))
+    write_claims(folder)
     for name in ("onset", "density"):
         title = {"title": "Nats | *bold* | a_b"} if name == "density" else {}
         caption = figures.told(name, tables, SPECS[name] | title)
@@ -46,7 +66,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(results: Path, tables: list[str], captions: tuple[str, ...] = ()) -> str:
     output = results / "README.md"
     found = [path for pattern in tables for path in sorted(results.glob(pattern))]
-    write_results_page(found, [results / f"figures/{name}.rst" for name in captions], output)
+    claims = results / "claims.csv"
+    shown = [results / f"figures/{name}.rst" for name in captions]
+    write_results_page(claims, found, shown, output)
     return output.read_text()
 
 
@@ -58,6 +80,7 @@ def cells(text: str, *first: str) -> list[str]:
 
 
 def test_networks_say_what_trained_them(tmp_path: Path) -> None:
+    write_claims(tmp_path)
     path = write_summary(tmp_path, EXPERIMENTS)
     table, one = pd.read_csv(path), {"processor": "A CPU", "device": "cpu", "precision": "bfloat16"}
     trained = [one | {"compiled": False}, {"imported": True}] + [one | {"compiled": True}] * 3
@@ -68,6 +91,23 @@ def test_networks_say_what_trained_them(tmp_path: Path) -> None:
         "Networks were trained by: A CPU, cpu, bfloat16 (1); A CPU, cpu, bfloat16, compiled (3); "
         "whoever published their weights (1)."
     ) in page(tmp_path, ["summary.csv"])
+
+
+def test_claims_stand_first_and_lead_to_their_figures(results: Path) -> None:
+    text = page(results, ["evaluation/summary.csv"], ("density",))
+    first = text.split("\n## ")[1]
+    assert first.startswith("What holds, and what does not")
+    assert (
+        "3 claims; holds: 2, holds in part: 0, does not hold at this scale: 0, not measured: 1."
+        in first
+    )
+    lines = [line for line in first.splitlines() if line.startswith("| ")]
+    assert lines[2:] == [
+        r"| [Claim 1, \|x\| falls.](figures/density.png) | Fig. 1 | slope 1 | 1.0 ± 0.1 | **holds** |",
+        r"| Claim 2, \|x\| falls. | Fig. 1 |  | 1.0 ± 0.1 | **not measured** |",
+        r"| Claim 3, \|x\| falls. | Fig. 1 |  | 1.0 ± 0.1 | **holds** |",
+    ]
+    assert "(claims.csv)" in first
 
 
 def test_every_figure_is_shown_with_what_it_measured(results: Path) -> None:
@@ -137,4 +177,4 @@ def test_an_edited_table_is_refused(results: Path, tmp_path: Path) -> None:
     edited = tmp_path / "density.csv"
     edited.write_text(edited.read_text().replace("6.4", "4.6"))
     with pytest.raises(ArtifactError, match=r"density\.csv"):
-        write_results_page([edited], [], tmp_path / "README.md")
+        write_results_page(results / "claims.csv", [edited], [], tmp_path / "README.md")

@@ -30,11 +30,14 @@ ALPHA1 = {  # what a training parameter of the experiment alpha1 decides
     "evaluation/summary.csv",
     "evaluation/metrics.json",
     "spectra/alpha1/N2_S1.h5",
+    "claims.csv",
     "figures/regularity.png",
     "README.md",
 }
-SPECTRA = {"spectra/alpha1/N2_S1.h5", "figures/regularity.png", "README.md"}
-FIGURES_ONLY = ("snakemake", "figures", "--allowed-rules", "figure", "figures", "results_page")
+SPECTRA = {"spectra/alpha1/N2_S1.h5", "claims.csv", "figures/regularity.png", "README.md"}
+FIGURES_ONLY = (
+    *("snakemake", "figures", "--allowed-rules", "figure", "figures", "claims", "results_page"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +163,7 @@ def test_what_is_planned_is_what_depends_on_a_change(tree: Path, trial: int):
     change(tree, "experiments", "alpha1", {"training": {"seed": draw.randrange(1, 1000)}})
     touch_everything(tree, draw)
     assert planned(tree) == ALPHA1
-    assert stages(tree) == ["denoisers", "evaluation", "samples", "spectra", "figures"]
+    assert stages(tree) == ["denoisers", "evaluation", "samples", "spectra", "claims", "figures"]
     run(tree, "git", "checkout", "-q", "--", "params.yaml")
 
     change(tree, "figures", "transition", {"title": f"Trial {trial}"})
@@ -174,7 +177,7 @@ def test_what_is_planned_is_what_depends_on_a_change(tree: Path, trial: int):
         module.write_text(f"{module.read_text()}\n{edit}\n")
         touch_everything(tree, draw)
         assert planned(tree) == made
-        assert len(stages(tree)) == 6  # DVC asks Snakemake, which knows better, in every phase
+        assert len(stages(tree)) == 7  # DVC asks Snakemake, which knows better, in every phase
 
 
 @pytest.mark.parametrize("door", [("dvc", "repro"), ("snakemake",)], ids=lambda door: door[0])

@@ -19,7 +19,7 @@ from gahb.spectra.store import read_spectra
 
 pytestmark = pytest.mark.slow
 
-PHASES = ("datasets", "denoisers", "evaluation", "samples", "spectra", "figures")
+PHASES = ("datasets", "denoisers", "evaluation", "samples", "spectra", "claims", "figures")
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

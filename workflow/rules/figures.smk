@@ -42,6 +42,7 @@ rule figure:
 rule results_page:
     input:
         tables=[f"{RESULTS}/evaluation/summary.csv", *GAPS, *DENSITY, *ELBOS, *PAIRS],
+        claims=CLAIMED,
         captions=expand(f"{RESULTS}/figures/{{figure}}.rst", figure=PARAMS["figures"]),
         pictures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=PARAMS["figures"]),
     output:
@@ -60,5 +61,5 @@ rule results_page:
     message:
         "putting figures and tables on one page"
     shell:
-        "python -m gahb provenance results-page --tables {input.tables} --figures {input.captions}"
-        " --output {output} > {log} 2>&1"
+        "python -m gahb provenance results-page --claims {input.claims} --tables {input.tables}"
+        " --figures {input.captions} --output {output} > {log} 2>&1"

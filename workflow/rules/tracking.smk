@@ -6,7 +6,7 @@ from tracking import alone, previous, watch
 from tracking.records import Records
 
 RECORDS = Records(Path(RESULTS), NETWORK.code_for)
-PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "figures"}
+PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "claims", "figures"}
 
 if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():
     previous.bring_back()

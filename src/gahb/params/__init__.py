@@ -1,5 +1,6 @@
 """params.yaml: read, checked before anything runs, and resolved into what each artifact is made from."""
 
+from gahb.claims.parts.make import claim_files as claim_files
 from gahb.params.reading import Only as Only
 from gahb.params.reading import ParamsError as ParamsError
 from gahb.params.reading import load_params as load_params
@@ -9,6 +10,7 @@ from gahb.params.reading import validate as validate
 from gahb.params.specs import adapted as adapted
 from gahb.params.specs import adaptivity_spec as adaptivity_spec
 from gahb.params.specs import agreement_spec as agreement_spec
+from gahb.params.specs import claims_spec as claims_spec
 from gahb.params.specs import control_sizes as control_sizes
 from gahb.params.specs import control_spec as control_spec
 from gahb.params.specs import dataset_spec as dataset_spec

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gahb.claims.parts.run import Run
 from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.datasets.image_class import image_class as built_class
@@ -258,6 +259,11 @@ def figure_options(params: Params, name: str) -> Figure:
     """The options of a figure of params.yaml, which has the needs."""
     found: Figure = model(FIGURES, name).model_validate(params["figures"][name])
     return found
+
+
+def claims_spec(params: Params) -> Spec:
+    """What claims are judged by: which experiments there are of which kind."""
+    return Run.of(params).model_dump(mode="json")
 
 
 def exact_is_known(params: Params, image_class: str) -> bool:

@@ -1,4 +1,4 @@
-"""The page of results: every figure with its caption, and the tables behind them, in Markdown.
+"""The page of results: which claims hold, every figure with its caption, and the tables, in Markdown.
 
 All of it comes from tables and captions. A caption is reStructuredText of a kind that is Markdown too
 (escapes with a backslash, lists, bold), but for its tables.
@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
-from gahb.artifacts import read_sidecar, write_text
+from gahb.artifacts import read_sidecar, read_table, write_text
+from gahb.claims.parts.claim import Verdict
 from gahb.figures.parts.intervals import summarised
 from gahb.figures.parts.tables import Table, read_tables
 from gahb.provenance.machines import in_words
@@ -28,10 +30,13 @@ _MADE_FROM = "Made from:"  # ends what was measured; the cards say the rest
 _RULE = re.compile(r"=+( +=+)*")
 
 
-def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: Path) -> None:
+def write_results_page(
+    claims: Path, tables: Sequence[Path], figures: Sequence[Path], output: Path
+) -> None:
     """Write the page.
 
     Args:
+        claims: table of :func:`gahb.claims.parts.make.write_claims`.
         tables: the summary, gaps, density bounds and samples of pairs of networks (``.csv``), each if
             there is one, in any order.
         figures: captions, ``<name>.rst`` with ``<name>.png`` beside it, in the order of the page.
@@ -41,7 +46,8 @@ def write_results_page(tables: Sequence[Path], figures: Sequence[Path], output: 
         gahb.artifacts.ArtifactError: a table is missing, damaged or of no known kind.
     """
     found = read_tables(tables)
-    parts = ["# Results", _HEADER, *_machines(found), "## Figures"]
+    parts = ["# Results", _HEADER, *_judged(claims, figures, output.parent)]
+    parts += [*_machines(found), "## Figures"]
     for caption in figures:
         parts += _figure(caption, output.parent)
     parts += ["## Tables"] if found else []
@@ -82,6 +88,44 @@ def _link(path: Path, folder: Path) -> str:
 
 
 # ---------------------------------------------------------------------------------------------
+# Claims
+
+_CLAIMS = (
+    "Each sentence of the paper or of the talk that is about numbers, what was measured of it here, "
+    "and the verdict. A verdict is computed: every claim has checks, which its module in "
+    "`src/gahb/claims` states; it *holds* if all of them are true, *holds in part* if some are, "
+    "*does not hold at this scale* if none is, and is *not measured* where this run has nothing to "
+    "measure it on. The first error of a number is the standard error over images, the second that "
+    "between trainings. Sources and numbers in print are those of arXiv 2310.02557 and of a talk "
+    "about it."
+)
+
+
+def _judged(claims: Path, figures: Sequence[Path], folder: Path) -> list[str]:
+    """What holds, and what does not: how many claims, and one line for each."""
+    table = read_table(claims).fillna("").astype(str)
+    verdicts = table["verdict"].tolist()
+    shown = {path.stem: _relative(path.with_suffix(".png"), folder) for path in figures}
+    lines = []
+    for row in table.to_dict("records"):
+        claim, *others = (
+            row[name].replace("|", "\\|") for name in ("claim", "source", "in_print", "here")
+        )
+        if row["figure"] in shown:
+            claim = f"[{claim}]({shown[row['figure']]})"
+        lines.append([claim, *others, f"**{row['verdict']}**"])
+    header = ("claim", "source", "in print", "here", "verdict")
+    told = ", ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in get_args(Verdict))
+    return [
+        "## What holds, and what does not",
+        _CLAIMS,
+        f"{len(table)} claims; {told}.",
+        _markdown(header, lines, ":--"),
+        f"The checks behind each verdict are in {_link(claims, folder)}.",
+    ]
+
+
+# ---------------------------------------------------------------------------------------------
 # Captions
 
 
@@ -108,8 +152,8 @@ def _table_of(lines: Sequence[str]) -> str:
     return _markdown(cells[0], cells[1:])
 
 
-def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [header, ["--:"] * len(header), *lines]
+def _markdown(header: Sequence[str], lines: Iterable[Sequence[str]], align: str = "--:") -> str:
+    rows = [header, [align] * len(header), *lines]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 

@@ -1,0 +1,1 @@
+"""Claims of the paper and of the talk, each judged by numbers; one a module, found by name."""

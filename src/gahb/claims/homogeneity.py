@@ -1,0 +1,39 @@
+"""Without additive constants, a network is its Jacobian times its input."""
+
+from __future__ import annotations
+
+from gahb.claims.parts.claim import Claim, Finding, judged
+from gahb.claims.parts.found import Found
+from gahb.claims.parts.run import Run
+from gahb.figures.parts.figure import Needs
+
+PRECISION = 1e-5  # of float32 through many layers
+
+
+class Homogeneity(Claim):
+    """In each experiment, at the most N: below 1e-5 at every image and σ."""
+
+    number = 8
+    sentence = "The network acts as its Jacobian: f(y) = J y."
+    source = "Section 3.1"
+    formula = "‖f(y) − J y‖ / ‖f(y)‖, the largest of all images and σ"
+    figure = "basis"
+
+    def needs(self, run: Run) -> Needs | None:
+        """Spectra."""
+        return Needs(spectra=tuple(map(run.spectrum, run.spectra))) if run.spectra else None
+
+    def measure(self, run: Run, found: Found) -> Finding:
+        """The largest residual of each experiment."""
+        largest = {
+            name: float(found.spectrum(*run.spectrum(name)).arrays["homogeneity_residual"].max())
+            for name in run.spectra
+        }
+        worst = max(largest, key=lambda name: largest[name])
+        return Finding(
+            f"at most {largest[worst]:.1e} ({worst})",
+            {
+                f"{name}, below {PRECISION:g}": judged(v < PRECISION, v)
+                for name, v in largest.items()
+            },
+        )

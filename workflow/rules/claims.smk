@@ -1,0 +1,31 @@
+# Which claims hold: judged by tables, samples and spectra alone.
+
+from gahb.claims.parts.claim import CLAIMS
+from gahb.options import names
+
+CLAIMED = f"{RESULTS}/claims.csv"
+
+
+rule claims:
+    input:
+        gahb_params.claim_files(PARAMS),
+    output:
+        table=CLAIMED,
+        sidecar=f"{RESULTS}/claims.json",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/claims.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        spec=as_json(gahb_params.claims_spec(PARAMS)),
+        code=code("gahb.claims.parts.make", *(f"{CLAIMS}.{name}" for name in names(CLAIMS))),
+    message:
+        "judging all claims"
+    shell:
+        "python -m gahb claims --spec {params.spec:q} --inputs {input} --output {output.table}"
+        " > {log} 2>&1"
