@@ -409,7 +409,9 @@ def test_a_missing_network_is_named(results: dict[str, list[Path]]) -> None:
     ]
     with pytest.raises(ArtifactError, match="network denoiser for N = 100, alpha2, S1"):
         drawn("transition", inputs)
-    with pytest.raises(ArtifactError, match=r"(?s)no psnr table of experiment rays.*\n.*N1_S1\.csv"):
+    with pytest.raises(
+        ArtifactError, match=r"(?s)no psnr table of experiment rays.*\n.*N1_S1\.csv"
+    ):
         drawn("transition", inputs, experiment="rays")
     with pytest.raises(ArtifactError, match="exactly one table of summary"):
         drawn("gap", results["gap"][1:])
