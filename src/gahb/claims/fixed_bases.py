@@ -17,7 +17,7 @@ class FixedBases(Claim):
     sentence = (
         "Adaptive bases beat fixed ones: the network denoises better than thresholding in wavelets."
     )
-    source = "Section 3.2; the talk"
+    source = "the text; the talk"
     formula = (
         "PSNR of the network less that of wavelet thresholding in dB, on the same noisy test "
         "images; mean over σ and the worst σ"

@@ -15,7 +15,7 @@ class Homogeneity(Claim):
 
     number = 8
     sentence = "The network acts as its Jacobian: f(y) = J y."
-    source = "Section 3.1"
+    source = "the text"
     formula = "‖f(y) − J y‖ / ‖f(y)‖, the largest of all images and σ"
     figure = "basis"
 

@@ -15,7 +15,7 @@ class Optimality(Claim):
 
     number = 6
     sentence = "The bias is small: networks come near the optimal denoiser, where it is known."
-    source = "Section 3.2, Fig. 5, 19 and 20; the talk"
+    source = "Fig. 5, 19 and 20; the talk"
     formula = (
         "PSNR of the exact denoiser less that of the network in dB, on the same noisy test images; "
         "mean over σ and the worst σ"

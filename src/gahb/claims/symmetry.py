@@ -23,7 +23,7 @@ class Symmetry(Claim):
         "The Jacobian is nearly symmetric and positive: the network shrinks coefficients in an "
         "orthonormal basis."
     )
-    source = "Section 3.1"
+    source = "the text"
     formula = (
         "‖J − Jᵀ‖ / ‖J + Jᵀ‖; least eigenvalue of S = (J + Jᵀ)/2; PSNR of f(y) less PSNR of S y in "
         "dB; at the σ nearest 0.1"

@@ -23,7 +23,7 @@ class Trace(Claim):
         "The error is the noise that the network lets through, and it lets little through: J has a "
         "low rank."
     )
-    source = "Section 3.1, equation of the MSE"
+    source = "the text, equation of the MSE"
     formula = "mean over images of ‖f(y) − x‖² and of σ² tr J, at the σ nearest 0.1; ‖J‖² / d"
     figure = "basis"
 

@@ -19,7 +19,7 @@ class Variance(Claim):
 
     number = 5
     sentence = "The variance between networks of disjoint training sets falls to zero."
-    source = "Section 2; the talk"
+    source = "the text; the talk"
     formula = (
         "variance between outputs on the same noisy test images, over σ², at the σ nearest 0.1"
     )
