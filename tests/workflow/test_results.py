@@ -37,6 +37,7 @@ def test_the_page_of_results_is_that_of_the_committed_tables(root: Path, tmp_pat
     results = tmp_path / "results"
     tables = [results / f"evaluation/{name}.csv" for name in ("summary", "gaps", "density")]
     figures = yaml.safe_load((tmp_path / "params.yaml").read_text())["figures"]
+    tables += sorted(results.glob("evaluation/*/elbo.csv"))
     captions = [results / f"figures/{name}.rst" for name in figures]
     page = results / "page.md"
     write_results_page(
@@ -52,19 +53,43 @@ def table(root: Path, row: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows.loc["test"], rows.loc["own"]
 
 
-def test_one_image_is_memorised(summary: pd.DataFrame):
-    assert (summary[summary.set_size == 1].gap > 10).all()
+def gaps_of(root: Path, row: Any) -> pd.Series:
+    """PSNR on the own training set less that on the test set, by noise level."""
+    test, own = table(root, row)
+    return own.psnr_of_mean_mse - test.psnr_of_mean_mse
 
 
-def test_the_largest_set_generalises(root: Path, summary: pd.DataFrame):
-    largest = summary[summary.set_size == 10_000]
-    assert len(largest) >= 9
-    for row in largest.itertuples():
-        test, own = table(root, row)
-        gap = own.psnr_of_mean_mse - test.psnr_of_mean_mse
-        assert (gap.abs() <= 0.3).all(), row.experiment
+def test_small_sets_are_memorised(summary: pd.DataFrame):
+    small = summary[(summary.experiment == "alpha2") & (summary.set_size <= 10)]
+    assert len(small) == 4
+    assert (small.gap > 10).all()
+
+
+def test_large_sets_generalise(root: Path, summary: pd.DataFrame):
+    large = summary[summary.set_size >= 1000]
+    assert len(large) >= 20
+    for row in large.itertuples():
+        test, _ = table(root, row)
+        assert (gaps_of(root, row).abs() < 0.5).all(), row.experiment
         assert test.input_psnr.min() <= 0.01
         assert test.input_psnr.max() >= 33.9
+
+
+def test_the_transition_lies_between(summary: pd.DataFrame):
+    gap = summary[summary.experiment == "alpha2"].groupby("set_size").gap.mean()
+    assert gap[10] > gap[32] > gap[100] > gap[320] > gap[1000]
+    assert 10 > gap[100] > 2
+    assert gap[320] > gap[1000] + 0.1
+
+
+def test_networks_are_near_what_is_known_to_be_reached(root: Path):
+    """Held-out PSNR at input PSNR 34, 20 and 0 dB that the recipe is chosen for."""
+    least = {"alpha2": (37.5, 29.0, 17.0), "disks": (46.5, 0, 0)}
+    for experiment, levels in least.items():
+        for split in ("S1", "S2"):
+            rows = committed(root, f"results/evaluation/{experiment}/N10000_{split}.csv")
+            test = rows[rows.evaluated_on == "test"].set_index("sigma").psnr_of_mean_mse
+            assert all(test[sigma] >= wanted for sigma, wanted in zip((0.02, 0.1, 1), levels))
 
 
 def test_the_largest_set_improves_on_every_noisy_image(root: Path, summary: pd.DataFrame):
@@ -76,20 +101,24 @@ def test_the_largest_set_improves_on_every_noisy_image(root: Path, summary: pd.D
 
 
 def test_the_two_networks_converge(summary: pd.DataFrame):
-    """From N = 100 on they agree as far as two trainings on much data do, to within 1 dB."""
-    pairs = summary.dropna(subset="agreement").drop_duplicates("set_size")
-    assert len(pairs) >= 5
-    agreement = pairs.set_index("set_size").agreement
-    assert agreement[1] + 5 < agreement[10]
-    assert agreement[10] + 5 < agreement[100]
-    assert (agreement.loc[100:] - agreement[10_000]).abs().max() < 1
+    """Their agreement grows with N, beyond N = 100 too, towards that of two trainings on one set."""
+    pairs = summary.dropna(subset="agreement").drop_duplicates(["experiment", "set_size"])
+    agreement = pairs[pairs.experiment == "alpha2"].set_index("set_size").agreement
+    assert len(agreement) == 7
+    assert (agreement.loc[:1000].diff().dropna() > 0.5).all()
+    assert agreement[10_000] > agreement[100] + 3
 
 
-def test_no_network_beats_an_exact_denoiser(root: Path):
+def test_no_network_beats_an_exact_denoiser_and_some_come_near(root: Path):
     gaps = committed(root, "results/evaluation/gaps.csv")
     exact = gaps[gaps.reference.isin(["exact", "disk-posterior"])]
     assert {"disks", "gaussian", "rays", "sines"} <= set(exact.image_class)
     assert (exact.reference_gap > -3 * exact.reference_gap_se).all()
+    of = {name: rows for name, rows in exact.groupby("image_class")}
+    assert (pd.concat([of["rays"], of["sines"]]).reference_gap <= 5.5).all()
+    fields = of["gaussian"].set_index("sigma").reference_gap
+    assert (fields[fields.index < 0.4] <= 0.3).all()
+    assert (fields <= 1).all()
 
 
 def test_shuffling_hurts_the_network(root: Path):
@@ -111,7 +140,7 @@ PAIR = ("alpha2", "alpha2-shuffled")
 def pairs(root: Path) -> pd.DataFrame:
     """Correlations of the samples of two networks by N: with each other, and with training images."""
     rows = {}
-    for size in (1, 10, 100, 1000, 10_000):
+    for size in (1, 10, 32, 100, 320, 1000, 10_000):
         table = committed(root, f"results/samples/alpha2/N{size}.csv")
         own = table.network == table.training_set
 
@@ -134,7 +163,8 @@ def test_samples_go_from_copies_to_agreement(pairs: pd.DataFrame):
     assert pairs.copied[1] > 0.9
     assert pairs.pair[1] < 0
     assert pairs.own[10] > pairs.other[10] + 0.1
-    generalising = pairs.loc[100:]
+    assert (pairs.pair.diff().dropna() > 0).all()
+    generalising = pairs.loc[320:]
     assert (generalising.pair > 0.9).all()
     assert ((generalising.own - generalising.other).abs() < 0.02).all()
     assert (generalising.copied == 0).all()
@@ -164,7 +194,7 @@ def test_memorisation_takes_longer_for_more_images(root: Path):
     share = share.groupby(["set_size", "update"])["mean"].mean().unstack()
     first = {size: row.index[row > 0.5].min() for size, row in share.iterrows()}
     assert first[2] < first[4]
-    assert all(pd.isna(first[size]) for size in (8, 16, 64, 1024))
+    assert all(pd.isna(first[size]) for size in (16, 64, 1024))
     assert (share.loc[[64, 1024]] == 0).all(axis=None)
 
 
