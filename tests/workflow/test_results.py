@@ -89,7 +89,7 @@ def test_networks_are_near_what_is_known_to_be_reached(root: Path):
         for split in ("S1", "S2"):
             rows = committed(root, f"results/evaluation/{experiment}/N10000_{split}.csv")
             test = rows[rows.evaluated_on == "test"].set_index("sigma").psnr_of_mean_mse
-            assert all(test[sigma] >= wanted for sigma, wanted in zip((0.02, 0.1, 1), levels))
+            assert all(test[sigma] >= wanted for sigma, wanted in zip((0.02, 0.1, 1), levels, strict=True))
 
 
 def test_the_largest_set_improves_on_every_noisy_image(root: Path, summary: pd.DataFrame):
@@ -114,7 +114,7 @@ def test_no_network_beats_an_exact_denoiser_and_some_come_near(root: Path):
     exact = gaps[gaps.reference.isin(["exact", "disk-posterior"])]
     assert {"disks", "gaussian", "rays", "sines"} <= set(exact.image_class)
     assert (exact.reference_gap > -3 * exact.reference_gap_se).all()
-    of = {name: rows for name, rows in exact.groupby("image_class")}
+    of = dict(list(exact.groupby("image_class")))
     assert (pd.concat([of["rays"], of["sines"]]).reference_gap <= 5.5).all()
     fields = of["gaussian"].set_index("sigma").reference_gap
     assert (fields[fields.index < 0.4] <= 0.3).all()
