@@ -33,14 +33,17 @@ from gahb.samples.store import read_samples
 PHASES = ["datasets", "denoisers", "evaluation", "samples", "spectra", "figures"]
 KINDS = [
     *("network", "memorising", "agreement", "reference", "references", "gaps", "summary"),
-    *("ensembles", "density"),
+    *("ensembles", "density", "elbo"),
 ]
 
 # ---------------------------------------------------------------------------------------------
 # The commands of the plan
 
 
-RAY = {"class": "rays", "exponent": 2, "size": 8, "images": 40, "test_images": 8, "seed": 5}
+FIELDS = {
+    **{"class": "gaussian", "exponent": 3, "mean": 0.5, "standard_deviation": 0.15},
+    **{"size": 8, "images": 40, "test_images": 8, "seed": 5},
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +52,23 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = copied(tmp_path_factory.mktemp("tiny") / "gahb")
     params = copy.deepcopy(TINY)
     params["experiments"]["soft"]["snapshots"] = {"first": 10, "count": 2}
-    params["image_classes"]["ray"] = RAY  # of which the exact denoiser is known
-    params["experiments"]["ray"] = params["experiments"]["soft"] | {
-        "image_class": "ray",
+    params["image_classes"]["fields"] = FIELDS  # of which exact denoiser and likelihood are known
+    params["experiments"]["fields"] = params["experiments"]["soft"] | {
+        "image_class": "fields",
         "set_sizes": [4],
         "evaluation": False,
     }
-    params["ensembles"]["experiments"] = ["soft", "ray"]
+    params["ensembles"] |= {
+        "experiments": ["soft", "fields"],
+        "elbo": {"steps": 4, "sigma_range": [0.1, 1.0], "images": 8},
+    }
+    params["experiments"]["reseeded"] = params["experiments"]["soft"] | {
+        "set_sizes": [4],
+        "splits": ["S1"],
+        "training": {"seed": 1},
+        "evaluation": False,
+    }
+    params["evaluation"]["controls"] = {"reseeded": "soft"}
     write_params(folder, params)
     return [job | {"folder": folder} for job in snakemake_plan(folder)]
 
@@ -104,7 +117,9 @@ def test_the_commands_make_everything(project: Path):
     assert len(read_table(project / "evaluation/gaps.csv")) == 6 * 2 * 4
     assert len(read_table(project / "evaluation/soft/ensembles.csv")) == 3 * (3 + 1)
     density = read_table(project / "evaluation/density.csv")
-    assert list(density.experiment) == ["ray"]  # no other has an exact denoiser
+    assert list(density.experiment) == ["fields"]  # no other has an exact denoiser
+    assert len(read_table(project / "evaluation/fields/elbo.csv")) == 2
+    assert len(read_table(project / "evaluation/reseeded/N4_control.csv")) == 4 * 3
     assert len(read_table(project / "samples/soft/updates.csv")) == 3 * 2 * 32
     for size in (1, 4, 16):
         spec = samples_spec(TINY, "soft", size)
@@ -148,6 +163,7 @@ def test_the_commands_make_everything(project: Path):
         (["evaluation", "summary"], ["--spec", "--tables", "--comparisons", "--output"]),
         (["evaluation", "ensembles"], ["--spec", "--networks", "--snapshots", "--output"]),
         (["evaluation", "density"], ["--ensembles", "--output"]),
+        (["evaluation", "elbo"], ["--spec", "--dataset", "--networks", "--output"]),
         (["samples"], ["pair", "updates"]),
         (["samples", "pair"], ["--spec", "--dataset", "--networks", "--output"]),
         (["samples", "updates"], ["--spec", "--dataset", "--snapshots", "--output"]),

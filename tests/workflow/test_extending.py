@@ -36,7 +36,10 @@ def params() -> dict[str, Any]:
     made["evaluation"]["references"] = {name: references[name] for name in ("alpha2", "gaussian")}
     networks = made["spectra"]["networks"]
     made["spectra"]["networks"] = {name: networks[name] for name in ("alpha2", "gaussian")}
+    made["evaluation"]["controls"] = {}
+    made["ensembles"]["experiments"] = ["alpha2", "disks-small"]
     made["figures"] = {name: made["figures"][name] for name in FIGURES}
+    made["figures"]["density"]["experiments"] = ["disks-small"]
     return made
 
 
@@ -237,12 +240,19 @@ EDITS = {  # module: what it makes stale; all that is made from it follows
     "datasets/classes/gaussian": {"datasets/gaussian.h5"},
     "denoisers/training": weights("alpha2", "gaussian", "disks-small"),
     "denoisers/noise_laws/uniform": weights("disks-small"),
-    "denoisers/noise_laws/squared_uniform": weights("alpha2", "gaussian"),
+    "denoisers/noise_laws/log_uniform": weights("alpha2", "gaussian"),
+    "denoisers/noise_laws/squared_uniform": set(),
+    "denoisers/noise_draws/stratified": weights("alpha2", "gaussian", "disks-small"),
+    "denoisers/initialisations/unit": weights("alpha2", "gaussian", "disks-small"),
+    "denoisers/optimisers/muon": weights("alpha2", "gaussian", "disks-small"),
+    "denoisers/muon": weights("alpha2", "gaussian", "disks-small"),
+    "denoisers/optimisers/adam": set(),
     "denoisers/exact/gaussian": {
         "evaluation/references/gaussian/exact.csv",
         "spectra/gaussian/exact.h5",
     },
     "evaluation/divergence": {"evaluation/density.csv"},
+    "evaluation/agreement": {f"evaluation/alpha2/N{size}_agreement.csv" for size in (2, 16)},
     "spectra/eigen": SPECTRA | {"spectra/gaussian/exact.h5"},
     "spectra/adaptivity": {"spectra/alpha2/adaptivity.csv"},
     "samples/over_training": {"samples/disks-small/updates.csv"},
