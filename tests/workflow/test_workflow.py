@@ -101,9 +101,8 @@ def test_every_phase_leaves_what_it_should(finished: Path):
     assert not [name for name in made if name.endswith(".partial")]
     assert not [name for name in made if name.startswith("checkpoints/")]
     summary = read_table(results / "evaluation/summary.csv")
-    assert (
-        len(summary) == 4 + 5
-    )  # alpha2 at two sizes on two splits, one network of each other class
+    # on two splits each: alpha2 at two sizes, five other classes; and alpha2 trained again on S1
+    assert len(summary) == 2 * (2 + 5) + 1
     assert set(summary.image_class) == set(IMAGE_CLASSES)
     assert summary.slope.notna().all()
     gaps = read_table(results / "evaluation/gaps.csv")
@@ -155,9 +154,10 @@ def test_a_parameter_redoes_what_depends_on_it(finished: Path):
         changed["experiments"]["alpha1"]["training"] = {"seed": 7}
         params.write_text(yaml.safe_dump(changed))
         jobs = planned(snakemake(finished, "-n", *SMOKE))
-        assert jobs["denoiser"] == 1
-        assert jobs["evaluation_network"] == 1
-        assert jobs["spectrum"] == 1
+        assert jobs["denoiser"] == 2  # on S1 and S2
+        assert jobs["evaluation_network"] == 2
+        assert jobs["evaluation_agreement"] == 1
+        assert jobs["spectrum"] == 1  # of S1 alone
         assert "dataset" not in jobs
     finally:
         params.write_text(original)
