@@ -225,7 +225,7 @@ def test_comments_docstrings_and_formatting_redo_nothing(tree: Path):
 
 NETWORKS = {
     "alpha2": {f"denoisers/alpha2/N{size}_{split}" for size in (2, 16) for split in ("S1", "S2")},
-    "gaussian": {"denoisers/gaussian/N16_S1"},
+    "gaussian": {"denoisers/gaussian/N16_S1", "denoisers/gaussian/N16_S2"},
     "disks-small": {"denoisers/disks-small/N4_S1", "denoisers/disks-small/N4_S2"},
 }
 
@@ -252,7 +252,9 @@ EDITS = {  # module: what it makes stale; all that is made from it follows
         "spectra/gaussian/exact.h5",
     },
     "evaluation/divergence": {"evaluation/density.csv"},
-    "evaluation/agreement": {f"evaluation/alpha2/N{size}_agreement.csv" for size in (2, 16)},
+    "evaluation/agreement": {
+        f"evaluation/{name}_agreement.csv" for name in ("alpha2/N2", "alpha2/N16", "gaussian/N16")
+    },
     "spectra/eigen": SPECTRA | {"spectra/gaussian/exact.h5"},
     "spectra/adaptivity": {"spectra/alpha2/adaptivity.csv"},
     "samples/over_training": {"samples/disks-small/updates.csv"},
