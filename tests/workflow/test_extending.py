@@ -255,7 +255,7 @@ EDITS = {  # module: what it makes stale; all that is made from it follows
     "evaluation/agreement": {
         f"evaluation/{name}_agreement.csv" for name in ("alpha2/N2", "alpha2/N16", "gaussian/N16")
     },
-    # The figure of bounds reads no spectra, but shares a module with those that do, which knows their format
+    # The figure of bounds reads no spectra, but shares a module with those that do
     "spectra/eigen": SPECTRA | {"spectra/gaussian/exact.h5", "figures/bounds.png"},
     "spectra/adaptivity": {"spectra/alpha2/adaptivity.csv"},
     "samples/over_training": {"samples/disks-small/updates.csv"},
