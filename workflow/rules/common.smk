@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
 from gahb.params.modules import named_modules
-from gahb.params.specs import figure_options, training_of
+from gahb.params.specs import figure_options, planned_images, training_of
 from tracking.sources import Sources
 
 unknown = sorted(set(config) - {"preset"})
@@ -167,6 +167,15 @@ def training_threads(wildcards):
     return training_of(PARAMS, wildcards.experiment)["threads"]
 
 
+def planned(wildcards):
+    """Images in all updates of all networks that share what is compiled for this one.
+
+    Whether `compile: auto` compiles is a matter of all networks of one shape together. A resource, since it
+    decides no more than the last bits of the weights: another plan redoes no training.
+    """
+    return planned_images(PARAMS, wildcards.experiment)
+
+
 def snapshots(wildcards, output):
     """The arguments of a training that keeps snapshots."""
     updates = gahb_params.snapshot_updates(PARAMS, wildcards.experiment)
@@ -196,6 +205,13 @@ def networks_of(wildcards):
         f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
         {wildcards.experiment: PARAMS["experiments"][wildcards.experiment]},
     )
+
+
+def controlled(wildcards):
+    """The two networks of one training set that are compared."""
+    spec = gahb_params.control_spec(PARAMS, wildcards.experiment, wildcards.set_size)
+    pattern = f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors"
+    return [pattern.format(**network) for network in (spec["first"], spec["second"])]
 
 
 def spectra_of(wildcards):

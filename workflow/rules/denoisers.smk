@@ -1,6 +1,3 @@
-from gahb.params.specs import planned_images
-
-
 rule denoisers:
     input:
         networks(f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors"),
@@ -12,13 +9,6 @@ NETWORK = Made(
     entry="gahb.denoisers.training",
     watching=["architecture", "training"],
 )
-
-
-# Whether `compile: auto` compiles is a matter of all networks of one shape together. A resource, since it decides
-# no more than the last bits of the weights: another plan redoes no training.
-def planned(wildcards):
-    """Images in all updates of all networks that share what is compiled for this one."""
-    return planned_images(PARAMS, wildcards.experiment)
 
 
 # Of an experiment with `snapshots` a second rule keeps the weights on the way.

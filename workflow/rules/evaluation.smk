@@ -68,14 +68,6 @@ GAPS = [f"{RESULTS}/evaluation/gaps.csv"] * bool(REFERENCES)
 DENSITY = [f"{RESULTS}/evaluation/density.csv"] * BOUNDED
 
 
-def controlled(wildcards):
-    """The two networks of one training set that are compared."""
-    spec = gahb_params.control_spec(PARAMS, wildcards.experiment, wildcards.set_size)
-    networks = (spec["first"], spec["second"])
-    pattern = "{experiment}/N{set_size}_{split}.safetensors"
-    return [f"{RESULTS}/denoisers/" + pattern.format(**network) for network in networks]
-
-
 rule evaluation:
     input:
         networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv", EVALUATED),
