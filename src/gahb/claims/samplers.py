@@ -27,9 +27,7 @@ class Samplers(Claim):
 
     def needs(self, run: Run) -> Needs | None:
         """Samples of the main experiment at the most N."""
-        if run.main is None or run.main not in run.sampled:
-            return None
-        return Needs(sample_tables=((run.main, run.sampled[run.main][-1]),))
+        return run.main_samples()
 
     def measure(self, run: Run, found: Found) -> Finding:
         """The variance by kind of sampler."""

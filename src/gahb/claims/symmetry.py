@@ -32,9 +32,7 @@ class Symmetry(Claim):
 
     def needs(self, run: Run) -> Needs | None:
         """Spectra of the main experiment."""
-        if run.main is None or run.main not in run.spectra:
-            return None
-        return Needs(spectra=(run.spectrum(run.main),))
+        return run.main_spectrum()
 
     def measure(self, run: Run, found: Found) -> Finding:
         """Of the network of the most N."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gahb.datasets.image_class import CLASSES, ImageClass
+from gahb.figures.parts.figure import Needs
 from gahb.options import Options, model
 
 Params = dict[str, Any]
@@ -129,6 +130,18 @@ class Run(Options):
     def largest(self, experiment: str) -> int:
         """The largest N of a measured experiment."""
         return self.sizes[experiment][-1]
+
+    def main_spectrum(self) -> Needs | None:
+        """The spectra of the main experiment at the largest N, if they are made."""
+        if self.main is None or self.main not in self.spectra:
+            return None
+        return Needs(spectra=(self.spectrum(self.main),))
+
+    def main_samples(self) -> Needs | None:
+        """The samples of the main experiment at the largest N, if they are drawn."""
+        if self.main is None or self.main not in self.sampled:
+            return None
+        return Needs(sample_tables=((self.main, self.sampled[self.main][-1]),))
 
     def spectrum(self, experiment: str, set_size: int | None = None) -> tuple[str, int, str]:
         """The network of the largest N, or another, whose Jacobian is analysed."""
