@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from gahb.figures.parts.captions import rendered
+from gahb.figures.parts.captions import escape, rendered
 from gahb.figures.parts.figure import FIGURES, Figure
 from gahb.figures.parts.make import make_figure
 from gahb.figures.parts.style import figure_style
@@ -64,6 +64,19 @@ def check_caption(name: str, inputs: Sequence[Path], spec: Mapping[str, Any]) ->
     document = core.publish_doctree(caption, settings_overrides={"report_level": 5})
     assert not list(document.findall(nodes.system_message))
     assert title in document.astext()
+    check_finding(name, inputs, spec)
+
+
+def check_finding(name: str, inputs: Sequence[Path], spec: Mapping[str, Any]) -> None:
+    """Without a title the figure and its caption are headed by what was measured, in numbers."""
+    untitled = {key: value for key, value in spec.items() if key != "title"}
+    chosen = figure(name, untitled)
+    finding = chosen.finding(chosen.measure(inputs))
+    assert any(character.isdigit() for character in finding), finding
+    assert "nan" not in finding, finding
+    assert "\n" not in finding, finding
+    assert drawn(name, inputs, untitled).get_suptitle() == finding
+    assert told(name, inputs, untitled).startswith(f"**{escape(finding)}**")
 
 
 def images_of(page: Any) -> list[np.ndarray]:

@@ -166,7 +166,7 @@ MISSING = [
     "spectra.method",
     "references.wavelets.denoiser",
     "references.wavelets.images",
-    "figures.gap.title",
+    "figures.gap.experiment",
 ]
 
 

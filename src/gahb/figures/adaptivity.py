@@ -15,6 +15,7 @@ import pandas as pd
 
 from gahb.artifacts import ArtifactError, Spec
 from gahb.datasets.image_class import ImageClass
+from gahb.figures.parts.captions import ends
 from gahb.figures.parts.curves import (
     EXACT,
     IDENTITY,
@@ -165,11 +166,18 @@ class AdaptivityFigure(Figure):
             specs=[table.spec],
         )
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        places = ends(list(enumerate(measured.errors)))
+        told = ", ".join(f"{measured.own.value[at]:.0%} at N = {size}" for at, size in places)
+        chance = f"{measured.chance:.0%}"
+        return f"Share of learned eigenvectors in the oracle's span: {told}; by chance {chance}"
+
     def draw(self, measured: Measured) -> Drawing:
         """Above, shares and errors against rank, one curve per N; below, both against N."""
         sizes = list(measured.shares)
         styles = size_styles(len(sizes))
-        drawing = page_over_legends(6.3, 0.5, self.title)
+        drawing = page_over_legends(6.3, 0.5, self.heading(measured))
         (upper, error), (overlap, kept) = drawing.subplots(2, 2)
         for points, style in zip(measured.shares.values(), styles, strict=True):
             _curve(upper, points, style)

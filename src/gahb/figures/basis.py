@@ -130,6 +130,14 @@ class BasisFigure(Figure):
             ks=self.eigenvectors,
         )
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        few, many = (
+            f"{over.numbers['effective_rank'].mean():.0f} at N = {basis.set_size}"
+            for basis, over in zip(measured.bases, measured.over, strict=True)
+        )
+        return f"Eigenvectors that let noise through, by effective rank: {few}, {many}"
+
     def draw(self, measured: Measured) -> Drawing:
         """One column per network: images, eigenvalues, coefficients and eigenvectors."""
         rows = -(-len(measured.ks) // _PER_ROW)
@@ -141,7 +149,7 @@ class BasisFigure(Figure):
         tops.append(tops[2] + _PLOT + 0.78)
         pitch = mode + 0.34
         height = tops[3] + rows * pitch - 0.28
-        drawing = page(height, self.title, below=0.1)
+        drawing = page(height, self.heading(measured), below=0.1)
         spectra, coefficients = [], []
         columns = zip(measured.bases, measured.over, two_colours(), strict=True)
         for column, (basis, over, colour) in enumerate(columns):

@@ -144,6 +144,18 @@ class BoundsFigure(Figure):
         columns.sort(key=lambda column: column.alpha)
         return Measured(columns, [self.lower, NETWORK, *self.upper])
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        lower = [column.gaps[self.lower].gap for column in measured.columns]
+        best = [
+            np.max([column.gaps[name].gap for name in self.upper], axis=0)
+            for column in measured.columns
+        ]
+        return (
+            f"The network is {-np.max(best):.1f} to {-np.min(best):.1f} dB above classical methods, "
+            f"{np.min(lower):.1f} to {np.max(lower):.1f} dB below the known contour"
+        )
+
     def draw(self, measured: Measured) -> Drawing:
         """One column per class: gains over the input, gaps to the network, and the slopes."""
         columns, styles = measured.columns, self._styles
@@ -154,7 +166,7 @@ class BoundsFigure(Figure):
         height = table_top + (2 * len(styles) + 2.4) * _PITCH + 0.04
         content = _LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT
         page_width = min(max(content, _NARROWEST), PAGE_WIDTH)
-        drawing = page(height, self.title, below=0.1, width=page_width)
+        drawing = page(height, self.heading(measured), below=0.1, width=page_width)
         lefts = [_LEFT + number * (width + _BETWEEN) for number in range(len(columns))]
         gains, gaps = [], []
         for column, left in zip(columns, lefts, strict=True):

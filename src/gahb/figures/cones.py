@@ -142,6 +142,17 @@ class ConesFigure(Figure):
             columns.append(Column(found, *small_noise_gain(found.specs[0])))
         return Measured(columns)
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        slopes = {
+            column.name: [fit.slope for _, fit in column.lines.values()]
+            for column in measured.columns
+        }
+        told = ", ".join(
+            f"{ours:.2f} on {name} ({best:.2f})" for name, (ours, best) in slopes.items()
+        )
+        return f"The slope of the network (and of the optimum): {told}"
+
     def draw(self, measured: Measured) -> Drawing:
         """Output PSNR above its gain over the input, one column per experiment; lines below."""
         columns = measured.columns
@@ -150,7 +161,9 @@ class ConesFigure(Figure):
         lower_top = _TOP + _CURVES + _SPACE
         table_top = lower_top + _GAINS + _BELOW
         whole = min(_LEFT + len(columns) * (width + _BETWEEN) - _BETWEEN + _RIGHT, PAGE_WIDTH)
-        drawing = page(table_top + 5 * _PITCH + 0.06, self.title, below=0.1, width=whole)
+        drawing = page(
+            table_top + 5 * _PITCH + 0.06, self.heading(measured), below=0.1, width=whole
+        )
         network = {"color": two_colours()[1], "marker": "o", "markersize": 3.5}
         lefts = [_LEFT + number * (width + _BETWEEN) for number in range(len(columns))]
         outputs, gains = [], []

@@ -196,12 +196,17 @@ class DensityFigure(Figure):
         columns = [_column(tables, densities, name) for name in self.experiments]
         return Measured(columns, [table for table in tables if table.kind == "elbo"])
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        told = ", ".join(f"{column.last['bound']:.2g}" for column in measured.columns)
+        return f"Bound on the divergence at the largest N, column by column: {told} nats"
+
     def draw(self, measured: Measured) -> Drawing:
         """A column per experiment: integrand of every N, split of the largest, bound against N."""
         columns = measured.columns
         sizes = sorted({size for column in columns for size in column.integrands})
         below = 0.52 + 0.18 * -(-len(sizes) // _PER_ROW)  # inches, for the legends
-        drawing = page_over_legends(6.6 + below, below, self.title)
+        drawing = page_over_legends(6.6 + below, below, self.heading(measured))
         panels = drawing.subplots(3, len(columns), squeeze=False)
         styles = dict(zip(sizes, size_styles(len(sizes)), strict=True))
         looks = _looks()

@@ -122,9 +122,18 @@ class GapFigure(Figure):
             [pair.spec for pair in pairs],
         )
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        few, many = (
+            row for _, row in measured.pairs.sort_values("set_size").iloc[[0, -1]].iterrows()
+        )
+        gap, alike = (f"{few[name]:.1f} to {many[name]:.1f} dB" for name in ("gap", "agreement"))
+        sizes = f"N = {few['set_size']:.0f} to {many['set_size']:.0f}"
+        return f"From {sizes} the gap goes from {gap}, agreement from {alike}"
+
     def draw(self, measured: Measured) -> Drawing:
         """Left, the gap of both splits; right, the agreement of the two networks of every N."""
-        drawing = page(3.4, self.title)
+        drawing = page(3.4, self.heading(measured))
         drawing.set_layout_engine("constrained")
         left, right = drawing.subplots(1, 2)
         _draw_gap(left, measured.summary)

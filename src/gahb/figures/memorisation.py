@@ -81,16 +81,23 @@ class Ensemble:
         return [int(size) for size in self.samples["memorised"].x]
 
     @property
+    def most_memorised(self) -> int | None:
+        """The largest N at which half of the samples or more are memorised; None if there is none."""
+        share = self.samples["memorised"]
+        sizes = share.x[share.value >= 0.5]
+        return int(sizes[-1]) if sizes.size else None
+
+    @property
     def half_memorised(self) -> str:
         """Between which N the share of memorised samples falls below one half, in words."""
-        share = self.samples["memorised"]
-        defined = np.isfinite(share.value)
-        sizes, above = share.x[defined].astype(int), share.value[defined] >= 0.5
-        if above.all() or not above.any():
-            return f"at {'every' if above.all() else 'no'} N at which the share is defined"
-        last = int(np.flatnonzero(above)[-1])
-        beyond = f" and not at N = {sizes[last + 1]}" if last + 1 < len(sizes) else ""
-        return f"up to N = {sizes[last]}{beyond}"
+        share, most = self.samples["memorised"], self.most_memorised
+        defined = share.x[np.isfinite(share.value)].astype(int)
+        if most is None:
+            return "at no N at which the share is defined"
+        if (share.value[np.isfinite(share.value)] >= 0.5).all():
+            return "at every N at which the share is defined"
+        beyond = "".join(f" and not at N = {size}" for size in defined[defined > most][:1])
+        return f"up to N = {most}{beyond}"
 
     def first(self, sigma: float, column: str) -> float:
         """An error at the smallest N."""
@@ -180,10 +187,15 @@ class MemorisationFigure(Figure):
         tables = read_tables(inputs)
         return Measured([_ensemble(tables, name, self.sigmas) for name in self.experiments])
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        told = ", ".join(f"{one.most_memorised} ({one.experiment})" for one in measured.ensembles)
+        return f"Half of the samples are memorised up to N = {told}"
+
     def draw(self, measured: Measured) -> Drawing:
         """Six panels: shares and similarity of samples, errors, and distances at two noise levels."""
         ensembles = measured.ensembles
-        drawing = page_over_legends(7.6, 0.26, self.title)
+        drawing = page_over_legends(7.6, 0.26, self.heading(measured))
         panels = drawing.subplots(3, 2)
         count = len(ensembles)
         styles: list[dict[str, Any]] = [

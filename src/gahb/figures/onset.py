@@ -244,12 +244,22 @@ class OnsetFigure(Figure):
             specs=[ensembles.spec, drawn.spec],
         )
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        told = ", ".join(
+            f"{one.cells[0]} at N = {one.set_size}" for one in measured.onsets if not one.late
+        )
+        never = ", ".join(str(one.set_size) for one in measured.onsets if one.late)
+        return f"Updates until half is memorised: {told or 'none'}" + (
+            f"; never at N = {never}" if never else ""
+        )
+
     def draw(self, measured: Measured) -> Drawing:
         """Six panels: samples, onsets and errors, against updates and N."""
         from matplotlib.ticker import NullFormatter
 
         below = 0.3 + 0.18 * -(-len(measured.sizes) // _PER_ROW)  # inches, for the legends
-        drawing = page_over_legends(4.7 + below, below, self.title)
+        drawing = page_over_legends(4.7 + below, below, self.heading(measured))
         upper, lower = drawing.subplots(2, 3)
         styles = size_styles(len(measured.sizes))
         _lines(upper[0], measured, "memorised", styles)

@@ -152,11 +152,19 @@ class OptimumFigure(Figure):
             specs=[*(t.spec for t in networks), exact.spec, learned.spec, optimal.spec],
         )
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        gap = measured.gaps[-1]
+        return (
+            f"At N = {gap.set_size} the network is {gap.gap.min():.1f} to {gap.gap.max():.1f} dB "
+            "below the exact posterior mean"
+        )
+
     def draw(self, measured: Measured) -> Drawing:
         """Above, curves and gaps; then eigenvalues and counts of them; below, the eigenvectors."""
         rows = -(-measured.dimension // _PER_ROW) - (-self.eigenvectors // _PER_ROW)
         images = max(rows * (_TILE + _TITLE), 2 * (_IMAGE + _TITLE)) - _TITLE
-        drawing = page(_IMAGES + images + 0.08, self.title, below=0.1)
+        drawing = page(_IMAGES + images + 0.08, self.heading(measured), below=0.1)
         right = _LEFT + _PANEL + _BETWEEN
         upper = [place(drawing, left, _UPPER[0], _PANEL, _UPPER[1]) for left in (_LEFT, right)]
         _curves(upper[0], upper[1], measured)

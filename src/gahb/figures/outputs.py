@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from gahb.artifacts import Spec
+from gahb.figures.parts.captions import ends
 from gahb.figures.parts.curves import limits, sigma_axis, size_styles
 from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
 from gahb.figures.parts.intervals import Points, at_last, draw_band, table_of
@@ -93,9 +94,19 @@ class OutputsFigure(Figure):
         networks, images = (int(frame[name].max()) for name in ("networks", "images"))
         return Measured(curves, networks, images, [table.spec])
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        middle = len(measured.sigma) // 2
+        told = ", ".join(
+            f"{curves['pair'].value[middle]:.2f} at N = {size}"
+            for size, curves in ends(list(measured.curves.items()))
+        )
+        level = f"{measured.sigma[middle]:.2g}"
+        return f"{self.by.capitalize()} of two networks' outputs, σ = {level}: {told}"
+
     def draw(self, measured: Measured) -> Drawing:
         """Two panels, between the networks and with the training images, one curve per N."""
-        drawing = page(3.3, self.title)
+        drawing = page(3.3, self.heading(measured))
         drawing.set_layout_engine("constrained")
         panels = drawing.subplots(1, 2, sharey=True)
         styles = size_styles(len(measured.curves))

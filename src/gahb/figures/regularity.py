@@ -172,6 +172,16 @@ class RegularityFigure(Figure):
         columns.sort(key=lambda column: column.alpha)
         return Measured(columns, self.eigenvectors if any(c.basis for c in columns) else [])
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        slopes, alphas = (
+            ", ".join(cells)
+            for cells in zip(
+                *((f"{c.slope.slope:.2f}", f"{c.alpha:g}") for c in measured.columns), strict=True
+            )
+        )
+        return f"The slope of the network is {slopes} for α = {alphas}"
+
     def draw(self, measured: Measured) -> Drawing:
         """One column per class: PSNR and slopes; below, the image and eigenvectors."""
         columns, ks = measured.columns, measured.ks
@@ -181,7 +191,7 @@ class RegularityFigure(Figure):
         top = _TOP + _PLOT + _BELOW  # of the clean images
         side = min(width, (_TALLEST - top - len(ks) * _TITLE - 0.05) / (len(ks) + 1))
         height = top + (side + len(ks) * (side + _TITLE) + 0.05 if ks else 0)
-        drawing = page(height, self.title, below=0.1)
+        drawing = page(height, self.heading(measured), below=0.1)
         plots = []
         for number, (column, colour, marker) in enumerate(
             zip(columns, ordered_colours(len(columns)), markers(len(columns)), strict=True)

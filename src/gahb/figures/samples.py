@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from gahb.artifacts import ArtifactError
-from gahb.figures.parts.captions import plain
+from gahb.figures.parts.captions import ends, plain
 from gahb.figures.parts.figure import Figure, Inputs, Measure, Needs, Params
 from gahb.figures.parts.pairs import (
     MEASURES,
@@ -91,6 +91,14 @@ class SamplesFigure(Figure):
                 )
         return Measured(pairs, self.by)
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        told = ", ".join(
+            f"{pair.between(self.by).mean():.2f} at N = {pair.set_size}"
+            for pair in ends(measured.pairs)
+        )
+        return f"Two networks, one noise: the {self.by} of their samples is {told}"
+
     def draw(self, measured: Measured) -> Drawing:
         """One row per N, one group of four images per sample."""
         room = PAGE_WIDTH - _LEFT - _RIGHT - (self.shown - 1) * _BETWEEN - 3 * self.shown * _GAP
@@ -99,7 +107,7 @@ class SamplesFigure(Figure):
         group = 4 * side + 3 * _GAP
         width = _LEFT + self.shown * (group + _BETWEEN) - _BETWEEN + _RIGHT
         height = _TOP + count * (side + _NUMBERS) + 0.05
-        drawing = page(height, self.title, below=0.1, width=width)
+        drawing = page(height, self.heading(measured), below=0.1, width=width)
         for row, pair in enumerate(measured.pairs):
             top = _TOP + row * (side + _NUMBERS)
             write(drawing, 0.08, top + side / 2, f"N = {pair.set_size}", va="bottom")

@@ -195,11 +195,16 @@ class ShuffledFigure(Figure):
             ],
         )
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        loss = measured.loss
+        return f"Shuffled pixels cost {loss.min():.1f} to {loss.max():.1f} dB; the optimum stays the same"
+
     def draw(self, measured: Measured) -> Drawing:
         """Curves and eigenvalues above; images and eigenvectors below, one row per network."""
         count = 3 + len(measured.ks)
         side = min((PAGE_WIDTH - _FIRST - _RIGHT - (count - 1) * _GAP) / count, 1.1)
-        drawing = page(_IMAGES + 2 * side + _TITLE + 0.08, self.title, below=0.1)
+        drawing = page(_IMAGES + 2 * side + _TITLE + 0.08, self.heading(measured), below=0.1)
         width = (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
         lighter, darker = two_colours()
         styles: list[dict[str, Any]] = [

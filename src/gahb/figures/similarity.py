@@ -126,12 +126,21 @@ class SimilarityFigure(Figure):
         pairs = read_pairs(inputs, self.experiment)
         return Measured(pairs, self.by, [Similarities.of(pair, self.by) for pair in pairs])
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        most = measured.panels[-1]
+        between, own, fresh = (most.means[name][0] for name in ("between", "own", "fresh"))
+        return (
+            f"N = {most.set_size}: two samples alike by {between:.2f}, sample and closest training image "
+            f"by {own:.2f}, fresh image by {fresh:.2f}"
+        )
+
     def draw(self, measured: Measured) -> Drawing:
         """One panel of histograms per N."""
         count, edges = len(measured.panels), measured.edges
         tall = min(_TALLEST, (_HIGHEST - _TOP - _BELOW) / count - _SPACE)
         height = _TOP + count * (tall + _SPACE) - _SPACE + _BELOW
-        drawing = page(height, self.title, below=0.1)
+        drawing = page(height, self.heading(measured), below=0.1)
         width = PAGE_WIDTH - _LEFT - _NUMBERS
         for row, at in enumerate(measured.panels):
             axes = place(drawing, _LEFT, _TOP + row * (tall + _SPACE), width, tall)

@@ -156,11 +156,18 @@ class TrajectoryFigure(Figure):
                 )
         return Measured(pairs, "correlation", [Ways.of(pair, self.sample) for pair in pairs])
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        told = ", ".join(
+            f"{w.mean_and_error[0][-1]:.2f} at N = {w.set_size}" for w in measured.ways
+        )
+        return f"Two networks from one noise end with the correlation {told}"
+
     def draw(self, measured: Measured) -> Drawing:
         """One column per N: images above, correlations below."""
         side = min(_COLUMN / max(len(ways.levels) for ways in measured.ways) - 0.02, 0.8)
         plot_top = _TOP + 5 * (side + 0.02) + 2 * 0.06 + _SPACE
-        drawing = page(plot_top + _PLOT + _BELOW, self.title, below=0.1)
+        drawing = page(plot_top + _PLOT + _BELOW, self.heading(measured), below=0.1)
         heading: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 9}
         plots = []
         for column, ways in enumerate(measured.ways):

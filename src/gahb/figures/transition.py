@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gahb.artifacts import ArtifactError, Spec
+from gahb.figures.parts.captions import ends
 from gahb.figures.parts.curves import draw_curve, limits, noise_scale, size_styles
 from gahb.figures.parts.figure import Aggregation, Figure, Inputs, Needs, Params, all_sizes
 from gahb.figures.parts.style import legends, line, page_over_legends, patch
@@ -144,10 +145,20 @@ class TransitionFigure(Figure):
         between = summary.loc[sizes, "gap_between"].tolist()
         return Measured(sizes, network, curves["memorising"], images, between, specs)
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        gaps = [
+            (own.psnr - test.psnr).mean()
+            for own, test in zip(*measured.network.values(), strict=True)
+        ]
+        pairs = ends(list(zip(measured.sizes, gaps, strict=True)))
+        told = ", ".join(f"{gap:.1f} dB at N = {size}" for size, gap in pairs)
+        return f"PSNR on own training images less that on test images: {told}"
+
     def draw(self, measured: Measured) -> Drawing:
         """Two panels, own training set and test images, one curve per N."""
         below = 0.33 + 0.18 * -(-len(measured.sizes) // _PER_ROW)  # inches, for the legends
-        drawing = page_over_legends(3.7 + below, below, self.title)
+        drawing = page_over_legends(3.7 + below, below, self.heading(measured))
         panels: Sequence[Axes] = drawing.subplots(1, 2, sharex=True, sharey=True)
         styles = size_styles(len(measured.sizes))
         for axes, (panel, words) in zip(panels, PANELS.items(), strict=True):

@@ -117,12 +117,17 @@ class TwinsFigure(Figure):
         correlations = np.sort(pairs[at].twins("correlation"))[::-1][: closest.shape[1]]
         return Measured(pairs, self.by, twins, twins[at], closest, correlations)
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        chosen = measured.chosen
+        return f"At N = {chosen.set_size}, {chosen.share:.1%} of the images of S1 have a twin in S2"
+
     def draw(self, measured: Measured) -> Drawing:
         """The distribution at one N, what becomes of it as N grows, and the most similar pairs."""
         shown = len(measured.correlations)
         side = min((PAGE_WIDTH - _LEFT - _RIGHT - (shown - 1) * _GAP) / shown, _WIDEST)
         pairs_top = _TOP + _PLOT + _PAIRS
-        drawing = page(pairs_top + 2 * side + _GAP + 0.06, self.title, below=0.1)
+        drawing = page(pairs_top + 2 * side + _GAP + 0.06, self.heading(measured), below=0.1)
         width = (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN) / 2
         self._distribution(place(drawing, _LEFT, _TOP, width, _PLOT), measured)
         self._growth(place(drawing, _LEFT + width + _BETWEEN, _TOP, width, _PLOT), measured)

@@ -235,6 +235,14 @@ class WienerFigure(Figure):
             [table.spec, reference.spec, learned.spec, true.spec],
         )
 
+    def finding(self, measured: Measured) -> str:
+        """What was measured, in one line."""
+        gap = measured.gap.gap
+        return (
+            f"The network is {gap.min():.2f} to {gap.max():.2f} dB below the Wiener filter, "
+            f"and shrinks as it does up to {max(level.rms for level in measured.levels):.2f}"
+        )
+
     def draw(self, measured: Measured) -> Drawing:
         """One column per noise level: shrinkage, one against the other; below, gap and asymmetry."""
         levels = measured.shown
@@ -244,7 +252,7 @@ class WienerFigure(Figure):
         scatter_top = _TOP + _SPECTRUM + _LABELS
         lower_top = scatter_top + width + 1.0
         height = lower_top + _LOWER + 0.44
-        drawing = page(height, self.title, below=0.1)
+        drawing = page(height, self.heading(measured), below=0.1)
         colour = two_colours()[1]
         spectra, scatters = [], []
         for number, level in enumerate(levels):

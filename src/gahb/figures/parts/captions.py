@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gahb.artifacts import Spec, canonical_json
 from gahb.datasets.image_class import image_class
@@ -25,6 +25,7 @@ from gahb.figures.parts.panels import EIGENVECTOR_SCALE
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+Item = TypeVar("Item")
 TEMPLATES = Path(__file__).parents[1] / "captions"
 # sections of a spec that describe a training set, or networks
 _NETWORKS = ("network", "memorising", "first", "second", "ensemble")
@@ -39,6 +40,11 @@ def span(numbers: Sequence[int]) -> str:
     """The lowest and the highest of some numbers: ``1 to 1024``."""
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low} to {high}"
+
+
+def ends(items: Sequence[Item]) -> list[Item]:
+    """The first and the last of some items, which may be one."""
+    return [items[0], *items[1:][-1:]]
 
 
 def plain(text: str) -> str:
@@ -83,7 +89,7 @@ def _environment() -> Environment:
 
 
 def rendered(name: str, figure: Any, measured: Any) -> str:
-    """The caption of a figure: title, its template filled in, and what its inputs were made from.
+    """The caption of a figure: heading, its template filled in, and what its inputs were made from.
 
     Args:
         name: of the figure.
@@ -93,7 +99,7 @@ def rendered(name: str, figure: Any, measured: Any) -> str:
     body = _environment().get_template(f"{name}.rst").render(figure=figure, m=measured)
     paragraphs = re.sub(r"\n{3,}", "\n\n", body.strip())
     made = bullets(map(escape, made_from(measured.specs)))
-    return f"**{escape(figure.title)}**\n\n{paragraphs}\n\nMade from:\n\n{made}\n"
+    return f"**{escape(figure.heading(measured))}**\n\n{paragraphs}\n\nMade from:\n\n{made}\n"
 
 
 def made_from(specs: Iterable[Spec]) -> list[str]:

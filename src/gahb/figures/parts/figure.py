@@ -76,8 +76,8 @@ class Figure(Options, ABC):
 
     of_underneath: ClassVar[bool] = False  # whether shuffled images are looked at as they were
 
-    title: str
-    """above the figure, and first in its caption"""
+    title: str | None = None
+    """above the figure, and first in its caption; what it found, unless said otherwise"""
 
     @property
     def named_experiments(self) -> list[str]:
@@ -108,6 +108,14 @@ class Figure(Options, ABC):
         Raises:
             gahb.artifacts.ArtifactError: an input is missing, damaged or not what the figure needs.
         """
+
+    @abstractmethod
+    def finding(self, measured: Any) -> str:
+        """What was measured, in one line of numbers."""
+
+    def heading(self, measured: Any) -> str:
+        """The line above the figure: its title, or else what it found."""
+        return self.title or self.finding(measured)
 
     @abstractmethod
     def draw(self, measured: Any) -> Drawing:

@@ -51,4 +51,4 @@ def make_figure(
         if path.suffix == ".rst":
             write_text(path, rendered(name, figure, measured))
         else:
-            save(drawing, path, figure.title, {"spec": dict(spec), "inputs": digests})
+            save(drawing, path, figure.heading(measured), {"spec": dict(spec), "inputs": digests})

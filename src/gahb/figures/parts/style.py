@@ -44,17 +44,23 @@ def page(
 
     Args:
         height: in inches.
-        title: above it.
+        title: above it, in one line: smaller where it would be wider than the page.
         below: inches from the upper edge to the title, where no layout engine places it.
         width: in inches; a page's, unless said otherwise.
     """
+    import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
 
     figure = Figure(figsize=(width, height))
-    if title is not None and below is None:
-        figure.suptitle(title)
-    elif title is not None and below is not None:
-        figure.suptitle(title, y=1 - below / height, va="top")
+    if title is None or not title.strip():
+        return figure
+    font = FontProperties(size=matplotlib.rcParams["figure.titlesize"])
+    points = TextPath((0, 0), title, prop=font).get_extents().width
+    font.set_size(font.get_size_in_points() * min(1, 72 * (width - 0.1) / max(points, 1)))
+    place = {} if below is None else {"y": 1 - below / height, "va": "top"}
+    figure.suptitle(title, fontproperties=font, **place)
     return figure
 
 
