@@ -203,7 +203,7 @@ def _draw_gap(axes: Axes, summary: pd.DataFrame) -> None:
     axes.axhline(0, color="0.45", linewidth=0.8)
     axes.set_title("own training set minus test")
     axes.set_ylabel("PSNR gap (dB)")
-    axes.legend(handles=[*means, *largest], loc="best")
+    axes.legend(handles=[*means, *largest], loc="upper right")
 
 
 def _draw_agreement(axes: Axes, measured: Measured) -> None:
@@ -233,9 +233,9 @@ def _draw_agreement(axes: Axes, measured: Measured) -> None:
             color=EXACT_COLOUR,
             marker="^",
             linestyle="--",
-            label="same set, another seed: mean over σ",
+            label="same set, other seed",
         )
-        axes.legend(loc="best")
+        axes.legend(loc="lower right")
     low, high = axes.get_ylim()
     heights = spread([height for height, _ in ends], 0.065 * (high - low))
     for height, (end, name) in zip(heights, ends, strict=True):

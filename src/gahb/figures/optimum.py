@@ -39,7 +39,7 @@ from gahb.figures.parts.curves import (
 )
 from gahb.figures.parts.eigenbases import read_eigenvalues
 from gahb.figures.parts.figure import Figure, Inputs, Needs, Params, all_sizes
-from gahb.figures.parts.optimum import Measured, shares
+from gahb.figures.parts.optimum import Measured, quadrature, shares
 from gahb.figures.parts.over_images import mean_and_se, read_over_images
 from gahb.figures.parts.panels import name_row, place, show_eigenvector, show_image
 from gahb.figures.parts.style import PAGE_WIDTH, line, page
@@ -149,6 +149,7 @@ class OptimumFigure(Figure):
                 ]
             ),
             exact_images=count_of_test_images(exact),
+            quadrature=quadrature(exact.frame, optimum),
             specs=[*(t.spec for t in networks), exact.spec, learned.spec, optimal.spec],
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from gahb.artifacts import Spec
 from gahb.figures.parts.beside import Gap
@@ -31,6 +32,8 @@ class Measured:
             image of the eigenbases.
         all_shares: (I, k) the same at all images.
         exact_images: test images behind the exact curve.
+        quadrature: largest stated error of its integrals, over the mean squared error, and how many draws
+            stopped before their tolerance; None where it needs none.
         specs: of the inputs.
     """
 
@@ -47,6 +50,7 @@ class Measured:
     shares: np.ndarray
     all_shares: np.ndarray
     exact_images: int
+    quadrature: tuple[float, int] | None
     specs: list[Spec]
 
     @property
@@ -104,3 +108,14 @@ def shares(leading: np.ndarray, tangent: np.ndarray) -> np.ndarray:
     overlaps = leading.reshape(len(leading), -1) @ tangent.reshape(len(tangent), -1).T
     found: np.ndarray = (overlaps**2).sum(1)
     return found
+
+
+def quadrature(table: pd.DataFrame, exact: Curve) -> tuple[float, int] | None:
+    """Largest stated error of an exact denoiser's integrals over its mean squared error, and how many
+    draws stopped before their tolerance; None where the denoiser states none.
+    """
+    if "quadrature_error" not in table:
+        return None
+    stated = table.set_index("sigma").loc[exact.sigma]
+    shares = stated["quadrature_error"].to_numpy(dtype=float) * 10 ** (exact.psnr / 10)
+    return float(shares.max()), int(stated["unresolved"].sum())
