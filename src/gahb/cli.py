@@ -163,13 +163,14 @@ def _parser() -> argparse.ArgumentParser:
         description=(commands.import_weights.__doc__ or "").split("\n\n")[0],
     )
     verb.set_defaults(run=commands.import_weights)
-    verb.add_argument("weights", type=Path, help="published PyTorch state dict")
-    target = verb.add_mutually_exclusive_group(required=True)
-    target.add_argument("--output", type=Path, help="weights to write, .safetensors")
-    target.add_argument("--experiment", help="of params.yaml: stand for a network trained there")
-    verb.add_argument("--set-size", type=int, help="with --experiment: which of its networks")
-    verb.add_argument("--split", help="with --experiment: which of its networks, S1, S2 ...")
-    verb.add_argument("--preset", help="with --experiment: preset laid over params.yaml")
+    verb.add_argument("weights", type=Path, help="published weights, of PyTorch or .safetensors")
+    verb.add_argument("--output", type=Path, required=True, help="weights to write, .safetensors")
+    verb.add_argument(
+        "--key", help="which state dict, where the file holds several: ema, model.0 ..."
+    )
+    verb.add_argument("--sha256", help="what the file must have")
+    verb.add_argument("--spec", type=_json, help="the network of params.yaml that it is, JSON")
+    verb.add_argument("--dataset", type=Path, help="with --spec: the dataset of that network, .h5")
 
     verb = _verb(verbs, "figures", commands.figures, "draw a figure and its caption")
     verb.add_argument("name", help=", ".join(names("gahb.figures")))

@@ -161,48 +161,28 @@ def adaptivity(options: argparse.Namespace) -> None:
 
 
 def import_weights(options: argparse.Namespace) -> None:
-    """Turn published weights into weights that every command reads as if trained here.
+    """Turn published weights into weights that the library and every command read.
 
-    With ``--experiment`` they take the place of a network of params.yaml, whose dataset must exist:
-    the rules find it trained. With ``--output`` they carry their architecture alone, for the library.
+    The rules add ``--spec`` and ``--dataset``: the network of params.yaml that the weights are, and its
+    images. Without, weights carry their architecture alone, for the library.
     """
+    from gahb.datasets.store import open_dataset
     from gahb.denoisers.published import convert_published
 
-    def absent(path: Path) -> Path:
-        if path.exists():
-            raise ValueError(f"{path} exists and would be overwritten: remove it first")
-        return path
-
-    if options.output is not None:
-        if options.set_size is not None or options.split is not None or options.preset is not None:
-            raise ValueError("--set-size, --split and --preset go with --experiment, not --output")
-        print(options.output, convert_published(options.weights, absent(options.output)))
-        return
-    if options.set_size is None or options.split is None:
-        raise ValueError("--experiment needs --set-size and --split")
-    from gahb.datasets.store import open_dataset
-    from gahb.params import load_params, network_spec, require_network
-
-    params = load_params(preset=options.preset)
-    network = (options.experiment, options.set_size, options.split)
-    require_network(params, *network)
-    if "snapshots" in params["experiments"][options.experiment]:
+    if (options.spec is None) != (options.dataset is None):
         raise ValueError(
-            f"{options.experiment} keeps snapshots of the training, which published weights lack"
+            "--spec and --dataset go together: a network of params.yaml and its images"
         )
-    spec = network_spec(params, *network)
-    results = Path(params["results"])
-    dataset = open_dataset(results / f"datasets/{spec['image_class']}.h5", spec["dataset"])
-    place = f"{options.experiment}/N{options.set_size}_{options.split}"
-    output = results / f"denoisers/{place}.safetensors"
-    architecture = convert_published(
-        options.weights,
-        absent(output),
-        spec,
-        dataset.images_sha256,
-        results / f"training/{place}.csv",
+    images = None
+    if options.spec is not None:
+        images = open_dataset(options.dataset, options.spec["dataset"]).images_sha256
+    elif options.output.exists():
+        raise ValueError(f"{options.output} exists and would be overwritten: remove it first")
+    architecture, found = convert_published(
+        options.weights, options.output, options.spec, images, options.key, options.sha256
     )
-    print(output, architecture)
+    told = f"; taken: {found.told}" if found.told else ""
+    print(f"{options.output}: {architecture}{told}")
 
 
 def figures(options: argparse.Namespace) -> None:

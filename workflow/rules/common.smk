@@ -15,7 +15,14 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
 from gahb.params.modules import named_modules
-from gahb.params.specs import figure_options, planned_images, training_of
+from gahb.params.specs import (
+    absent_files,
+    figure_options,
+    is_imported,
+    planned_images,
+    published_file,
+    training_of,
+)
 from tracking.sources import Sources
 
 unknown = sorted(set(config) - {"preset"})
@@ -87,6 +94,11 @@ def code(*modules):
     return SOURCES.digest(modules)
 
 
+# Files that weights are imported from are asked for before anything runs, all that are missing at once.
+absent = absent_files(PARAMS)
+if absent:
+    raise WorkflowError("params.yaml: " + "\nparams.yaml: ".join(absent))
+
 # Experiments whose networks get tables of PSNR, those that keep the weights of several updates, and
 # those whose networks are compared with each other.
 EVALUATED = {
@@ -94,6 +106,7 @@ EVALUATED = {
     for name, experiment in PARAMS["experiments"].items()
     if experiment.get("evaluation", True)
 }
+IMPORTED = [name for name in PARAMS["experiments"] if is_imported(PARAMS, name)]
 FOLLOWED = [name for name, experiment in PARAMS["experiments"].items() if "snapshots" in experiment]
 COMPARED = PARAMS["ensembles"]["experiments"]
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
@@ -160,6 +173,17 @@ def pairs(pattern, chosen):
 def one_of(names):
     """The pattern of a wildcard that is one of these names: none, if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def published(wildcards):
+    """The published file of an imported network, with what is known of it."""
+    return published_file(PARAMS, **wildcards)
+
+
+def published_options(wildcards):
+    """The arguments of an import that say which state dict and which bytes are meant."""
+    given = published(wildcards)
+    return "".join(f" --{key} {given[key]}" for key in ("key", "sha256") if key in given)
 
 
 def training_threads(wildcards):

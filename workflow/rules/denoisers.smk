@@ -11,7 +11,8 @@ NETWORK = Made(
 )
 
 
-# Of an experiment with `snapshots` a second rule keeps the weights on the way.
+# Of an experiment with `snapshots` a second rule keeps the weights on the way. Those of one with `imported` come
+# from files.
 rule denoiser:
     input:
         dataset=dataset_of,
@@ -24,7 +25,7 @@ rule denoiser:
     benchmark:
         f"{RESULTS}/benchmarks/denoisers/{{experiment}}/N{{set_size}}_{{split}}.tsv"
     wildcard_constraints:
-        experiment=one_of(name for name in PARAMS["experiments"] if name not in FOLLOWED),
+        experiment=one_of(name for name in PARAMS["experiments"] if name not in FOLLOWED + IMPORTED),
     conda:
         ENVIRONMENT
     threads: training_threads
@@ -58,3 +59,39 @@ use rule denoiser as denoiser_followed with:
         code=NETWORK.code,
         checkpoint=f"{RESULTS}/checkpoints/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
         snapshots=snapshots,
+
+
+IMPORT = Made(
+    gahb_params.network_spec,
+    *("experiment", "set_size", "split"),
+    entry="gahb.denoisers.published",
+    watching=["architecture"],
+)
+
+
+rule denoiser_imported:
+    input:
+        published=lambda wildcards: published(wildcards)["file"],
+        dataset=dataset_of,
+    output:
+        weights=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
+    log:
+        f"{RESULTS}/logs/denoisers/{{experiment}}/N{{set_size}}_{{split}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/denoisers/{{experiment}}/N{{set_size}}_{{split}}.tsv"
+    wildcard_constraints:
+        experiment=one_of(IMPORTED),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        spec=IMPORT.spec,
+        code=IMPORT.code,
+        options=published_options,
+    message:
+        "importing {input.published} as {wildcards.experiment}"
+    shell:
+        "python -m gahb import {input.published:q} --spec {params.spec:q} --dataset {input.dataset}"
+        " --output {output.weights}{params.options} > {log} 2>&1"

@@ -53,6 +53,6 @@ class Architectures(Claim):
 
     @staticmethod
     def _sizes(run: Run) -> list[int]:
-        if run.main is None or run.other_network is None:
+        if run.main is None or run.other_network is None or run.main in run.imported:
             return []
         return [size for size in run.sizes[run.main] if size in run.sizes[run.other_network]]

@@ -52,4 +52,6 @@ class SmallSets(Claim):
 
     @staticmethod
     def _sizes(run: Run) -> list[int]:
-        return [size for size in run.sizes[run.main] if size <= MOST] if run.main else []
+        if run.main is None or run.main in run.imported:
+            return []
+        return [size for size in run.sizes[run.main] if size <= MOST]

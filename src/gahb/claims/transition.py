@@ -32,7 +32,7 @@ class Transition(Claim):
 
     def needs(self, run: Run) -> Needs | None:
         """The summary, of a large N."""
-        if run.main is None or run.largest(run.main) < MANY:
+        if run.main is None or run.main in run.imported or run.largest(run.main) < MANY:
             return None
         return Needs(tables=("summary",))
 

@@ -14,6 +14,7 @@ channels the parameter counts are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -120,14 +121,14 @@ class _PixelConvolution(nn.Conv2d):
             return super().forward(x).to(rounded)
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
     kind = _PixelConvolution if inputs == 1 else nn.Conv2d
-    return kind(inputs, outputs, kernel_size=3, padding=1, bias=False)
+    return kind(inputs, outputs, kernel_size=kernel, padding=kernel // 2, bias=False)
 
 
-def _stage(inputs: int, outputs: int, normalise: bool = True) -> list[nn.Module]:
+def _stage(inputs: int, outputs: int, normalise: bool = True, kernel: int = 3) -> list[nn.Module]:
     """Convolution, normalisation, ReLU."""
-    layers: list[nn.Module] = [_convolution(inputs, outputs)]
+    layers: list[nn.Module] = [_convolution(inputs, outputs, kernel)]
     if normalise:
         layers.append(BiasFreeNorm(outputs))
     layers.append(nn.ReLU(inplace=True))
@@ -192,21 +193,33 @@ class BFCNN(nn.Module):
     """Bias-free DnCNN: a chain of 3x3 convolutions at full resolution, estimating the noise.
 
     The first convolution is linear, the last is bare, the ``layers - 2`` between are normalised
-    and rectified. The receptive field is ``2 * layers + 1`` pixels.
+    and rectified. The receptive field is ``2 * layers + 1`` pixels, and 2 less for each layer of 1x1.
 
     Args:
         layers: number of convolutions (21 in the paper).
         channels: channels of every hidden layer (64 in the paper).
         rectify_first: whether a ReLU follows the first convolution too, as in weights published
             before the paper.
+        pointwise: the layers between, counted from the first convolution, which is 0, that have
+            kernels of 1x1.
     """
 
-    def __init__(self, layers: int = 21, channels: int = 64, rectify_first: bool = False) -> None:
+    def __init__(
+        self,
+        layers: int = 21,
+        channels: int = 64,
+        rectify_first: bool = False,
+        pointwise: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         first = (
             _stage(1, channels, normalise=False) if rectify_first else [_convolution(1, channels)]
         )
-        hidden = [stage for _ in range(layers - 2) for stage in _stage(channels, channels)]
+        hidden = [
+            stage
+            for layer in range(1, layers - 1)
+            for stage in _stage(channels, channels, kernel=1 if layer in pointwise else 3)
+        ]
         self.chain = nn.Sequential(*first, *hidden, _convolution(channels, 1))
 
     def forward(self, y: Tensor) -> Tensor:

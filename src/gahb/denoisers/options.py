@@ -36,6 +36,7 @@ from gahb.options import (
 )
 
 ArchitectureOptions = Annotated[Architecture, Variant(ARCHITECTURES, "network")]
+_NetworkName = Annotated[str, Field(pattern="^N[1-9][0-9]*_S[1-9][0-9]?$")]
 _Level = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)]
 
 
@@ -117,6 +118,19 @@ class Snapshots(Options):
     """how many, to the last update, which is the trained network itself"""
 
 
+class PublishedFile(Options):
+    """A file of published weights, in the place of a training."""
+
+    file: str
+    """PyTorch or safetensors file, relative to the project"""
+    key: str | None = None
+    """which state dict of the file, where it holds several"""
+    bytes: Count | None = None
+    """the size that it must have"""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """the SHA-256 that it must have; without it, that of the first use is recorded with the weights"""
+
+
 class Experiment(Options):
     """Image class x architecture x set sizes x splits."""
 
@@ -134,3 +148,21 @@ class Experiment(Options):
     """whether evaluation makes tables of PSNR of its networks"""
     snapshots: Snapshots | None = None
     """weights to keep on the way, for ensembles and sampling to follow the training"""
+    imported: dict[_NetworkName, PublishedFile] | None = None
+    """the file of each network, such as N100000_S1, instead of a training"""
+
+    @model_validator(mode="after")
+    def _imported_or_trained(self) -> Experiment:
+        if self.imported is None:
+            return self
+        for key in ("training", "snapshots"):
+            if (found := getattr(self, key)) is not None:
+                raise wrong(found.model_dump(exclude_none=True), "nothing beside imported", key)
+        networks = {f"N{n}_{split}" for n in self.set_sizes for split in self.splits}
+        if self.imported.keys() != networks:
+            raise wrong(
+                ", ".join(self.imported),
+                f"one entry for each network: {', '.join(sorted(networks))}",
+                "imported",
+            )
+        return self

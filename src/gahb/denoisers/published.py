@@ -1,49 +1,54 @@
-"""Published weights: PyTorch state dicts of the two architectures, read without unpickling code.
+"""Published weights: state dicts of the two architectures, as networks of ours.
 
-The names in such a file (a ``module.`` in front of each is dropped):
+The names in such a file, once :mod:`gahb.denoisers.weight_files` has found them:
 
 - UNet: ``encoder.{b}.{i}``, ``mid_block.{i}``, ``upsample.{b}`` and ``decoder.{b}.{i}``, with i counting
   convolutions, normalisations and ReLUs;
-- BF-CNN: ``conv_layers.{l}``, and the normalisation of layer l in ``BN_layers.{l-1}`` (the paper's code) or
-  in the flat lists ``running_sd.{l-1}`` and ``gammas.{l-1}`` (the code before it). The flat form has a ReLU
-  after the first convolution, the other has none: weights alone do not say so, the layout does.
+- BF-CNN, in three layouts. ``conv_layers.{l}`` with the normalisation of layer l in ``BN_layers.{l-1}``
+  (the paper's code), or in the lists ``running_sd.{l-1}`` and ``gammas.{l-1}`` (the code before it); or
+  ``first_layer``, ``hidden_layer_list.{l-1}``, ``last_layer`` with ``bn_layer_list.{l-1}`` (the bias-free
+  DnCNN of Mohan et al., ICLR 2020). In the first no ReLU follows the first convolution, in the two others
+  one does: weights alone do not say so, the layout does. Layers between may have kernels of 1x1.
 
 Convolutions hold ``weight``; normalisations ``gammas`` (our ``gain``) and ``running_sd``: (1, C, 1, 1).
+Those of the DnCNN hold ``weight`` and ``running_var``: (C,), and divide by the root of the variance plus
+10^-5; what else torch's batch normalisation keeps is not used.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gahb.artifacts import ArtifactError, Spec, digest_file, provenance, write_table
+from gahb.artifacts import ArtifactError, Spec, digest_file
 from gahb.denoisers.networks import NetworkDenoiser, build_network
-from gahb.denoisers.training import LOG_COLUMNS
+from gahb.denoisers.weight_files import State, WeightFile, read_weight_file
 from gahb.denoisers.weights import save_denoiser
 
 Architecture = dict[str, Any]
-IMPORTED = {"imported": True}  # in the place of how a training was computed
+DNCNN_EPSILON = 1e-5  # added to the standard deviation, as torch's batch normalisation names it
 
 
-def import_published(path: Path | str, architecture: Architecture | None = None) -> NetworkDenoiser:
-    """The denoiser of a published state dict, in evaluation mode.
+def import_published(
+    path: Path | str, architecture: Architecture | None = None, key: str | None = None
+) -> NetworkDenoiser:
+    """The denoiser of published weights, in evaluation mode.
 
     Args:
-        path: file written by ``torch.save(network.state_dict(), path)``.
+        path: a file of ``torch.save``, or ``.safetensors``.
         architecture: as in params.yaml; read off the file when not given.
+        key: which state dict of the file, where it holds several.
 
     Raises:
-        ArtifactError: the file is no state dict, would run code, is of a colour network, or does not fit
+        ArtifactError: the file holds no weights or would run code, is of a colour network, or does not fit
             the architecture; all keys that are missing, unexpected or misshapen are listed.
     """
-    denoiser = NetworkDenoiser(_read(path, architecture)[1]).eval()
+    denoiser = NetworkDenoiser(_read(path, architecture, key)[1]).eval()
     denoiser.requires_grad_(False)
     return denoiser
 
@@ -53,9 +58,10 @@ def convert_published(
     output: Path | str,
     spec: Spec | None = None,
     dataset_sha256: str | None = None,
-    table: Path | str | None = None,
-) -> Architecture:
-    """Write a published state dict as weights that everything here reads as if trained here.
+    key: str | None = None,
+    sha256: str | None = None,
+) -> tuple[Architecture, WeightFile]:
+    """Write published weights as weights that everything here reads.
 
     Args:
         path: the published file.
@@ -63,70 +69,83 @@ def convert_published(
         spec: resolved network spec of the experiment it stands for (:func:`gahb.params.network_spec`);
             without one, the weights carry their architecture alone.
         dataset_sha256: digest of that experiment's images.
-        table: training log to write, without rows: nothing was trained here.
+        key: which state dict of the file, where it holds several.
+        sha256: what the file must have; by default it is only recorded.
 
     Returns:
-        The architecture.
+        The architecture, and what was taken from the file.
+
+    Raises:
+        ArtifactError: as :func:`import_published`, or the file has another SHA-256.
     """
-    architecture, network = _read(path, None if spec is None else spec["architecture"])
-    inputs = {"published": digest_file(path)}
+    architecture, network, found = _read(path, None if spec is None else spec["architecture"], key)
+    digest = digest_file(path)
+    if sha256 not in (None, digest):
+        raise ArtifactError(f"{path} is another file: found SHA-256 {digest}, expected {sha256}")
+    inputs = {"published": digest}
     if dataset_sha256 is not None:
         inputs["dataset"] = dataset_sha256
-    spec = spec or {"architecture": architecture}
-    if table is not None:
-        log = pd.DataFrame(columns=["update", "images_seen", *LOG_COLUMNS])
-        write_table(table, log, provenance(spec, inputs, IMPORTED))
-    save_denoiser(output, network, spec, inputs, IMPORTED)
-    return architecture
+    origin = {"file": Path(path).name, "bytes": Path(path).stat().st_size}
+    origin |= {"taken": found.told} if found.told else {}
+    # in the place of how a training was computed
+    save_denoiser(
+        output, network, spec or {"architecture": architecture}, inputs, {"imported": origin}
+    )
+    return architecture, found
 
 
-def _read(path: Path | str, asked: Architecture | None) -> tuple[Architecture, nn.Module]:
-    state = read_state(path)
-    found = architecture_of(path, state)
-    architecture = found if asked is None else asked
-    if architecture["network"] != found["network"]:
+def _read(
+    path: Path | str, asked: Architecture | None, key: str | None
+) -> tuple[Architecture, nn.Module, WeightFile]:
+    found = read_weight_file(path, key)
+    state = _used(path, found.tensors)
+    own = architecture_of(path, state)
+    architecture = own if asked is None else asked
+    if architecture["network"] != own["network"]:
         raise ArtifactError(
-            f"{path} holds the weights of a {found['network']}, "
+            f"{path} holds the weights of a {own['network']}, "
             f"asked for is a {architecture['network']}"
         )
-    rectified = found.get("rectify_first", False)
-    if rectified and "rectify_first" not in architecture:
+    if own.get("rectify_first", False) and "rectify_first" not in architecture:
         raise ArtifactError(
-            f"{path} has its normalisations in flat lists: in that layout a ReLU follows the first "
+            f"{path} has its normalisations in lists: in that layout a ReLU follows the first "
             "convolution; the architecture must say `rectify_first: true` (or false, if you know better)"
         )
     network = build_network(architecture)
     wanted = network.state_dict()
-    names = {name: published_name(name, architecture, flat=rectified) for name in wanted}
-    _check(path, state, {names[name]: tensor.shape for name, tensor in wanted.items()})
-    network.load_state_dict({name: state[names[name]].float() for name in wanted})
-    return architecture, network
+    names = {name: published_name(name, architecture, _layout(state)) for name in wanted}
+    _check(path, state, {names[name]: _shape(names[name], wanted[name]) for name in wanted})
+    network.load_state_dict(
+        {name: _value(names[name], state[names[name]]).view_as(wanted[name]) for name in wanted}
+    )
+    return architecture, network, found
 
 
-def read_state(path: Path | str) -> dict[str, Tensor]:
-    """Named tensors of a state dict, without the prefix ``module.``; nothing in it is executed."""
-    if not Path(path).is_file():
-        raise ArtifactError(f"{path} does not exist or is not a file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        told = re.search(r"(GLOBAL|class|Unsupported)[^\n]*", str(error))
+def _layout(state: Mapping[str, Tensor]) -> str:
+    """Where a BF-CNN has its normalisations: ``dncnn``, ``lists`` or ``modules``."""
+    if any(name.startswith(("hidden_layer_list.", "bn_layer_list.")) for name in state):
+        return "dncnn"
+    return "lists" if any(re.match(r"(running_sd|gammas)\.\d+$", n) for n in state) else "modules"
+
+
+def _used(path: Path | str, state: State) -> State:
+    """A state dict without what the bias-free normalisation of the DnCNN keeps and does not use.
+
+    Raises:
+        ArtifactError: it does use it: the DnCNN has biases.
+    """
+    if _layout(state) != "dncnn":
+        return state
+    spare = [n for n in state if re.match(r"bn_layer_list\.\d+\.(bias|running_mean)$", n)]
+    biases = [name for name in spare if state[name].any()]
+    biases += [name for name in state if name.endswith(".bias") and name not in spare]
+    if biases:
         raise ArtifactError(
-            f"{path} is refused: it is no state dict, or loading it would run code that comes with it"
-            f"{f' ({told[0].strip()})' if told else ''}. Save `network.state_dict()` instead of the network"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
-        raise ArtifactError(f"{path} is damaged or not written by torch.save: {error}") from error
-    if not isinstance(content, Mapping) or not content:
-        raise ArtifactError(
-            f"{path} holds a {type(content).__name__}, expected a state dict: names and tensors"
+            f"{path} is of a DnCNN with biases ({', '.join(sorted(biases)[:3])} ...), which is no "
+            "network of gahb's: BF-CNN has none"
         )
-    others = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if others:
-        raise ArtifactError(
-            f"{path} is not a state dict: {', '.join(sorted(others))} are no tensors"
-        )
-    return {str(name).removeprefix("module."): value for name, value in content.items()}
+    counts = {name for name in state if name.endswith(".num_batches_tracked")}
+    return {name: value for name, value in state.items() if name not in {*spare, *counts}}
 
 
 def architecture_of(path: Path | str, state: Mapping[str, Tensor]) -> Architecture:
@@ -136,11 +155,14 @@ def architecture_of(path: Path | str, state: Mapping[str, Tensor]) -> Architectu
         ArtifactError: neither architecture, or not one input channel.
     """
     unet = "encoder.0.0.weight" in state or any(name.startswith("mid_block.") for name in state)
-    first = state.get("encoder.0.0.weight" if unet else "conv_layers.0.weight")
+    layout = _layout(state)
+    chain = "first_layer.weight" if layout == "dncnn" else "conv_layers.0.weight"
+    first = state.get("encoder.0.0.weight" if unet else chain)
     if first is None or first.ndim != 4:
         raise ArtifactError(
             f"{path} holds neither a UNet (encoder.0.0.weight, (C, 1, 3, 3)) nor a BF-CNN "
-            f"(conv_layers.0.weight, (C, 1, 3, 3)); it has {', '.join(sorted(state)[:8])} ..."
+            "(conv_layers.0.weight or first_layer.weight, (C, 1, 3, 3)); it has "
+            f"{', '.join(sorted(state)[:8])} ..."
         )
     channels, inputs = first.shape[:2]
     if inputs != 1:
@@ -151,11 +173,20 @@ def architecture_of(path: Path | str, state: Mapping[str, Tensor]) -> Architectu
     if unet:
         blocks = _count(state, r"upsample\.(\d+)\.weight")
         return {"network": "unet", "blocks": max(blocks, 1), "channels": channels}
-    layers = max(_count(state, r"conv_layers\.(\d+)\.weight"), 3)
-    found: Architecture = {"network": "bf_cnn", "layers": layers, "channels": channels}
-    if any(re.fullmatch(r"(running_sd|gammas)\.\d+", name) for name in state):
+    if layout == "dncnn":
+        layers = _count(state, r"hidden_layer_list\.(\d+)\.weight") + 2
+    else:
+        layers = _count(state, r"conv_layers\.(\d+)\.weight")
+    found: Architecture = {"network": "bf_cnn", "layers": max(layers, 3), "channels": channels}
+    if layout != "modules":
         found["rectify_first"] = True
-    return found
+    kernels = [state.get(_convolution(layer, found["layers"], layout)) for layer in range(layers)]
+    pointwise = [
+        layer
+        for layer, kernel in enumerate(kernels[1:-1], start=1)
+        if kernel is not None and kernel.shape[2:] == (1, 1)
+    ]
+    return found | ({"pointwise": pointwise} if pointwise else {})
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
@@ -164,13 +195,13 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     return max((int(found[1]) + 1 for found in numbers if found), default=0)
 
 
-def published_name(name: str, architecture: Architecture, flat: bool = False) -> str:
+def published_name(name: str, architecture: Architecture, layout: str = "modules") -> str:
     """What the published code calls one of our tensors.
 
     Args:
         name: a name in the state dict of our network.
         architecture: as in params.yaml.
-        flat: BF-CNN: the normalisations are in flat lists.
+        layout: BF-CNN: where the normalisations are, ``modules``, ``lists`` or ``dncnn``.
     """
     name = re.sub(r"\bgain$", "gammas", name)
     if architecture["network"] == "unet":
@@ -180,8 +211,31 @@ def published_name(name: str, architecture: Architecture, flat: bool = False) ->
     after_first = int(index) - 1 - architecture.get("rectify_first", False)
     layer = 1 + after_first // 3 if index != "0" else 0
     if kind == "weight":
+        return _convolution(layer, architecture["layers"], layout)
+    return {
+        "modules": f"BN_layers.{layer - 1}.{kind}",
+        "lists": f"{kind}.{layer - 1}",
+        "dncnn": f"bn_layer_list.{layer - 1}.{'weight' if kind == 'gammas' else 'running_var'}",
+    }[layout]
+
+
+def _convolution(layer: int, layers: int, layout: str) -> str:
+    if layout != "dncnn":
         return f"conv_layers.{layer}.weight"
-    return f"{kind}.{layer - 1}" if flat else f"BN_layers.{layer - 1}.{kind}"
+    ends = {0: "first_layer.weight", layers - 1: "last_layer.weight"}
+    return ends.get(layer, f"hidden_layer_list.{layer - 1}.weight")
+
+
+def _shape(name: str, ours: Tensor) -> torch.Size:
+    """The shape in a file of what is a tensor of ours: of the DnCNN's normalisations, (C,)."""
+    return ours.flatten().shape if name.startswith("bn_layer_list.") else ours.shape
+
+
+def _value(name: str, tensor: Tensor) -> Tensor:
+    """A tensor of a file as ours, in single precision: a variance as what is divided by."""
+    if name.endswith(".running_var"):
+        tensor = tensor.double().sqrt() + DNCNN_EPSILON
+    return tensor.float()
 
 
 def _check(path: Path | str, state: Mapping[str, Tensor], wanted: Mapping[str, torch.Size]) -> None:
@@ -194,9 +248,9 @@ def _check(path: Path | str, state: Mapping[str, Tensor], wanted: Mapping[str, t
             problems.append(
                 f"{name} has shape {tuple(tensor.shape)}, expected {tuple(wanted[name])}"
             )
-        elif not tensor.is_floating_point() or not tensor.isfinite().all():
+        elif not tensor.is_floating_point() or not tensor.float().isfinite().all():
             problems.append(f"{name} has values that are not finite numbers")
-        elif "running_sd" in name and not (tensor > 0).all():
-            problems.append(f"{name} has standard deviations that are not positive")
+        elif re.search("running_(sd|var)", name) and not (tensor > 0).all():
+            problems.append(f"{name} has scales that are not positive")
     if problems:
         raise ArtifactError(f"{path} does not fit the network: " + "; ".join(problems))

@@ -17,6 +17,7 @@ from gahb.artifacts import (
     write_tensors,
 )
 from gahb.denoisers.networks import NetworkDenoiser, build_network
+from gahb.denoisers.weight_files import in_words, is_ours
 
 
 def save_denoiser(
@@ -41,7 +42,7 @@ def save_denoiser(
 def load_denoiser(
     path: Path | str, expected: Spec | None = None, images_sha256: str | None = None
 ) -> tuple[NetworkDenoiser, dict[str, Any]]:
-    """Read a trained network, in evaluation mode, and its provenance.
+    """Read a network, in evaluation mode, and its provenance: a pair.
 
     Args:
         path: weights.
@@ -50,8 +51,13 @@ def load_denoiser(
 
     Raises:
         ArtifactError: if the file is missing, damaged, made from another spec or dataset, or if its
-            weights do not fit its architecture.
+            weights do not fit its architecture; a file that gahb has not written is named for what it is.
     """
+    if Path(path).is_file() and not is_ours(path):
+        raise ArtifactError(
+            f"{path} is {in_words(path)}. `gahb import {path} --output weights.safetensors` makes of "
+            "published weights what is read here; gahb.import_published(path) reads them as they are"
+        )
     tensors, header = read_tensors(path, expected)
     if images_sha256 is not None:
         check_input(path, header["inputs"], "dataset", images_sha256)

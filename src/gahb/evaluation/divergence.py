@@ -71,7 +71,7 @@ def _bounds(path: Path) -> list[dict[str, Any]]:
                 draws[f"N{set_size}"].get("variance"),
                 draws["energy"],
                 ensemble["dataset"]["size"] ** 2,
-                ensemble["training"]["sigma_range"],
+                ensemble.get("training", {"sigma_range": [0, math.inf]})["sigma_range"],
             ),
         }
         for set_size in ensemble["set_sizes"]
@@ -94,7 +94,7 @@ def density_bound(
         variance: (levels, images) between the networks, per pixel; None for a single network.
         energy: (images,) squared distance of images from their mean intensity, summed over pixels.
         pixels: d.
-        trained: lowest and highest noise level of the training.
+        trained: lowest and highest noise level of the training; of imported networks 0 and infinity.
 
     Returns:
         The columns of the table from ``networks`` on, as docs/diffusion.md lists them; ``kl``, the

@@ -97,7 +97,7 @@ def measure_ensembles(
                 found = comparison.measure(early, measured["sigmas_over_training"])
                 rows += _labelled(set_size, update, comparison.table(found))
         found = comparison.measure(trained, levels)
-        rows += _labelled(set_size, ensemble["training"]["updates"], comparison.table(found))
+        rows += _labelled(set_size, _updates(ensemble), comparison.table(found))
         draws |= {
             f"N{set_size}/{quantity}": (
                 found[quantity].astype(np.float32),
@@ -247,7 +247,15 @@ def _early(
         yield same[0][0], [fastest(denoiser) for _, denoiser in same]
 
 
-def _labelled(set_size: int, update: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _updates(ensemble: Spec) -> int | None:
+    """Of the finished networks; nothing is known of those that were imported."""
+    updates: int | None = ensemble.get("training", {}).get("updates")
+    return updates
+
+
+def _labelled(
+    set_size: int, update: int | None, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     return [{"set_size": set_size, "update": update} | row for row in rows]
 
 

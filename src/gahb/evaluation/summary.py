@@ -137,7 +137,7 @@ def _row(path: Path, window: list[float]) -> dict[str, Any]:
         "alpha": network["dataset"].get("alpha"),
         "set_size": network["set_size"],
         "split": network["split"],
-        "updates": network["training"]["updates"],
+        "updates": network.get("training", {}).get("updates"),  # empty for imported weights
         "gap": own_average - test_average,
         "gap_se": float(np.hypot(own_se, test_se)),
         "largest_gap": float(gaps[np.abs(gaps).argmax()]),

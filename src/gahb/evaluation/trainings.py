@@ -55,5 +55,7 @@ def between_trainings(
 
 def made(network: Spec) -> str:
     """How a network is made, whatever its training set, seed and image class: the same text if alike."""
+    if "training" not in network:
+        return canonical_json([network["architecture"], "imported"])
     training = {key: value for key, value in network["training"].items() if key != "seed"}
     return canonical_json([network["architecture"], training])

@@ -66,7 +66,7 @@ class Measured:
             [
                 str(int(row["set_size"])),
                 str(row["split"]),
-                str(int(row["updates"])),
+                "imported" if np.isnan(row["updates"]) else str(int(row["updates"])),
                 *(f"{row[name]:.2f}" for name in ("gap", "gap_se", "gap_between", "largest_gap")),
                 str(int(row["pooled_cells"])),
             ]

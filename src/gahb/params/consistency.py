@@ -23,6 +23,7 @@ from gahb.params.names import missing_networks, unknown
 from gahb.params.specs import (
     dataset_spec,
     exact_is_known,
+    is_imported,
     spectra_settings,
     training_of,
 )
@@ -111,6 +112,8 @@ def _experiment(params: Params, name: str) -> Iterator[str]:
             f"multiple of {network.multiple}: the {options['blocks']} blocks of "
             f"{experiment['architecture']} (experiments.{name}) halve the image that many times"
         )
+    if is_imported(params, name):
+        return
     training = training_of(params, name)
     try:
         Training.model_validate(training)
@@ -187,8 +190,9 @@ def _controls(params: Params) -> Iterator[str]:
     experiments = params["experiments"]
     for pair in params["evaluation"].get("controls", {}).items():
         key = f"evaluation.controls.{pair[0]}"
-        absent = [name for name in pair if name not in experiments]
-        yield from (unknown(key, name, experiments) for name in absent)
+        trained = [name for name in experiments if not is_imported(params, name)]
+        absent = [name for name in pair if name not in trained]
+        yield from (unknown(key, name, trained) for name in absent)
         if absent:
             continue
         made = [
@@ -247,6 +251,8 @@ def _ensembles(params: Params) -> Iterator[str]:
             continue
         name = params["experiments"][experiment]["image_class"]
         if name not in params["image_classes"] or not exact_is_known(params, name):
+            continue
+        if is_imported(params, experiment):
             continue
         low, high = training_of(params, experiment)["sigma_range"]
         inside = [sigma for sigma in sigmas if low <= sigma <= high]

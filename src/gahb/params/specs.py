@@ -6,6 +6,7 @@ is what Snakemake watches, what is written into the artifact, and what readers c
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gahb.claims.parts.run import Run
@@ -41,10 +42,47 @@ def network_spec(params: Params, experiment: str, set_size: int, split: str) -> 
         "image_class": chosen["image_class"],
         "dataset": dataset_spec(params, chosen["image_class"]),
         "architecture": params["architectures"][chosen["architecture"]],
-        "training": training_of(params, experiment),
+        **_origin(params, experiment),
         "set_size": int(set_size),
         "split": split,
     }
+
+
+def is_imported(params: Params, experiment: str) -> bool:
+    """Whether the weights of an experiment come from files, and nothing is trained."""
+    return "imported" in params["experiments"][experiment]
+
+
+def _origin(params: Params, experiment: str) -> Spec:
+    """Where weights come from; which file that is, their own provenance says."""
+    if is_imported(params, experiment):
+        return {"imported": True}
+    return {"training": training_of(params, experiment)}
+
+
+def published_file(params: Params, experiment: str, set_size: int, split: str) -> Spec:
+    """The published file of an imported network: ``file`` and what is known of it."""
+    found: Spec = params["experiments"][experiment]["imported"][f"N{set_size}_{split}"]
+    return found
+
+
+def absent_files(params: Params) -> list[str]:
+    """What is wrong with the published files that experiments name: one line each, with the key.
+
+    Their SHA-256 is not computed here: the import does it.
+    """
+    problems = []
+    for name, chosen in params["experiments"].items():
+        for network, given in chosen.get("imported", {}).items():
+            key, file = f"experiments.{name}.imported.{network}", Path(given["file"])
+            if not file.is_file():
+                problems.append(f"{key}: {file} is missing: put the published file there")
+            elif given.get("bytes") not in (None, file.stat().st_size):
+                problems.append(
+                    f"{key}: {file} is another file: found {file.stat().st_size} bytes, expected "
+                    f"{given['bytes']}"
+                )
+    return problems
 
 
 def training_of(params: Params, experiment: str) -> Spec:
@@ -70,6 +108,8 @@ def planned_images(params: Params, experiment: str) -> int:
     """Images in all updates of all networks that share what is compiled for those of an experiment."""
     shapes, images = {}, {}
     for name, chosen in params["experiments"].items():
+        if is_imported(params, name):
+            continue
         training = training_of(params, name)
         size = dataset_spec(params, chosen["image_class"])["size"]
         architecture = params["architectures"][chosen["architecture"]]

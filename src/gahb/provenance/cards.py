@@ -34,8 +34,7 @@ _PHOTOGRAPHS = (
 )
 _IMPORTED = (
     "The weights of {} were imported: what they were trained on, and how, is known to who published them. "
-    "Rows on training say what params.yaml says of it; the training set named is the one that they are "
-    "evaluated on."
+    "The training set named is the one that they are measured on."
 )
 
 
@@ -72,15 +71,13 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
         name = f"{spec['experiment']}, N = {spec['set_size']}, {spec['split']}"
         drawn = image_class(spec["dataset"])
         (photographs if drawn.underneath.folders else synthetic).add(spec["image_class"])
-        if header["computation"].get("imported"):
+        if "imported" in spec:
             imported.append(name)
         rows = {
             "parameters": f"{sum(tensor.numel() for tensor in tensors.values())}",
             "SHA-256 of the weights": header["tensors_sha256"],
-            "training set": f"{spec['set_size']} images of {spec['split']} of {spec['image_class']}",
             **_flat(spec["architecture"], "architecture"),
-            **_flat(spec["training"], "training"),
-            **_flat(header["computation"], "computation"),
+            **(_imported if "imported" in spec else _trained)(header),
             **_measured(measured, spec),
             "made with": _versions(header["versions"]),
         }
@@ -91,6 +88,25 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
         text.format("; ".join(names)) for text, names in (*told, (_IMPORTED, imported)) if names
     ]
     write_text(output, "\n\n".join(cards) + "\n")
+
+
+def _trained(header: Mapping[str, Any]) -> dict[str, str]:
+    spec = header["spec"]
+    return {
+        "training set": f"{spec['set_size']} images of {spec['split']} of {spec['image_class']}",
+        **_flat(spec["training"], "training"),
+        **_flat(header["computation"], "computation"),
+    }
+
+
+def _imported(header: Mapping[str, Any]) -> dict[str, str]:
+    """The published file, and the set of images that stands in the place of a training set."""
+    spec = header["spec"]
+    return {
+        "measured on": f"{spec['set_size']} images of {spec['split']} of {spec['image_class']}",
+        **_flat(header["computation"]),
+        "imported.sha256": header["inputs"]["published"],
+    }
 
 
 def _photographs(file: h5py.File) -> dict[str, str]:

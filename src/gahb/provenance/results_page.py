@@ -61,8 +61,15 @@ def write_results_page(
         chosen = [table for table in found if table.kind == kind]
         if chosen:
             sources = ", ".join(_link(table.path, output.parent) for table in chosen)
+            words += _origins(chosen) if kind == "summary" else ""
             parts += [f"### {title}", words, fill(chosen), f"From {sources}."]
     write_text(output, "\n\n".join(parts) + "\n")
+
+
+def _origins(tables: Sequence[Table]) -> str:
+    """What is to be known of networks that were trained here, and of imported ones, if there are any."""
+    updates = pd.concat([table.frame["updates"] for table in tables])
+    return _SHARED * bool(updates.notna().any()) + _IMPORTED * bool(updates.isna().any())
 
 
 def _machines(tables: Sequence[Table]) -> list[str]:
@@ -171,8 +178,15 @@ _SUMMARY = (
     "*Oracle*: the slope of the denoiser that is exact or knows the contour, over the same noise "
     "levels and on the images that both have. *Theory*: for small noise, the lesser of α/(α+1), the "
     "minimax rate of the function class, "
-    "and (β−1)/β, which the backgrounds allow. First weights, order and noise of the training depend on "
+    "and (β−1)/β, which the backgrounds allow."
+)
+_SHARED = (
+    " First weights, order and noise of the training depend on "
     "the seed and the split alone: networks of one split share them for every N and experiment."
+)
+_IMPORTED = (
+    " What imported networks were trained on, and how, is known to who published them; the training set "
+    "named is one that they are measured on."
 )
 _GAPS = (
     "PSNR of an exact or classical denoiser less that of the network with the most training images, in dB, "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.figures.parts.figure import Needs
 from gahb.options import Options, model
@@ -15,7 +17,7 @@ class Run(Options):
     """The experiments of a run, by what a claim asks of them."""
 
     main: str | None
-    """on images with a contour, measured, of those with two splits the one of the most N"""
+    """on images with a contour, measured, of those with two splits, if any, the one of the most N"""
     sizes: dict[str, list[int]]
     """N of the measured experiments, ascending"""
     splits: dict[str, list[str]]
@@ -34,6 +36,8 @@ class Run(Options):
     """bandlet thresholding of the same images"""
     kinds: dict[str, str]
     """image class of the measured experiments"""
+    imported: list[str] = Field([])
+    """whose networks were trained elsewhere, on images that are not known: they have no gap to speak of"""
     ensembles: list[str]
     """whose networks are compared with each other"""
     densities: list[str]
@@ -59,7 +63,7 @@ class Run(Options):
         kind = {name: str(given["class"]) for name, given in images.items()}
         curved = [name for name in measured if _drawn(kind[name]).has_contour]
         main = max(
-            (name for name in curved if name in pairs),
+            [name for name in curved if name in pairs] or curved,
             key=lambda name: len(measured[name]["set_sizes"]),
             default=None,
         )
@@ -118,6 +122,7 @@ class Run(Options):
             wavelets=of_kind("wavelet"),
             bandlets=of_kind("bandlet"),
             kinds={name: kind[name] for name in measured},
+            imported=[name for name, one in experiments.items() if "imported" in one],
             ensembles=compared,
             densities=[name for name in compared if _exact(images[name], classes)],
             sampled={name: sorted(experiments[name]["set_sizes"]) for name in sampled},

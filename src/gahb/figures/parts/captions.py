@@ -1,9 +1,9 @@
 """Captions in reStructuredText: what a figure shows, its measured numbers, and what it was made from.
 
 The caption of a figure is the Jinja template ``figures/captions/<name>.rst``, which knows ``figure``, the
-options, ``m``, what was measured, and ``eigenvector_scale``, how eigenvectors are drawn. The title goes
-before it; after it goes what the networks were made from, with the training only where it differs from
-the default: the rest is in every file's spec.
+options, ``m``, what was measured, ``imported``, whether all networks are, and ``eigenvector_scale``, how
+eigenvectors are drawn. The title goes before it; after it goes what the networks were made from, with the
+training only where it differs from the default: the rest is in every file's spec.
 
 ``snakemake --report`` reads the caption as a Jinja template again. All text that comes from a spec
 therefore passes through the filter ``e`` (:func:`escape`).
@@ -96,7 +96,11 @@ def rendered(name: str, figure: Any, measured: Any) -> str:
         figure: its options.
         measured: what it measured; ``measured.specs`` are the specs of its inputs.
     """
-    body = _environment().get_template(f"{name}.rst").render(figure=figure, m=measured)
+    body = (
+        _environment()
+        .get_template(f"{name}.rst")
+        .render(figure=figure, m=measured, imported=_all_imported(measured.specs))
+    )
     paragraphs = re.sub(r"\n{3,}", "\n\n", body.strip())
     made = bullets(map(escape, made_from(measured.specs)))
     return f"**{escape(figure.heading(measured))}**\n\n{paragraphs}\n\nMade from:\n\n{made}\n"
@@ -105,7 +109,8 @@ def rendered(name: str, figure: Any, measured: Any) -> str:
 def made_from(specs: Iterable[Spec]) -> list[str]:
     """What networks and images the inputs of a figure were made from, one line each.
 
-    Of the training only what differs from the defaults of :class:`~gahb.denoisers.options.Training`.
+    Of the training only what differs from the defaults of :class:`~gahb.denoisers.options.Training`; of
+    imported networks, that they are.
     """
     images: dict[str, None] = {}
     networks: dict[str, dict[int, list[str]]] = {}  # how made: splits by N
@@ -113,13 +118,20 @@ def made_from(specs: Iterable[Spec]) -> list[str]:
         for section in _sections(spec):
             if "dataset" in section:
                 images[_images(section)] = None
-            if "training" in section:
+            if "training" in section or "imported" in section:
                 sets = networks.setdefault(_trained(section), {})
                 for size in section.get("set_sizes", [section.get("set_size")]):
                     splits = section.get("splits", [section.get("split")])
                     known = sets.setdefault(size, [])
                     known += [split for split in splits if split not in known]
     return [*images, *(f"{how}: {_training_sets(sets)}" for how, sets in networks.items())]
+
+
+def _all_imported(specs: Iterable[Spec]) -> bool:
+    """Whether networks are among what specs describe, and none of them was trained here."""
+    sections = [section for spec in specs for section in _sections(spec)]
+    trained = any("training" in section for section in sections)
+    return not trained and any("imported" in section for section in sections)
 
 
 def _sections(spec: Spec) -> Iterator[Spec]:
@@ -138,6 +150,8 @@ def _trained(section: Spec) -> str:
     parts = [f"networks {section['experiment']}"]
     network = dict(section["architecture"])
     parts += [network.pop("network"), *(f"{value} {key}" for key, value in network.items())]
+    if "imported" in section:
+        return ", ".join([*parts, "imported"])
     default = {key: field.default for key, field in Training.model_fields.items()}
     for key, value in sorted(section["training"].items()):
         if canonical_json(value) != canonical_json(default[key]):

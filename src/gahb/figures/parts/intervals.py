@@ -89,8 +89,9 @@ def at_last(table: Table) -> pd.DataFrame:
 
 
 def last_updates(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of each N, the rows of its last update."""
-    return frame[frame["update"] == frame.groupby("set_size")["update"].transform("max")]
+    """Of each N, the rows of its last update; of imported networks none is known, and all are the last."""
+    update = frame["update"].fillna(0)
+    return frame[update == update.groupby(frame["set_size"]).transform("max")]
 
 
 def relative(frame: pd.DataFrame, column: str, x: str) -> Points:

@@ -213,7 +213,7 @@ def sampler_text(pair: Pair) -> str:
     """What was drawn, for a caption: how many, from what, and beyond which trained noise level."""
     sampling: dict[str, Any] = pair.spec["sampling"]
     highest = sampler_options(sampling["sampler"]).sigma_highest
-    trained = pair.spec["first"]["training"]["sigma_range"][1]
+    training = pair.spec["first"].get("training")  # which is not known of imported networks
     start = (
         f"around a mean of {sampling['start_mean']:g}"
         if sampling["start"] == "white"
@@ -224,7 +224,8 @@ def sampler_text(pair: Pair) -> str:
         f"{pair.count} samples of each network, from the same start noise and the same injected "
         f"noise, {start}"
     ) + (
-        f"; it starts at sigma = {highest:g}, and the networks were trained up to {trained:g}"
-        if highest > trained
+        f"; it starts at sigma = {highest:g}, and the networks were trained up to "
+        f"{training['sigma_range'][1]:g}"
+        if training is not None and highest > training["sigma_range"][1]
         else ""
     )
