@@ -69,9 +69,14 @@ def test_model_cards(tmp_path: Path, classes: dict[str, Any]):
     def cards(**imported: bool) -> str:
         for name, outside in imported.items():
             spec = network_spec(params, name, 4, "S1")
-            computation = {"imported": True} if outside else {"device": "cpu"}
+            computation: dict[str, Any] = {"device": "cpu"}
+            if outside:
+                del spec["training"]
+                spec["imported"], computation = True, {"imported": {"file": "model.pt", "bytes": 7}}
             network = build_network(spec["architecture"], seed=0)
-            save_denoiser(tmp_path / f"{name}.safetensors", network, spec, {}, computation)
+            save_denoiser(
+                tmp_path / f"{name}.safetensors", network, spec, {"published": "0a"}, computation
+            )
         paths = [tmp_path / f"{name}.safetensors" for name in imported]
         write_model_cards(paths, tmp_path / "summary.csv", tmp_path / "cards.md")
         return (tmp_path / "cards.md").read_text()
@@ -86,6 +91,11 @@ def test_model_cards(tmp_path: Path, classes: dict[str, Any]):
     assert "The images of photos are cut from photographs." in text
     assert "The weights of faces, N = 4, S1 were imported" in text
     assert "synthetic" not in text
+    for row in ("measured on | 4 images of S1 of photos", "imported.file | model.pt"):
+        assert f"| {row} |" in text
+    assert "| imported.sha256 | 0a |" in text
+    assert "training." not in text
+    assert "| training set |" not in text
     text = cards(soft=True, faces=False)
     assert "The images of soft are synthetic" in text
     assert "The images of photos are cut from photographs." in text

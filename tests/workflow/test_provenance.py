@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
 from helpers.tracking_project import fails, micro, planned, project, run
 
-from gahb.artifacts import read_tensors
+from gahb.artifacts import digest_file, read_tensors
 from gahb.denoisers.networks import build_network
 from gahb.denoisers.published import published_name
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 PRESET = ("--config", "preset=micro")
 SOURCE = {"PYTHONPATH": "src"}
 WEIGHTS = "results/micro/denoisers/alpha1/N2_S1.safetensors"
-IMPORT = ("import", "model.pt", "--experiment", "alpha1", "--set-size", "2", "--split", "S1")
+FILE = "published/model.pt"
 
 
 def gahb(folder: Path, *arguments: str) -> str:
@@ -42,30 +43,42 @@ def published(path: Path, architecture: dict[str, Any], seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with datasets, and weights imported where one of two networks would be trained."""
+    """A project that imports weights for one of two networks and trains the other."""
     params = micro(root)
     params["evaluation"].pop("references", None)
     params["sampling"]["experiments"] = []
+    params["experiments"]["alpha1"]["imported"] = {"N2_S1": {"file": FILE}}
     made = project(tmp_path_factory.mktemp("provenance") / "gahb", params)
     (made / "workflow/presets/micro.yaml").write_text(yaml.safe_dump({"results": "results/micro"}))
+    told = fails(made, "snakemake", *PRESET)
+    assert f"experiments.alpha1.imported.N2_S1: {FILE} is missing: put the published" in told
+    assert "Building DAG" not in told
+    (made / FILE).parent.mkdir()
+    published(made / FILE, params["architectures"]["unet"], seed=3)
     told = fails(made, "snakemake", "provenance", *PRESET)
     assert "provenance describes a finished run" in told
     assert "results/micro/records/datasets.json" in told
-    run(made, "snakemake", "datasets", *PRESET)
-    published(made / "model.pt", params["architectures"]["unet"], seed=3)
-    gahb(made, *IMPORT, "--preset", "micro")
     return made
 
 
-def test_imported_weights_are_kept(folder: Path):
-    before = (folder / WEIGHTS).read_bytes()
-    plan = planned(folder, *PRESET)
-    assert "micro/denoisers/alpha2/N2_S1.safetensors" in plan
-    assert "micro/denoisers/alpha1/N2_S1.safetensors" not in plan
+def test_networks_are_imported_and_described_as_imported(folder: Path):
+    plan = planned(folder, "denoisers", *PRESET)
+    assert {"micro/denoisers/alpha1/N2_S1.safetensors"} < plan
     run(folder, "snakemake", *PRESET)
-    assert (folder / WEIGHTS).read_bytes() == before
     assert planned(folder, *PRESET) == set()
     assert verified(folder)
+    header = read_tensors(folder / WEIGHTS)[1]
+    assert header["computation"]["imported"]["file"] == "model.pt"
+    assert "training" not in header["spec"]
+    records = json.loads((folder / "results/micro/records/denoisers.json").read_text())
+    (record,) = (job for job in records if WEIGHTS in job["outputs"])
+    assert record["rule"] == "denoiser_imported"
+    assert record["input_checksums"][FILE] == f"sha256:{digest_file(folder / FILE)}"
+    summary = pd.read_csv(folder / "results/micro/evaluation/summary.csv")
+    assert summary["updates"].isna().tolist() == [True, False]
+    caption = (folder / "results/micro/figures/regularity.rst").read_text()
+    assert "networks alpha1, unet, 1 blocks, 4 channels, imported: N = 2 of S1" in caption
+    assert "learning rate" not in caption
     # what trains networks has no part in them; the other network is trained again
     module = folder / "src/gahb/denoisers/computation.py"
     original = module.read_text()
@@ -74,11 +87,6 @@ def test_imported_weights_are_kept(folder: Path):
     module.write_text(original)
     assert plan == {"micro/denoisers/alpha2/N2_S1.safetensors"}
     assert planned(folder, *PRESET) == set()
-    records = json.loads((folder / "results/micro/records/denoisers.json").read_text())
-    (record,) = (job for job in records if WEIGHTS in job["outputs"])
-    assert record["rule"] == "import"
-    assert set(record["input_checksums"]) == {"results/micro/datasets/alpha1.h5"}
-    assert len(record["outputs"]) == 3
 
 
 def test_cards_and_crate_are_no_foreign_files(folder: Path):
@@ -86,6 +94,9 @@ def test_cards_and_crate_are_no_foreign_files(folder: Path):
     assert verified(folder)
     cards = folder / "results/micro/cards/denoisers.md"
     text = cards.read_text()
+    assert "The weights of alpha1, N = 2, S1 were imported" in text
+    assert f"| imported.sha256 | {digest_file(folder / FILE)} |" in text
+    assert text.count("| training.updates |") == 1
     cards.write_text(text + "edited\n")
     assert "cards/denoisers.md: damaged or foreign" in refused_by_verify(folder)
     cards.unlink()
@@ -104,14 +115,15 @@ def test_damaged_imports_are_refused(folder: Path):
     assert planned(folder, *PRESET) == set()
 
 
-def test_other_weights_may_be_imported_in_their_place(root: Path, folder: Path):
-    published(folder / "model.pt", micro(root)["architectures"]["unet"], seed=4)
-    (folder / WEIGHTS).unlink()
-    gahb(folder, *IMPORT, "--preset", "micro")
+def test_another_published_file_is_noticed(root: Path, folder: Path):
+    recorded = digest_file(folder / FILE)
+    published(folder / FILE, micro(root)["architectures"]["unet"], seed=4)
+    assert f"made from another {FILE}" in refused_by_verify(folder)
     plan = planned(folder, *PRESET)
-    assert "micro/evaluation/alpha1/N2_S1.csv" in plan
-    assert not [name for name in plan if name.startswith("micro/denoisers")]
-    run(folder, "snakemake", *PRESET)
-    assert read_tensors(folder / WEIGHTS)[1]["computation"] == {"imported": True}
-    run(folder, "snakemake", "provenance", *PRESET)  # the crate of the weights before is stale
-    assert verified(folder)
+    assert "micro/denoisers/alpha1/N2_S1.safetensors" in plan
+    assert "micro/denoisers/alpha2/N2_S1.safetensors" not in plan
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["experiments"]["alpha1"]["imported"]["N2_S1"]["sha256"] = recorded
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    told = fails(folder, "snakemake", "denoisers", *PRESET)
+    assert f"{FILE} is another file: found SHA-256 {digest_file(folder / FILE)}" in told

@@ -82,11 +82,7 @@ class Made:
 
     def code(self, wildcards):
         """The digest of the code."""
-        return self.code_for(self._spec(wildcards))
-
-    def code_for(self, spec):
-        """The digest of the code that works on a spec."""
-        return SOURCES.digest([self.entry, *named_modules(spec, *self.watching)])
+        return SOURCES.digest([self.entry, *self.named(wildcards)])
 
 
 def code(*modules):

@@ -5,7 +5,7 @@ from snakemake.settings.types import ExecMode
 from tracking import alone, previous, watch
 from tracking.records import Records
 
-RECORDS = Records(Path(RESULTS), NETWORK.code_for)
+RECORDS = Records(Path(RESULTS))
 PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "claims", "figures"}
 
 if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():

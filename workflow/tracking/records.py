@@ -9,8 +9,7 @@ Whenever Snakemake starts, before it plans anything:
 - a result whose bytes have the recorded SHA-256 gets its record back;
 - a result that has no record, or one of whose inputs has changed unseen by Snakemake (its time is not
   later), is marked incomplete, and is therefore made again;
-- a result that has other bytes than the recorded ones is refused when a run would read or replace it;
-- imported weights, which no job made, get a record of their own (:mod:`tracking.imported_weights`).
+- a result that has other bytes than the recorded ones is refused when a run would read or replace it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,9 +28,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
-from gahb.artifacts import Spec
-from gahb.provenance.tree import on_disk, spec_of
-from tracking import imported_weights
+from gahb.provenance.tree import on_disk
 
 KEPT = ("rule", "code", "params", "input", "input_checksums", "record_format_version")
 Record = dict[str, Any]
@@ -67,16 +64,13 @@ class Records:
 
     Attributes:
         results: the folder.
-        code_for: the digest of the code that trains a network of some spec.
     """
 
     results: Path
-    code_for: Callable[[Spec], str]
     folder: Path = field(default_factory=lambda: Path(".snakemake").absolute())
     persistence: FilePersistence = field(init=False)
     vouched: dict[str, tuple[float, str]] = field(default_factory=dict)  # start of the job, SHA-256
     refused: dict[str, str] = field(default_factory=dict)  # result -> what is wrong with it
-    imported: dict[str, Made] = field(default_factory=dict)  # what no job made
 
     def __post_init__(self) -> None:
         self.persistence = FilePersistence(path=self.folder)
@@ -98,7 +92,7 @@ class Records:
         travelling = self.read()
         last = json.loads(self.ledger.read_text()) if self.ledger.exists() else {}
         ledger, refused = last.get("vouched", {}), last.get("refused", [])
-        unseen = self._find_imported(travelling)
+        unseen = False
         for path in self.files():
             local = self.persistence._read_record(path)
             started = bool(self.persistence._filter_incomplete_keys([path]))
@@ -112,9 +106,7 @@ class Records:
             tracked = travelling.get(path)
             if tracked is not None and tracked.sha256 == sha256(path):
                 candidates.append(tracked)
-            if path in self.imported:
-                self._install(path, local, [self._with_code(self.imported[path])], started)
-            elif candidates:
+            if candidates:
                 self._install(path, local, candidates, started)
             else:
                 expected = tracked.sha256 if tracked else ledger.get(path, (None, None))[1]
@@ -140,25 +132,6 @@ class Records:
                 "them where there is a remote, or they are made again; make figures needs none of them"
             )
 
-    def _find_imported(self, travelling: dict[str, Made]) -> bool:
-        """Collect what was imported; whether any of it has no record that travels yet."""
-        known = {
-            path: (made.record.get("rule", ""), made.sha256) for path, made in travelling.items()
-        }
-        new = {
-            path: Made(record | {"record_format_version": RECORD_FORMAT_VERSION}, sha256(path))
-            for path, record in imported_weights.imported(self.results, known).items()
-        }
-        self.imported = new | {
-            path: made
-            for path, made in travelling.items()
-            if made.record.get("rule") == imported_weights.RULE
-            and path not in new
-            and os.path.isfile(path)
-            and sha256(path) == made.sha256
-        }
-        return bool(new)
-
     def _install(
         self, path: str, local: MetadataRecord | None, candidates: list[Made], started: bool
     ) -> None:
@@ -176,12 +149,6 @@ class Records:
             self.persistence._mark_incomplete(path, None)
         elif started:
             self.persistence._unmark_incomplete(path)
-
-    def _with_code(self, made: Made) -> Made:
-        """What Snakemake is told of an import: that the code which trains is as it was."""
-        code = self.code_for(spec_of(made.record["params"]))
-        params = sorted([*made.record["params"], repr(code)])
-        return Made(made.record | {"params": params}, made.sha256)
 
     def refuse(self, files: Iterable[str]) -> None:
         """Stop a run that would read or replace a refused result.
@@ -237,10 +204,7 @@ class Records:
                 if not _is_of(local, path):
                     continue
                 self.vouched[path] = (local.starttime, sha256(path))
-            if local.rule != imported_weights.RULE:
-                made[path] = Made(_kept(local), self.vouched[path][1])
-            elif path in self.imported:
-                made[path] = self.imported[path]
+            made[path] = Made(_kept(local), self.vouched[path][1])
         self._write_ledger()
         by_phase: dict[str, list[Record]] = {phase: [] for phase in phases}
         for job in _jobs(made):

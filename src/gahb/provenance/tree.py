@@ -27,7 +27,7 @@ class Result:
         sha256: of the bytes that were made.
         rule: the rule that made them.
         spec: what they were made from, out of params.yaml.
-        code: SHA-256 of the code that made them, empty where no job did.
+        code: SHA-256 of the code that made them.
         inputs: path -> SHA-256 of what they were made from.
     """
 

@@ -112,8 +112,6 @@ def _check_contents(root: Path, path: str, spec: Spec | None, record: Result | N
         return
     known = {digest for name in record.inputs for digest in _identities(root / name)}
     for name, digest in sorted(made_from["inputs"].items()):
-        if name == "published":  # the file that weights were imported from, which may be anywhere
-            continue
         if digest not in known and all((root / name).is_file() for name in record.inputs):
             raise ArtifactError(
                 f"{path} was made from another {name}: it records SHA-256 {digest}, "
