@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gahb.artifacts import Spec, provenance
-from gahb.datasets.splits import paired_split
+from gahb.datasets.splits import half_and_turn, paired_split
 from gahb.datasets.store import Dataset
 from gahb.denoisers.computation import fastest_device, in_float32
 from gahb.evaluation.draws import write_measured
@@ -25,16 +25,20 @@ def evaluation_sets(dataset: Dataset, spec: Spec, measured: Spec) -> dict[str, N
     """The three sets a denoiser is measured on.
 
     ``own`` is its training set, ``other`` the training set of the same size of the paired split,
-    ``test`` was held out from both.
+    ``test`` was held out from both. Of an imported network, ``own`` and ``other`` are images in the place
+    of sets that are not known: as many as there are, where those had more.
 
     Args:
         dataset: where they are from.
         spec: ``split`` and ``set_size`` of the training set.
         measured: ``images``, at most, and ``minimum_draws`` of each.
     """
+    size = spec["set_size"]
+    if "imported" in spec:
+        size = min(size, len(dataset.indices["S1"]) // (half_and_turn(spec["split"])[1] + 1))
     indices = {
-        "own": dataset.training_set(spec["split"], spec["set_size"]),
-        "other": dataset.training_set(paired_split(spec["split"]), spec["set_size"]),
+        "own": dataset.training_set(spec["split"], size),
+        "other": dataset.training_set(paired_split(spec["split"]), size),
         "test": dataset.indices["test"],
     }
     return {
