@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 import yaml
+from helpers.published_files import publish
 from helpers.tracking_project import fails, micro, planned, project, run
 
 from gahb.artifacts import digest_file, read_tensors
-from gahb.denoisers.networks import build_network
-from gahb.denoisers.published import published_name
 
 pytestmark = pytest.mark.slow
 
@@ -36,11 +33,6 @@ def refused_by_verify(folder: Path) -> str:
     return fails(folder, "python", "-m", "gahb", "verify", "--preset", "micro", **SOURCE)
 
 
-def published(path: Path, architecture: dict[str, Any], seed: int) -> None:
-    state = build_network(architecture, seed=seed).state_dict()
-    torch.save({published_name(name, architecture): value for name, value in state.items()}, path)
-
-
 @pytest.fixture(scope="module")
 def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that imports weights for one of two networks and trains the other."""
@@ -53,8 +45,7 @@ def folder(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = fails(made, "snakemake", *PRESET)
     assert f"experiments.alpha1.imported.N2_S1: {FILE} is missing: put the published" in told
     assert "Building DAG" not in told
-    (made / FILE).parent.mkdir()
-    published(made / FILE, params["architectures"]["unet"], seed=3)
+    publish(made / FILE, params["architectures"]["unet"], seed=3)
     told = fails(made, "snakemake", "provenance", *PRESET)
     assert "provenance describes a finished run" in told
     assert "results/micro/records/datasets.json" in told
@@ -117,7 +108,7 @@ def test_damaged_imports_are_refused(folder: Path):
 
 def test_another_published_file_is_noticed(root: Path, folder: Path):
     recorded = digest_file(folder / FILE)
-    published(folder / FILE, micro(root)["architectures"]["unet"], seed=4)
+    publish(folder / FILE, micro(root)["architectures"]["unet"], seed=4)
     assert f"made from another {FILE}" in refused_by_verify(folder)
     plan = planned(folder, *PRESET)
     assert "micro/denoisers/alpha1/N2_S1.safetensors" in plan

@@ -97,7 +97,7 @@ def _experiment(params: Params, name: str) -> Iterator[str]:
     dataset = dataset_spec(params, experiment["image_class"])
     last = max(experiment["splits"], key=lambda split: int(split[1:]))
     turns = half_and_turn(last)[1] + 1
-    # of imported networks the sets are images to measure them on; only samples are compared with all of a set
+    # of imported networks sets are images to measure them on; only samples are compared with a whole set
     compared = name in params["sampling"]["experiments"] + params["ensembles"]["experiments"]
     for index, set_size in enumerate(experiment["set_sizes"]):
         if is_imported(params, name) and not compared:
