@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers.published_files import publish
 
 import gahb.samples.store
 import gahb.spectra.store
+from gahb.denoisers.published import convert_published
 from gahb.hdf5 import schema_table
 
 ROOT = Path(__file__).parents[2]
@@ -82,10 +84,18 @@ def test_the_example_of_the_readme_runs_and_has_ten_lines():
     assert tuple(names["eigenvectors"].shape) == (20, 1, 40, 40)
 
 
-def test_the_examples_of_samples_and_references_run(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(ROOT)
+def test_the_examples_of_samples_and_references_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "params.yaml").symlink_to(ROOT / "params.yaml")
+    publish(tmp_path / "model.pt", {"network": "unet", "blocks": 1, "channels": 4}, seed=0)
+    convert_published(tmp_path / "model.pt", tmp_path / "faces.safetensors")
+    monkeypatch.chdir(tmp_path)
     assert tuple(run("docs/diffusion.md")["samples"].shape) == (8, 1, 16, 16)
-    assert type(run("docs/denoisers.md")["posterior"]).__name__ == "DiskPosterior"
+    made = run("docs/denoisers.md")
+    assert type(made["posterior"]).__name__ == "DiskPosterior"
+    assert made["denoised"].shape == (1, 1, 80, 80)
+    assert made["provenance"]["spec"]["architecture"]["network"] == "unet"
 
 
 @pytest.mark.parametrize(
