@@ -566,6 +566,7 @@ def test_loading_names_foreign_files_and_the_import(tmp_path: Path):
             load_denoiser(tmp_path / name)
         assert f"{name} is {what}. `gahb import {tmp_path / name} --output" in str(refused.value)
     convert_published(path, tmp_path / "ours.safetensors")
+    assert "which load_denoiser reads as it is" in refusal(tmp_path / "ours.safetensors")
     whole = (tmp_path / "ours.safetensors").read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(whole[:-10])
     with pytest.raises(ArtifactError, match="damaged or truncated"):

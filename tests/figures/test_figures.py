@@ -371,6 +371,13 @@ def test_networks_that_are_made_alike_are_told_of_once() -> None:
     assert text.endswith(": N = 1 of S1; N = 10 of S1, S2")
 
 
+def test_imported_networks_are_told_of_as_imported() -> None:
+    imported = {k: v for k, v in network("alpha2", 10, "S1").items() if k != "training"}
+    imported["imported"] = True
+    (_, text) = made_from([{"network": imported}])
+    assert text == "networks alpha2, unet, 2 blocks, 16 channels, imported: N = 10 of S1"
+
+
 def test_escape_keeps_text_on_one_line() -> None:
     assert escape("a\n {{b}}") == r"a \{\{b\}\}"
 

@@ -73,6 +73,8 @@ def read_weight_file(path: Path | str, key: str | None = None) -> WeightFile:
     """
     if not Path(path).is_file():
         raise ArtifactError(f"{path} does not exist or is not a file")
+    if is_ours(path):
+        raise ArtifactError(f"{path} is a file of gahb's own, which load_denoiser reads as it is")
     found = described(path)
     if found is not None:
         raise ArtifactError(f"{path} is {found}, from which no weights are read")
