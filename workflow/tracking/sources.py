@@ -15,6 +15,8 @@ from pathlib import Path
 
 import grimp
 
+from gahb import own
+
 PACKAGE = "gahb"
 WITHOUT_EFFECT = {PACKAGE, f"{PACKAGE}.version"}  # the list of public names, and the release
 
@@ -38,7 +40,7 @@ class Sources:
         """``sha256:`` and the digest of modules, of all that they import, and of files beside them.
 
         Args:
-            modules: dotted names.
+            modules: dotted names, and those of classes of one's own (:mod:`gahb.own`).
             data: paths in the package of what is no module, such as templates; the job that needs one
             which is missing will say so.
 
@@ -58,6 +60,8 @@ class Sources:
         return found
 
     def _find_imported(self, name: str) -> set[str]:
+        if own.is_own(name):
+            return (own.imports(name, PACKAGE) & self.graph.modules) - WITHOUT_EFFECT
         if name not in self.graph.modules:
             raise ValueError(f"there is no module {name}")
         imported = self.graph.find_modules_directly_imported_by(name)
@@ -75,6 +79,10 @@ class Sources:
         return digest
 
     def _digest_module(self, name: str) -> str:
+        if own.is_own(name):
+            files = sorted(own.sources(name).items())
+            texts = (f"{module} {canonical(file.read_text('utf-8'))}" for module, file in files)
+            return _sha256("\n".join(texts).encode())
         path = self.folder.joinpath(*name.split("."))
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         return _sha256(canonical(file.read_text("utf-8")).encode())

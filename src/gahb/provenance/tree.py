@@ -94,8 +94,14 @@ def planned(
 
 
 def on_disk(results: Path) -> set[str]:
-    """Every result on disk, whoever put it there; not the logs, nor what presets computed."""
+    """Every result on disk, whoever put it there; not the logs, nor what presets computed.
+
+    A folder inside that has logs and benchmarks of its own holds the results of a preset from elsewhere.
+    """
     presets = {file.stem for file in Path("workflow/presets").glob("*.yaml")}
+    presets |= {
+        path.parent.name for path in results.glob("*/logs") if (path.parent / "benchmarks").is_dir()
+    }
     found = set()
     for path in results.rglob("*"):
         parts = path.relative_to(results).parts
