@@ -39,7 +39,8 @@ def load(name: str) -> Any:
     try:
         module = _of_file(path) if _is_file(place) else importlib.import_module(place)
     except Exception as error:  # it is anybody's code
-        raise ValueError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
+        told = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"{path} cannot be imported ({type(error).__name__}: {told})") from error
     if not hasattr(module, attribute):
         public = (key for key, item in vars(module).items() if isinstance(item, type))
         raise ValueError(f"{path} has no {attribute}; its classes are {', '.join(sorted(public))}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Sources:
         self.folder = folder
         self.graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
         self.watched: dict[str, set[str]] = {}  # digest -> the modules that it covers
+        self._public = dict(_public_names(folder / PACKAGE / "__init__.pyi"))
         self._imported = cache(self._find_imported)
         self._module = cache(self._digest_module)
         self._modules = cache(self._digest_modules)
@@ -61,7 +62,9 @@ class Sources:
 
     def _find_imported(self, name: str) -> set[str]:
         if own.is_own(name):
-            return (own.imports(name, PACKAGE) & self.graph.modules) - WITHOUT_EFFECT
+            imported = own.imports(name, PACKAGE)
+            imported |= {self._public[one] for one in imported & self._public.keys()}
+            return (imported & self.graph.modules) - WITHOUT_EFFECT
         if name not in self.graph.modules:
             raise ValueError(f"there is no module {name}")
         imported = self.graph.find_modules_directly_imported_by(name)
@@ -86,6 +89,13 @@ class Sources:
         path = self.folder.joinpath(*name.split("."))
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         return _sha256(canonical(file.read_text("utf-8")).encode())
+
+
+def _public_names(stub: Path) -> Iterator[tuple[str, str]]:
+    """The public names of the package, dotted, and the modules that they come from."""
+    for node in ast.parse(stub.read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            yield from ((f"{PACKAGE}.{one.name}", f"{PACKAGE}.{node.module}") for one in node.names)
 
 
 def _sha256(content: bytes) -> str:
