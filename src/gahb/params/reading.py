@@ -48,7 +48,7 @@ def load_params(root: Path | str = ".", preset: str | None = None) -> Params:
 
 def _read_preset(folder: Path, preset: str) -> Params:
     if Path(preset).suffix in (".yaml", ".yml"):
-        changes = _read_yaml(Path(preset))
+        changes = _read_yaml(Path(preset).expanduser())
         if "results" not in changes:  # or it would write over those of params.yaml
             raise ParamsError(f"{preset}: 'results', the folder of what it makes, is required")
         return changes
