@@ -15,7 +15,10 @@ from gahb.denoisers.initialisation import fan_in
 from gahb.denoisers.muon import hidden_convolutions
 from gahb.denoisers.networks import build_network, fix_norms
 from gahb.denoisers.optimisers import muon
+from gahb.denoisers.training import Trainer
 from gahb.denoisers.weights import load_denoiser, save_denoiser
+from gahb.params.specs import training_of
+from gahb.randomness import seed_of
 
 NETS = """
 from torch import nn
@@ -38,6 +41,16 @@ class Mine(nn.Module):
 
 class Wider(Mine):
     pass
+
+
+class Tied(Mine):
+    def __init__(self, width):
+        super().__init__(width)
+        self.again = self.mix
+        self.dropped = nn.Dropout(0.5)
+
+    def forward(self, y):
+        return super().forward(self.dropped(y))
 
 
 class Told(nn.Module):
@@ -66,6 +79,7 @@ def hidden(width):
     grouped = nn.Conv2d(width, width, 3, padding=1, groups=width)
     return nn.Sequential(grouped, nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU())
 """
+TIED = {"network": "nets.py:Tied", "width": 4}
 MINE = {"network": "nets.py:Mine", "width": 4}
 
 
@@ -116,7 +130,10 @@ def test_the_output_may_be_the_image():
         ({"width": None}, "'width' is a required property"),
         ({"network": "nets.py:Wider", "depht": 2}, "unknown are 'depht'"),
         ({"predicts": "score"}, 'predicts: found "score", allowed is one of noise, image'),
-        ({"network": "nets.py:Other"}, "nets.py has no Other; its classes are Any, Mine, Smaller"),
+        (
+            {"network": "nets.py:Other"},
+            "nets.py has no Other; its classes are Any, Mine, Smaller, Tied",
+        ),
         ({"network": "nots.py:Mine"}, "nots.py is no file"),
         ({"network": "nots:Mine"}, "no module nots is installed or in"),
         ({"network": "nets.py:Told", "width": None}, r"noisy images alone, but takes \(y, sigma\)"),
@@ -154,6 +171,35 @@ def test_file_names_what_it_is_and_loads_again(folder: Path):
     (folder / "nets.py").unlink()
     with pytest.raises(ValueError, match=r"nets\.py is no file"):
         load_denoiser("mine.safetensors")
+
+
+def test_training_draws_from_the_seed_alone():
+    training = training_of({"experiments": {"one": {}}}, "one") | {"updates": 3, "batch_size": 4}
+    training |= {"precision": "float32", "compile": "never"}
+    spec = {"architecture": TIED, "training": training, "split": "S1"}
+    images = torch.rand(8, 1, 8, 8)
+
+    def trained() -> dict[str, torch.Tensor]:
+        trainer = Trainer(spec, images, images)
+        for _ in range(3):
+            trainer.step()
+        trainer.check(0)
+        return trainer.network.state_dict()
+
+    first, start = trained(), build_network(TIED, seed_of(0, "weights", "S1")).state_dict()
+    torch.rand(1)
+    again = trained()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    for name in ("first.weight", "mix.bias", "body.0.1.weight"):
+        assert not torch.equal(first[f"network.{name}"], start[f"network.{name}"])
+
+
+def test_weights_that_are_tied_are_kept():
+    network = build_network(TIED, 5)
+    save_denoiser("tied.safetensors", network, {"architecture": TIED}, {}, {})
+    found = load_denoiser("tied.safetensors")[0].network
+    assert found.network.again.weight is found.network.mix.weight
+    torch.testing.assert_close(found.state_dict(), network.state_dict())
 
 
 def test_muon_takes_hidden_convolutions_that_are_not_grouped():

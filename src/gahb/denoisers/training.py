@@ -39,6 +39,7 @@ from gahb.denoisers.schedule import learning_rate, rate_share
 from gahb.denoisers.snapshots import Snapshots
 from gahb.denoisers.weights import load_state, save_denoiser, under
 from gahb.options import module
+from gahb.own import is_own
 from gahb.progress import Progress
 from gahb.randomness import seed_of
 
@@ -107,6 +108,7 @@ class Trainer:
         self.update = 0
         self.snapshots = Snapshots(snapshots)
         self._names = (seed, split)
+        self._is_own = is_own(spec["architecture"]["network"])
         self._images = train_images.to(self.device)
         self._monitored = [
             images[:MONITOR_IMAGES].to(self.device) for images in (train_images, test_images)
@@ -126,6 +128,8 @@ class Trainer:
         """One update: draw, estimate the noise, weigh, descend."""
         training = self.training
         seed, split = self._names
+        if self._is_own:  # its layers may draw, as dropout does
+            torch.manual_seed(seed_of(seed, "layers", split, self.update))
         draws = torch.Generator(self.device).manual_seed(
             seed_of(seed, "update", split, self.update)
         )
