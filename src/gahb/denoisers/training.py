@@ -108,7 +108,7 @@ class Trainer:
         self.update = 0
         self.snapshots = Snapshots(snapshots)
         self._names = (seed, split)
-        self._is_own = is_own(spec["architecture"]["network"])
+        self._is_own = is_own(spec["architecture"].get("network", ""))
         self._images = train_images.to(self.device)
         self._monitored = [
             images[:MONITOR_IMAGES].to(self.device) for images in (train_images, test_images)

@@ -140,12 +140,12 @@ def _trained(section: Spec) -> str:
     parts = [f"networks {section['experiment']}"]
     network = section["architecture"]
     options = {key: value for key, value in network.items() if key != "network"}
-    parts.append(network["network"])
+    remark = f" ({OWN_REMARK})" if is_own(network["network"]) else ""
+    parts.append(network["network"] + remark)
     parts += [
         f"{key} {value}" if isinstance(value, str) else f"{value} {key}"
         for key, value in options.items()
     ]
-    parts += [f"({OWN_REMARK})"] if is_own(network["network"]) else []
     default = {key: field.default for key, field in Training.model_fields.items()}
     for key, value in sorted(section["training"].items()):
         if canonical_json(value) != canonical_json(default[key]):
