@@ -73,6 +73,14 @@ def sources(name: str) -> dict[str, Path]:
     return _watched(name)[0]
 
 
+def digest(name: str) -> str:
+    """SHA-256 over the names and bytes of its sources."""
+    found = hashlib.sha256()
+    for module, path in sorted(sources(name).items()):
+        found.update(f"{module} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return found.hexdigest()
+
+
 def imports(name: str, package: str) -> set[str]:
     """Dotted names that its sources import from a package: modules, and what may be names in these."""
     return {one for one in _watched(name)[1] if f"{one}.".startswith(f"{package}.")}

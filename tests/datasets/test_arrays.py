@@ -14,6 +14,7 @@ from gahb.artifacts import digest_file, open_hdf5, read_attribute
 from gahb.datasets.files import files_of
 from gahb.datasets.image_class import image_class
 from gahb.datasets.store import open_dataset, write_dataset
+from gahb.provenance.cards import write_data_cards
 
 SPEC = {"class": "arrays", "size": 8, "images": 20, "test_images": 4, "seed": 0}
 INTEGERS = np.random.default_rng(0).integers(0, 256, (24, 8, 8), dtype=np.uint8)
@@ -90,6 +91,8 @@ def test_equal_images_count_once(tmp_path: Path):
         assert read_attribute(file, "inputs") == {"array": digest_file(path)}
         positions = file["array/position"][:]
     assert positions.max() < 20
+    write_data_cards([output], tmp_path / "cards.md")
+    assert "| images equal | 21 |" in (tmp_path / "cards.md").read_text()
     np.testing.assert_array_equal(images[:, 0], FLOATS[positions])
     with pytest.raises(ValueError, match="found 41 images, 20 of them different; images: 21 were"):
         images_of(path, images=21)

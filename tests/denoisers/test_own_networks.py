@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from gahb import own
+from gahb.datasets.store import open_dataset, write_dataset
 from gahb.denoisers.initialisation import fan_in
 from gahb.denoisers.muon import hidden_convolutions
 from gahb.denoisers.networks import build_network, fix_norms
 from gahb.denoisers.optimisers import muon
-from gahb.denoisers.training import Trainer
+from gahb.denoisers.training import Trainer, train
 from gahb.denoisers.weights import load_denoiser, save_denoiser
 from gahb.params.specs import training_of
 from gahb.randomness import seed_of
@@ -200,6 +201,23 @@ def test_weights_that_are_tied_are_kept():
     found = load_denoiser("tied.safetensors")[0].network
     assert found.network.again.weight is found.network.mix.weight
     torch.testing.assert_close(found.state_dict(), network.state_dict())
+
+
+def test_trained_file_records_the_source(folder: Path):
+    training = training_of({"experiments": {"one": {}}}, "one") | {"updates": 2, "batch_size": 4}
+    training |= {"precision": "float32", "compile": "never"}
+    images = {"class": "disks", "rendering": "antialiased", "parameters": "continuous"}
+    dataset = images | {"size": 8, "images": 16, "test_images": 8, "seed": 0}
+    write_dataset(dataset, "data.h5")
+    spec = {"architecture": MINE, "training": training, "set_size": 2, "split": "S1"}
+    spec |= {"experiment": "one", "image_class": "disks", "dataset": dataset}
+
+    train(spec, open_dataset("data.h5"), "one.safetensors", "one.csv", "check.safetensors")
+    first = load_denoiser("one.safetensors", spec)[1]["inputs"]
+    assert first["network"] == own.digest(MINE["network"])
+    (folder / "parts.py").write_text(PARTS.replace("3, padding=1", "5, padding=2"))
+    assert own.digest(MINE["network"]) != first["network"]
+    assert first.keys() == {"dataset", "network"}
 
 
 def test_muon_takes_hidden_convolutions_that_are_not_grouped():

@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from conftest import ROOT
 from helpers.refusals import refusal
 
 from gahb.params import ParamsError, dataset_spec, load_params, network_spec, validate
+from gahb.params.documents import json_schema
 from gahb.params.modules import named_modules
+from gahb.provenance.tree import on_disk
 
 IMAGES = '''
 """Images of my own."""
@@ -172,6 +175,28 @@ def test_a_preset_of_ones_own(folder: Path):
         assert params["training"]["updates"] == 700
     with pytest.raises(ParamsError, match=r"none\.yaml cannot be read: No such file"):
         load_params(ROOT, "none.yaml")
+
+
+def test_results_of_such_a_preset_are_not_those_of_the_project(folder: Path):
+    for name in (
+        "datasets/a.h5",
+        "logs/a.log",
+        "study/mine/datasets/b.h5",
+        "study/mine/logs/b.log",
+    ):
+        (folder / "results" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "results" / name).touch()
+    (folder / "results/study/mine/benchmarks").mkdir()
+    assert on_disk(Path("results")) == {"results/datasets/a.h5"}
+    assert on_disk(Path("results/study/mine")) == {"results/study/mine/datasets/b.h5"}
+
+
+def test_schema_knows_them(params: dict[str, Any]):
+    validator = jsonschema.Draft202012Validator(json_schema())
+    params["architectures"]["own"] = {"network": "nets.py:Net", "width": 4, "predicts": "image"}
+    assert list(validator.iter_errors(with_own(params))) == []
+    params["architectures"]["own"]["predicts"] = "score"
+    assert len(list(validator.iter_errors(params))) == 1
 
 
 def test_spec_of_images_of_an_array(params: dict[str, Any]):

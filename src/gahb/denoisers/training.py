@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gahb import own
 from gahb.artifacts import (
     ArtifactError,
     Spec,
@@ -274,6 +275,8 @@ def train(
         )
     torch.set_num_threads(training["threads"])
     inputs = {"dataset": dataset.images_sha256}
+    if is_own(spec["architecture"]["network"]):
+        inputs["network"] = own.digest(spec["architecture"]["network"])
     indices = dataset.training_set(spec["split"], spec["set_size"])
     train_images = torch.from_numpy(dataset.images(indices))
     test_images = torch.from_numpy(dataset.images(dataset.indices["test"][:MONITOR_IMAGES]))
