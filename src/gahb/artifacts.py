@@ -264,7 +264,7 @@ def write_tensors(
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    tensors = _apart({name: one.detach().cpu().contiguous() for name, one in tensors.items()})
     header = dict(made_from) | {"tensors_sha256": _digest_tensors(tensors)}
     header["record_sha256"] = _digest_record(header)
     with atomic(path) as partial:
@@ -272,6 +272,16 @@ def write_tensors(
             save_file(tensors, str(partial), metadata={_METADATA_KEY: canonical_json(header)})
         except SafetensorError as error:  # of a full disk too
             raise OSError(f"{path} cannot be written: {error}") from error
+
+
+def _apart(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Each with memory of its own: what two names share, as tied weights do, is written twice."""
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        tensors[name] = tensor.clone() if place in taken else tensor
+        taken.add(place)
+    return tensors
 
 
 def read_tensors(

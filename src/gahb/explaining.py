@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gahb.options import model, names
+from gahb.options import model, names, takes_own
+from gahb.own import is_own
 
 Params = dict[str, Any]
 _ALLOWED = {  # what is said of an error of pydantic's, with its context filled in
@@ -82,7 +83,7 @@ def options_of(package: str, kind: str, name: str, options: Params) -> Any:
     Raises:
         ValueError: there is no such module, or its options are not the ones given.
     """
-    if name not in names(package):
+    if name not in names(package) and not (is_own(name) and takes_own(package)):
         raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(names(package))}")
     try:
         return model(package, name)(**options)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from copy import copy
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Annotated, Any, get_args
 
@@ -29,6 +30,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from gahb.own import EXAMPLE, PATTERN, is_own
 
 _KNOWN_ERRORS = set(get_args(core_schema.ErrorType))
 
@@ -51,10 +54,11 @@ class Options(BaseModel):
     def _name_unknown_keys(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
         """Tell of all unknown keys at once, with those that are known, beside all other errors."""
         keys = cls.keys()
-        if not isinstance(value, dict) or value.keys() <= keys:
+        known_here = cls.model_config.get("extra") == "forbid"
+        if not known_here or not isinstance(value, dict) or value.keys() <= keys:
             return handler(value)
         known = {key: item for key, item in value.items() if key in keys}
-        problems = [_unknown_keys(value, keys)]
+        problems = [unknown_keys(value, keys)]
         try:
             handler(known)
         except ValidationError as error:
@@ -115,7 +119,8 @@ def wrong(found: Any, allowed: str, *key: str | int) -> ValidationError:
     return ValidationError.from_exception_data("options", [detail])
 
 
-def _unknown_keys(value: dict[str, Any], known: Iterable[str]) -> InitErrorDetails:
+def unknown_keys(value: dict[str, Any], known: Iterable[str]) -> InitErrorDetails:
+    """The problem of keys that a mapping has beside those that are known."""
     names = ", ".join(repr(key) for key in value if key not in set(known))
     text = f"unknown are {names}; known keys here are {', '.join(sorted(known))}"
     problem = PydanticCustomError("unknown", "{text}", {"text": text})
@@ -180,9 +185,13 @@ def module(package: str, name: str) -> ModuleType:
 def model(package: str, name: str) -> type[Any]:
     """The one public model of options that the module ``name`` of a package defines.
 
+    Or that of a class of one's own (:mod:`gahb.own`), where the package has a module ``_own``.
+
     Raises:
         ValueError: there is no such module; the message lists those there are.
     """
+    if is_own(name) and takes_own(package):
+        return _own(package).model(name)
     home = module(package, name)
     found = [
         item
@@ -193,6 +202,16 @@ def model(package: str, name: str) -> type[Any]:
     if len(found) != 1:
         raise TypeError(f"{home.__name__} must define one public model, found {len(found)}")
     return found[0]
+
+
+@cache
+def takes_own(package: str) -> bool:
+    """Whether classes of one's own may be named beside the modules of a package."""
+    return find_spec(f"{package}._own") is not None
+
+
+def _own(package: str) -> Any:
+    return import_module(f"{package}._own")
 
 
 class Named:
@@ -240,13 +259,13 @@ class Variant:
         if self.key not in value:
             missing = InitErrorDetails(type="missing", loc=(self.key,), input=value)
             raise ValidationError.from_exception_data(self.key, [missing])
-        if value[self.key] not in names(self.package):
-            raise wrong(value[self.key], f"one of {', '.join(names(self.package))}", self.key)
-        chosen = model(self.package, value[self.key])
+        chosen = self._model(value[self.key])
         apart, own = self.apart(chosen), chosen.keys()
+        if chosen.model_config.get("extra") == "allow":  # and says itself what it knows
+            own = own | (value.keys() - apart - {self.key})
         problems: list[InitErrorDetails] = []
         if not value.keys() <= own | apart | {self.key}:
-            problems.append(_unknown_keys(value, own | apart | {self.key}))
+            problems.append(unknown_keys(value, own | apart | {self.key}))
         if self.beside is not None and apart:
             problems += _validated(self.beside, {k: v for k, v in value.items() if k in apart})[1]
         found, wrongs = _validated(chosen, {k: v for k, v in value.items() if k in own})
@@ -254,20 +273,36 @@ class Variant:
             raise ValidationError.from_exception_data(self.key, [*problems, *wrongs])
         return found
 
+    def _model(self, name: Any) -> type[Any]:
+        own = isinstance(name, str) and is_own(name) and takes_own(self.package)
+        if not own and name not in names(self.package):
+            beside = f", or {EXAMPLE}" if takes_own(self.package) else ""
+            raise wrong(name, f"one of {', '.join(names(self.package))}{beside}", self.key)
+        try:
+            return model(self.package, name)
+        except ValueError as error:
+            raise wrong(name, f"a class that can be used: {error}", self.key) from error
+
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return core_schema.no_info_plain_validator_function(self._chosen)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"oneOf": [self._variant(name, handler) for name in names(self.package)]}
+        variants = [
+            self._variant(model(self.package, name), {"const": name}, handler)
+            for name in names(self.package)
+        ]
+        if takes_own(self.package):
+            own = {"type": "string", "pattern": PATTERN, "examples": [EXAMPLE]}
+            variants.append(self._variant(_own(self.package).OWN, own, handler))
+        return {"oneOf": variants}
 
-    def _variant(self, name: str, handler: Any) -> dict[str, Any]:
-        chosen = model(self.package, name)
+    def _variant(self, chosen: type[Options], name: dict[str, Any], handler: Any) -> dict[str, Any]:
         schema, apart = _json_schema(chosen, handler), self.apart(chosen)
         beside = _json_schema(self.beside, handler) if self.beside and apart else {}
         fields = {k: v for k, v in beside.get("properties", {}).items() if k in apart}
         required = [key for key in beside.get("required", []) if key in apart]
         return schema | {
-            "properties": {self.key: {"const": name}} | schema.get("properties", {}) | fields,
+            "properties": {self.key: name} | schema.get("properties", {}) | fields,
             "required": [self.key, *schema.get("required", []), *required],
         }
 
@@ -282,7 +317,7 @@ class EachNamed:
         if not isinstance(value, dict):
             raise PydanticCustomError("wrong", "a value of type object")
         known = names(self.package)
-        problems = [] if value.keys() <= set(known) else [_unknown_keys(value, known)]
+        problems = [] if value.keys() <= set(known) else [unknown_keys(value, known)]
         found = {}
         for name in (name for name in value if name in known):
             found[name], wrongs = _validated(model(self.package, name), value[name])

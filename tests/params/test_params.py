@@ -195,7 +195,7 @@ def test_missing_key(params: Params, key: str):
         ("experiments.soft.set_sizes.0", 1.5, "type integer"),
         ("experiments.hard.training.updates", "10", "type integer"),
         # not one of
-        ("image_classes.soft.class", "discs", "one of calpha"),
+        ("image_classes.soft.class", "discs", "one of arrays, calpha"),
         ("image_classes.soft.rendering", "smooth", "one of official, antialiased"),
         ("architectures.small.network", "vit", "one of bf_cnn, unet"),
         ("training.noise_law", "gaussian", "one of log_uniform, squared_uniform, uniform"),

@@ -21,7 +21,10 @@ from gahb.params import figure_files, load_params, overlay
 pytestmark = pytest.mark.slow
 
 FIGURES = ("basis", "bounds", "density", "gap", "memorisation", "samples", "wiener")
-TRAINING = ("A noise law", "A weighting", "A schedule", "An optimiser")
+TRAINING = (
+    *("A noise law", "Noise draws", "A weighting"),
+    *("An initialisation", "A schedule", "An optimiser"),
+)
 SUMMARISED = {"evaluation/summary.csv", "evaluation/metrics.json"}
 
 
@@ -162,12 +165,31 @@ def test_a_figure(tree: Path):
 @pytest.mark.parametrize("section", TRAINING)
 def test_a_value_of_a_training_option(tree: Path, section: str):
     (path, *_), *_ = blocks(section)
-    option = Path(path).parent.name.removesuffix("s")
+    folder = Path(path).parent.name
     changed = add(tree, "A value of a training option", section)
     training = changed["experiments"]["alpha2-other"]["training"]
+    (option,) = {folder, folder.removesuffix("s")} & training.keys()
     changed["experiments"]["alpha2-other"]["training"] = {option: training[option]}
     write_params(tree, changed)
     made = of_network("alpha2-other/N10_S1") | {"evaluation/gaps.csv"}
+    assert planned(tree) == made | drawn_from(changed, made)
+
+
+def test_an_image_class_of_ones_own(tree: Path):
+    changed = add(tree, "An image class of your own")
+    made = {"datasets/checks.h5"} | of_network("checks/N1000_S1")
+    assert planned(tree) == made | drawn_from(changed, made)
+
+
+def test_a_network_of_ones_own(tree: Path):
+    changed = add(tree, "A network of your own")
+    made = of_network("alpha2-mine/N10_S1") | {"evaluation/gaps.csv"}
+    assert planned(tree) == made | drawn_from(changed, made)
+
+
+def test_a_recipe(tree: Path):
+    changed = add(tree, "A recipe")
+    made = of_network("alpha2-plain/N10_S1") | {"evaluation/gaps.csv"}
     assert planned(tree) == made | drawn_from(changed, made)
 
 
@@ -179,7 +201,10 @@ def test_a_sampler(tree: Path):
     assert planned(tree) == made | drawn_from(changed, made | samples)
 
 
-SECTIONS = ("An image class", "Its exact denoiser", "A figure", *TRAINING, "A sampler")
+SECTIONS = (
+    *("An image class", "Its exact denoiser", "An image class of your own"),
+    *("A network of your own", "A figure", *TRAINING, "A recipe", "A sampler"),
+)
 
 
 def test_what_nobody_uses_redoes_nothing(tree: Path):
@@ -192,7 +217,7 @@ def test_the_tests_of_the_page_pass(tree: Path):
     add(tree, *SECTIONS)
     tests = sorted({path for path, _ in blocks(*SECTIONS, "A value of a training option")})
     tests = [path for path in tests if path.startswith("tests/")]
-    assert len(tests) == 4
+    assert len(tests) == 7
     for path, text in blocks("A value of a training option", "An optimiser"):
         if path.startswith("tests/"):
             (tree / path).parent.mkdir(parents=True, exist_ok=True)

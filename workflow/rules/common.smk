@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 
+import gahb.datasets.files as gahb_files
 import gahb.datasets.folders as gahb_folders
 import gahb.params as gahb_params
 from gahb.params.modules import named_modules
@@ -27,7 +28,7 @@ from tracking.sources import Sources
 
 unknown = sorted(set(config) - {"preset"})
 if unknown:
-    raise WorkflowError(f"--config: found {', '.join(unknown)}, allowed is preset=<name>")
+    raise WorkflowError(f"--config: found {', '.join(unknown)}, allowed is preset=<name or file>")
 
 try:
     PARAMS = gahb_params.load_params(ROOT, config.get("preset"))
@@ -107,12 +108,11 @@ FOLLOWED = [name for name, experiment in PARAMS["experiments"].items() if "snaps
 COMPARED = PARAMS["ensembles"]["experiments"]
 USED_IMAGE_CLASSES = sorted({name["image_class"] for name in PARAMS["experiments"].values()})
 
-# Read before anything runs: a folder that is missing stops here, one that has changed redoes its dataset.
+# Read before anything runs: a folder or file that is missing stops here, one that has changed redoes its dataset.
 try:
-    LISTINGS = {
-        name: gahb_folders.listings(name, gahb_params.dataset_spec(PARAMS, name))
-        for name in USED_IMAGE_CLASSES
-    }
+    used = {name: gahb_params.dataset_spec(PARAMS, name) for name in USED_IMAGE_CLASSES}
+    LISTINGS = {name: gahb_folders.listings(name, spec) for name, spec in used.items()}
+    FILES = {name: gahb_files.files_of(name, spec) for name, spec in used.items()}
 except ValueError as error:
     raise WorkflowError(str(error))
 

@@ -12,6 +12,8 @@ DATASET = Made(
 
 
 rule dataset:
+    input:
+        lambda wildcards: FILES.get(wildcards.image_class, []),
     output:
         f"{RESULTS}/datasets/{{image_class}}.h5",
     log:

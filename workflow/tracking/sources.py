@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import grimp
+
+from gahb import own
 
 PACKAGE = "gahb"
 WITHOUT_EFFECT = {PACKAGE, f"{PACKAGE}.version"}  # the list of public names, and the release
@@ -30,6 +32,7 @@ class Sources:
         self.folder = folder
         self.graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
         self.watched: dict[str, set[str]] = {}  # digest -> the modules that it covers
+        self._public = dict(_public_names(folder / PACKAGE / "__init__.pyi"))
         self._imported = cache(self._find_imported)
         self._module = cache(self._digest_module)
         self._modules = cache(self._digest_modules)
@@ -38,7 +41,7 @@ class Sources:
         """``sha256:`` and the digest of modules, of all that they import, and of files beside them.
 
         Args:
-            modules: dotted names.
+            modules: dotted names, and those of classes of one's own (:mod:`gahb.own`).
             data: paths in the package of what is no module, such as templates; the job that needs one
             which is missing will say so.
 
@@ -58,6 +61,10 @@ class Sources:
         return found
 
     def _find_imported(self, name: str) -> set[str]:
+        if own.is_own(name):
+            imported = own.imports(name, PACKAGE)
+            imported |= {self._public[one] for one in imported & self._public.keys()}
+            return (imported & self.graph.modules) - WITHOUT_EFFECT
         if name not in self.graph.modules:
             raise ValueError(f"there is no module {name}")
         imported = self.graph.find_modules_directly_imported_by(name)
@@ -75,9 +82,20 @@ class Sources:
         return digest
 
     def _digest_module(self, name: str) -> str:
+        if own.is_own(name):
+            files = sorted(own.sources(name).items())
+            texts = (f"{module} {canonical(file.read_text('utf-8'))}" for module, file in files)
+            return _sha256("\n".join(texts).encode())
         path = self.folder.joinpath(*name.split("."))
         file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         return _sha256(canonical(file.read_text("utf-8")).encode())
+
+
+def _public_names(stub: Path) -> Iterator[tuple[str, str]]:
+    """The public names of the package, dotted, and the modules that they come from."""
+    for node in ast.parse(stub.read_text("utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            yield from ((f"{PACKAGE}.{one.name}", f"{PACKAGE}.{node.module}") for one in node.names)
 
 
 def _sha256(content: bytes) -> str:

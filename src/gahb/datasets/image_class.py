@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
 
 from gahb.explaining import options_of
 from gahb.options import Count, Options, Seed, model, names
+from gahb.own import is_own
 
 if TYPE_CHECKING:
+    import h5py
     import numpy as np
     from numpy.typing import NDArray
 
@@ -43,6 +45,7 @@ class ImageClass(Options, ABC):
         has_contour: whether an oracle can be told the contours of its images.
         clipped: whether all intensities are in [0, 1].
         folders: options that name folders whose files the images are made from.
+        files: options that name files that the images are read from.
     """
 
     beside: ClassVar[bool] = True
@@ -50,6 +53,7 @@ class ImageClass(Options, ABC):
     has_contour: ClassVar[bool] = False
     clipped: ClassVar[bool] = True
     folders: ClassVar[tuple[str, ...]] = ()
+    files: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def render(self, first: int, count: int) -> NDArray[np.float32]:
@@ -84,6 +88,25 @@ class ImageClass(Options, ABC):
         return {}
 
 
+class StoredImages(Protocol):
+    """Images that come from files, and what there is to know of these.
+
+    A class whose images come from files has them as ``gathered``.
+    """
+
+    kind: ClassVar[str]
+    """name of what is told of them in a dataset"""
+
+    def digest(self) -> str:
+        """SHA-256 over the files used."""
+
+    def counts(self) -> dict[str, Any]:
+        """What became of what is in the files."""
+
+    def store(self, group: h5py.Group) -> None:
+        """Write where each image comes from."""
+
+
 class DrawnClass(ImageClass):
     """An image class that is drawn from a seed."""
 
@@ -100,7 +123,7 @@ def image_class(spec: Spec) -> ImageClass:
         ValueError: there is no such class, or its parameters are not the ones given.
     """
     name, others = spec["class"], {"class"}
-    if name in names(CLASSES):
+    if name in names(CLASSES) or is_own(name):
         others |= DatasetSize.keys() - model(CLASSES, name).keys()
     parameters: dict[str, Any] = {key: value for key, value in spec.items() if key not in others}
     if "of" in spec:  # made from the images of another class, with their size and seed

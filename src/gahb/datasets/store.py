@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +26,8 @@ from gahb.artifacts import (
     read_attribute,
     write_attribute,
 )
-from gahb.datasets.image_class import ImageClass, image_class
+from gahb.datasets.image_class import ImageClass, StoredImages, image_class
 from gahb.datasets.splits import Indices, half_and_turn, split_indices
-
-if TYPE_CHECKING:
-    from gahb.datasets.classes.photographs import Gathered
 
 BLOCK = 32  # images rendered together: always whole blocks, so that no image depends on its chunk
 
@@ -66,8 +62,8 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
     size = spec["size"]
     digest = hashlib.sha256()
     drawn = image_class(spec)
-    photographs = photographs_behind(drawn)
-    inputs = {} if photographs is None else {"photographs": photographs.digest()}
+    stored_images = files_behind(drawn)
+    inputs = {} if stored_images is None else {stored_images.kind: stored_images.digest()}
     with create_hdf5(output, provenance(spec, inputs)) as file:
         stored = file.create_dataset(
             "images",
@@ -87,13 +83,13 @@ def write_dataset(spec: Spec, output: Path | str, threads: int = 1) -> None:
         for name, index in indices.items():
             file.create_dataset(name, data=index, chunks=index.shape, fletcher32=True)
             file[name].attrs["units"] = "index into images"
-        if photographs is not None:
-            write_attribute(file, "photographs", photographs.counts())
-            photographs.store(file.create_group("photographs"))
+        if stored_images is not None:
+            write_attribute(file, stored_images.kind, stored_images.counts())
+            stored_images.store(file.create_group(stored_images.kind))
 
 
-def photographs_behind(drawn: ImageClass) -> Gathered | None:
-    """The photographs that images are made from, directly or through other classes, if they are."""
+def files_behind(drawn: ImageClass) -> StoredImages | None:
+    """The files that images come from, directly or through other classes, if they do."""
     return getattr(drawn.underneath, "gathered", None)
 
 

@@ -69,7 +69,7 @@ def resolve_computation(
     compiled = training["compile"] == "always"
     if training["compile"] == "auto":
         own = training["updates"] * training["batch_size"]
-        saved = _saved(device, precision) * size**2 * architecture["channels"]
+        saved = _saved(device, precision) * size**2 * architecture.get("channels", 0)
         compiled = repaid(saved * 1e-9, own, max(own, planned)) and can_compile()
     return Computation(device, precision, compiled)
 

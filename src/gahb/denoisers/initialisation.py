@@ -6,6 +6,7 @@ With unit gains and another one a network would start by answering noise of its 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from gahb.denoisers.choices import INITIALISATIONS
@@ -20,10 +21,15 @@ SMALL_GAIN = 2 / 9 / 64  # standard deviation, as in the published code
 def fan_in(convolution: nn.Conv2d | nn.ConvTranspose2d) -> int:
     """Values that one output value depends on.
 
-    Every output pixel of a 2x2 transposed convolution of stride 2 sees one input pixel.
+    The kernel of a transposed convolution is spread over its stride: every output pixel of a 2x2 one of
+    stride 2 sees one input pixel.
     """
-    kernel = 1 if convolution.transposed else 9
-    return convolution.in_channels * kernel
+    strides = convolution.stride if convolution.transposed else (1,) * len(convolution.kernel_size)
+    kernel = [
+        max(1, size // int(stride))
+        for size, stride in zip(convolution.kernel_size, strides, strict=True)
+    ]
+    return convolution.in_channels // convolution.groups * math.prod(kernel)
 
 
 def initialise(network: nn.Module, name: str, seed: int) -> None:

@@ -99,12 +99,16 @@ class Muon(torch.optim.Optimizer):
 
 
 def hidden_convolutions(network: nn.Module) -> list[nn.Parameter]:
-    """Weights of all convolutions but those that read or write images."""
+    """Weights of all convolutions but those that read or write images, or work on groups of channels.
+
+    The weight of the latter is no matrix of the map: that consists of blocks.
+    """
     return [
         cast(nn.Parameter, module.weight)
         for module in network.modules()
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
         and min(module.in_channels, module.out_channels) > 1
+        and module.groups == 1
     ]
 
 

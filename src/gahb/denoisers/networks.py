@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gahb.denoisers.architecture import ARCHITECTURES
+from gahb.denoisers.architecture import ARCHITECTURES, Architecture
 from gahb.denoisers.initialisation import initialise
 from gahb.explaining import options_of
 
@@ -233,9 +233,11 @@ def build_network(
 ) -> nn.Module:
     """Build a network, reproducibly, that starts by changing nothing: f(y) is close to y.
 
+    A network of one's own starts as its class makes it, with the random numbers of the seed.
+
     Args:
         architecture: ``{"network": "unet", "blocks": 2, "channels": 16}`` or
-            ``{"network": "bf_cnn", "layers": 21, "channels": 64}``, as in params.yaml.
+            ``{"network": "my_nets.py:DnCNN", "depth": 5}``, as in params.yaml.
         seed: the same seed gives the same weights; without one they are yet to be set.
         initialisation: a module of :mod:`gahb.denoisers.initialisations`.
 
@@ -243,19 +245,27 @@ def build_network(
         ValueError: there is no such architecture, or its options are not the ones given.
     """
     options = {key: value for key, value in architecture.items() if key != "network"}
-    network: nn.Module = options_of(
-        ARCHITECTURES, "network", architecture["network"], options
-    ).build()
-    if seed is not None:
+    chosen: Architecture = options_of(ARCHITECTURES, "network", architecture["network"], options)
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
+        torch.default_generator.manual_seed(seed or 0)
+        network = chosen.build()
+    if seed is not None and not chosen.starts_itself:
         initialise(network, initialisation, seed)
     return network
 
 
 def fix_norms(network: nn.Module, fixed: bool) -> None:
-    """Let all normalisations divide by their running values in training too, or by the batch's."""
+    """Let all normalisations divide by their running values in training too, or by the batch's.
+
+    Args:
+        network: in training mode.
+        fixed: whether they are to divide by the running values.
+    """
     for part in network.modules():
         if isinstance(part, BiasFreeNorm):
             part.fix(fixed)
+        elif isinstance(part, nn.modules.batchnorm._BatchNorm) and part.track_running_stats:
+            part.train(not fixed)
 
 
 class NetworkDenoiser(nn.Module):

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gahb import own
 from gahb.artifacts import (
     ArtifactError,
     Spec,
@@ -39,6 +40,7 @@ from gahb.denoisers.schedule import learning_rate, rate_share
 from gahb.denoisers.snapshots import Snapshots
 from gahb.denoisers.weights import load_state, save_denoiser, under
 from gahb.options import module
+from gahb.own import is_own
 from gahb.progress import Progress
 from gahb.randomness import seed_of
 
@@ -107,6 +109,7 @@ class Trainer:
         self.update = 0
         self.snapshots = Snapshots(snapshots)
         self._names = (seed, split)
+        self._is_own = is_own(spec["architecture"].get("network", ""))
         self._images = train_images.to(self.device)
         self._monitored = [
             images[:MONITOR_IMAGES].to(self.device) for images in (train_images, test_images)
@@ -126,6 +129,8 @@ class Trainer:
         """One update: draw, estimate the noise, weigh, descend."""
         training = self.training
         seed, split = self._names
+        if self._is_own:  # its layers may draw, as dropout does
+            torch.manual_seed(seed_of(seed, "layers", split, self.update))
         draws = torch.Generator(self.device).manual_seed(
             seed_of(seed, "update", split, self.update)
         )
@@ -270,6 +275,8 @@ def train(
         )
     torch.set_num_threads(training["threads"])
     inputs = {"dataset": dataset.images_sha256}
+    if is_own(spec["architecture"]["network"]):
+        inputs["network"] = own.digest(spec["architecture"]["network"])
     indices = dataset.training_set(spec["split"], spec["set_size"])
     train_images = torch.from_numpy(dataset.images(indices))
     test_images = torch.from_numpy(dataset.images(dataset.indices["test"][:MONITOR_IMAGES]))

@@ -118,6 +118,12 @@ def _experiment(params: Params, name: str) -> Iterator[str]:
         )
     if is_imported(params, name):
         return
+    own_start = experiment.get("training", {}).get("initialisation")
+    if network.starts_itself and own_start is not None:
+        yield (
+            f"{key}.training.initialisation: found {own_start}, allowed is to leave it out: "
+            f"{experiment['architecture']} starts as its class makes it"
+        )
     training = training_of(params, name)
     try:
         Training.model_validate(training)

@@ -18,8 +18,8 @@ from gahb.spectra.options import Spectra
 class ParamsModel(Options):
     """Everything a run depends on. Unknown keys are errors."""
 
-    results: Annotated[str, Field(pattern="^[A-Za-z0-9_][A-Za-z0-9_/-]*$")]
-    """folder that all artifacts are written to"""
+    results: Annotated[str, Field(pattern="^/?[A-Za-z0-9_][A-Za-z0-9_/-]*$")]
+    """folder that all artifacts are written to; relative to the project"""
     image_classes: Annotated[dict[Name, DatasetOptions], Field(min_length=1)]
     """named image classes, each stored as one dataset"""
     architectures: Annotated[dict[Name, ArchitectureOptions], Field(min_length=1)]

@@ -11,6 +11,7 @@ from gahb.denoisers.options import Training
 from gahb.denoisers.reference import REFERENCES, reference_options
 from gahb.denoisers.references.exact import ExactReference
 from gahb.options import Named
+from gahb.own import is_own
 from gahb.samples.sampler import SAMPLERS
 
 Spec = dict[str, Any]
@@ -18,6 +19,8 @@ Spec = dict[str, Any]
 
 def named_modules(spec: Spec, *sections: str) -> list[str]:
     """Dotted names of the modules that sections of a spec name, each once, in order.
+
+    A class of one's own goes by the name that it has in the spec (:mod:`gahb.own`).
 
     Args:
         spec: of any artifact, or of a dataset itself. Sections are found at any depth, such as that of
@@ -46,9 +49,17 @@ def _mappings(spec: Spec) -> Iterator[Spec]:
             yield from _mappings(value)
 
 
+def _chosen(package: str, name: str) -> Iterator[str]:
+    """A module of a package; or a class of one's own, and what makes it one of those of the package."""
+    if is_own(name):
+        yield from (f"{package}._own", name)
+    else:
+        yield f"{package}.{name}"
+
+
 def _dataset(holder: Spec) -> Iterator[str]:
     dataset = holder["dataset"]
-    yield f"{CLASSES}.{dataset['class']}"
+    yield from _chosen(CLASSES, dataset["class"])
     if "of" in dataset:
         yield from _dataset({"dataset": dataset["of"]})
 
@@ -58,7 +69,7 @@ def _exact(holder: Spec) -> Iterator[str]:
 
 
 def _architecture(holder: Spec) -> Iterator[str]:
-    yield f"{ARCHITECTURES}.{holder['architecture']['network']}"
+    yield from _chosen(ARCHITECTURES, holder["architecture"]["network"])
 
 
 def _training(holder: Spec) -> Iterator[str]:

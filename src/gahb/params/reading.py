@@ -32,18 +32,33 @@ class ParamsError(ValueError):
 def load_params(root: Path | str = ".", preset: str | None = None) -> Params:
     """Read and validate ``params.yaml`` under ``root``, overlaid with a preset.
 
+    Args:
+        root: of the checkout.
+        preset: name of a file in workflow/presets, or the path of any other, which ends in .yaml or
+            .yml and says where its results go.
+
     Raises:
         ParamsError: naming every key that is wrong, what was found and what is allowed.
     """
     params = _read_yaml(Path(root, "params.yaml"))
     if preset is not None:
-        folder = Path(root, "workflow/presets")
-        path = folder / f"{preset}.yaml"
-        if not path.exists():
-            known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-            raise ParamsError(f"preset: found {preset!r}, allowed are {known}")
-        params = overlay(params, _read_yaml(path))
+        params = overlay(params, _read_preset(Path(root, "workflow/presets"), preset))
     return validate(params)
+
+
+def _read_preset(folder: Path, preset: str) -> Params:
+    if Path(preset).suffix in (".yaml", ".yml"):
+        changes = _read_yaml(Path(preset).expanduser())
+        if "results" not in changes:  # or it would write over those of params.yaml
+            raise ParamsError(f"{preset}: 'results', the folder of what it makes, is required")
+        return changes
+    path = folder / f"{preset}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise ParamsError(
+            f"preset: found {preset!r}, allowed are {known}, or a path ending in .yaml"
+        )
+    return _read_yaml(path)
 
 
 def _read_yaml(path: Path) -> Params:

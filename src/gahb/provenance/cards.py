@@ -18,6 +18,8 @@ from gahb.artifacts import (
     write_text,
 )
 from gahb.datasets.image_class import image_class
+from gahb.denoisers.architecture import OWN_REMARK
+from gahb.own import is_own
 
 if TYPE_CHECKING:
     import h5py
@@ -31,6 +33,10 @@ _SYNTHETIC = "The images of {} are synthetic: none is of a person or a thing."
 _PHOTOGRAPHS = (
     "The images of {} are cut from photographs. Whom and what they show, how they came about and what they "
     "may be used for is known to who collected them; the data cards name their folders."
+)
+_OTHERS = (
+    "The images of {} were brought along, as a file or by a class that draws them: whom and what they "
+    "show is known to who did so."
 )
 _IMPORTED = (
     "The weights of {} were imported: what they were trained on, and how, is known to who published them. "
@@ -50,7 +56,7 @@ def write_data_cards(datasets: list[Path], output: Path) -> None:
                 "stored images": " × ".join(map(str, file["images"].shape)) + ", float32",
                 "intensities": "in [0, 1]" if clipped else "around [0, 1], not clipped",
                 **{f"indices of {name}": f"{len(file[name])}" for name in ("S1", "S2", "test")},
-                **(_photographs(file) if "photographs" in file.attrs else {}),
+                **_gathered(file),
                 "SHA-256 of the images": read_attribute(file, "images_sha256"),
                 "made with": _versions(read_attribute(file, "versions")),
             }
@@ -64,25 +70,35 @@ def write_model_cards(networks: list[Path], summary: Path, output: Path) -> None
     cards = ["# Networks", "Written by `gahb provenance model-cards` from weights and tables."]
     synthetic: set[str] = set()  # image classes
     photographs: set[str] = set()
+    others: set[str] = set()
     imported = []
     for path in networks:
         tensors, header = read_tensors(path)
         spec = header["spec"]
         name = f"{spec['experiment']}, N = {spec['set_size']}, {spec['split']}"
         drawn = image_class(spec["dataset"])
-        (photographs if drawn.underneath.folders else synthetic).add(spec["image_class"])
+        brought = drawn.underneath.files or is_own(
+            spec["dataset"].get("of", spec["dataset"])["class"]
+        )
+        kind = photographs if drawn.underneath.folders else others if brought else synthetic
+        kind.add(spec["image_class"])
         if "imported" in spec:
             imported.append(name)
         rows = {
             "parameters": f"{sum(tensor.numel() for tensor in tensors.values())}",
             "SHA-256 of the weights": header["tensors_sha256"],
             **_flat(spec["architecture"], "architecture"),
+            **({"remark": OWN_REMARK} if is_own(spec["architecture"]["network"]) else {}),
             **(_imported if "imported" in spec else _trained)(header),
             **_measured(measured, spec),
             "made with": _versions(header["versions"]),
         }
         cards += [f"## {name}: {drawn.words}", _table(_file(path) | rows)]
-    told = ((_SYNTHETIC, sorted(synthetic)), (_PHOTOGRAPHS, sorted(photographs)))
+    told = (
+        (_SYNTHETIC, sorted(synthetic)),
+        (_PHOTOGRAPHS, sorted(photographs)),
+        (_OTHERS, sorted(others)),
+    )
     cards += ["## What they are for", _PURPOSE]
     cards += [
         text.format("; ".join(names)) for text, names in (*told, (_IMPORTED, imported)) if names
@@ -109,9 +125,11 @@ def _imported(header: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _photographs(file: h5py.File) -> dict[str, str]:
-    """What became of the files of a folder, and of the images cut from them."""
-    counts = _flat(read_attribute(file, "photographs"))
+def _gathered(file: h5py.File) -> dict[str, str]:
+    """What became of the files of a folder, or of the images of an array, if it is made from such."""
+    counts: dict[str, str] = {}
+    for kind in {"photographs", "array"} & set(file.attrs):
+        counts |= _flat(read_attribute(file, kind))
     return {name.replace("_", " ").replace(".", ": "): number for name, number in counts.items()}
 
 

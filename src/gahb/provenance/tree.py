@@ -94,12 +94,22 @@ def planned(
 
 
 def on_disk(results: Path) -> set[str]:
-    """Every result on disk, whoever put it there; not the logs, nor what presets computed."""
+    """Every result on disk, whoever put it there; not the logs, nor what presets computed.
+
+    A folder inside that has logs and benchmarks of its own holds the results of a preset from elsewhere.
+    """
     presets = {file.stem for file in Path("workflow/presets").glob("*.yaml")}
+    others = {
+        logs.parent
+        for logs in results.rglob("logs")
+        if logs.parent != results and (logs.parent / "benchmarks").is_dir()
+    }
     found = set()
     for path in results.rglob("*"):
         parts = path.relative_to(results).parts
-        if parts[0] not in NOT_RESULTS | presets and path.is_file() and path.name[0] != ".":
+        if parts[0] in NOT_RESULTS | presets or not others.isdisjoint(path.parents):
+            continue
+        if path.is_file() and path.name[0] != ".":
             found.add(path.as_posix())
     return found
 

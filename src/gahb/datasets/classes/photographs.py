@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from gahb.datasets.folders import list_files
 from gahb.datasets.image_class import ImageClass
 from gahb.datasets.pictures import RefusedError, prepare, read_picture, tiles
 from gahb.datasets.splits import split_indices
+from gahb.datasets.temporary import on_disk
 from gahb.options import Count, Number, Seed
 from gahb.randomness import generator
 
@@ -108,6 +108,8 @@ class Gathered:
         duplicates: how many of them were left out as near-duplicates.
     """
 
+    kind: ClassVar[str] = "photographs"
+
     images: Float32
     of_image: NDArray[np.int64]
     files: int
@@ -159,7 +161,7 @@ def _gather(drawn: Photographs) -> Gathered:
     except ValueError as error:
         raise ValueError(f"folder: {error}") from error
     shape = (drawn.images, drawn.size, drawn.size)
-    images = _on_disk(shape)
+    images = on_disk(shape)
     gathered = Gathered(images, np.empty(drawn.images, np.int64), len(files))
     shelves = _shelves(drawn)
     known = NearDuplicates(drawn.duplicates, images)
@@ -190,16 +192,6 @@ def _gather(drawn: Photographs) -> Gathered:
             break
     _report(drawn, gathered, shelves)
     return gathered
-
-
-def _on_disk(shape: tuple[int, ...]) -> Float32:
-    """An array in a temporary file (in TMPDIR), which goes with it."""
-    with tempfile.TemporaryFile() as file:
-        if hasattr(
-            os, "posix_fallocate"
-        ):  # a mapping that the disk has no room for kills the process
-            os.posix_fallocate(file.fileno(), 0, 4 * int(np.prod(shape)))
-        return np.memmap(file, np.float32, "w+", shape=shape)
 
 
 def _batches(

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from gahb.denoisers.architecture import Architecture
+from gahb.denoisers.architecture import BiasFree
 from gahb.options import ALL_DIFFER, Count, Flag, wrong
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class BFCNNOptions(Architecture):
+class BFCNNOptions(BiasFree):
     """A chain of convolutions at full resolution."""
 
     layers: Annotated[Count, Field(ge=3)]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gahb.denoisers.architecture import Architecture
+from gahb.denoisers.architecture import BiasFree
 from gahb.options import Count
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class UNetOptions(Architecture):
+class UNetOptions(BiasFree):
     """A UNet whose channels double per block."""
 
     blocks: Count

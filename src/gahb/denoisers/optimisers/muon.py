@@ -1,4 +1,4 @@
-"""Muon on the hidden convolutions, Adam on the first and the last one and on the gains."""
+"""Muon on the hidden convolutions, Adam on all else: first and last one, gains, biases, matrices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def build(network: torch.nn.Module, rate: float) -> Together:
     hidden = hidden_convolutions(network)
     known = {id(parameter) for parameter in hidden}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    parts: list[torch.optim.Optimizer] = [torch.optim.Adam(others, lr=rate, fused=True)]
+    parts: list[torch.optim.Optimizer] = []
+    if others:
+        parts.append(torch.optim.Adam(others, lr=rate, fused=True))
     if hidden:
         parts.append(Muon(hidden, lr=FASTER * rate))
     return Together(*parts)

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gahb.artifacts import Spec, canonical_json
 from gahb.datasets.image_class import image_class
+from gahb.denoisers.architecture import OWN_REMARK
 from gahb.denoisers.options import Training
 from gahb.figures.parts.panels import EIGENVECTOR_SCALE
+from gahb.own import is_own
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -148,8 +150,14 @@ def _images(section: Spec) -> str:
 
 def _trained(section: Spec) -> str:
     parts = [f"networks {section['experiment']}"]
-    network = dict(section["architecture"])
-    parts += [network.pop("network"), *(f"{value} {key}" for key, value in network.items())]
+    network = section["architecture"]
+    options = {key: value for key, value in network.items() if key != "network"}
+    remark = f" ({OWN_REMARK})" if is_own(network["network"]) else ""
+    parts.append(network["network"] + remark)
+    parts += [
+        f"{key} {value}" if isinstance(value, str) else f"{value} {key}"
+        for key, value in options.items()
+    ]
     if "imported" in section:
         return ", ".join([*parts, "imported"])
     default = {key: field.default for key, field in Training.model_fields.items()}
