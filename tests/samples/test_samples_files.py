@@ -224,7 +224,7 @@ def test_means_and_errors():
 def known_samples(first: torch.Tensor, second: torch.Tensor) -> list[Samples]:
     drawn = []
     for calls, one in enumerate((first, second), start=1):
-        recorder = Recorder(2, [1.0, 0.1], 8)
+        recorder = Recorder(2, [1.0, 0.1], (1, 8, 8))
         for call in range(calls):
             recorder.observe(range(len(one)), 1.0 / (1 + call), one, one / 2)
         drawn.append(Samples(one, np.full(len(one), calls), recorder.trajectories()))
