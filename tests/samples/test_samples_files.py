@@ -306,7 +306,7 @@ def test_the_phase_writes_what_it_compared(made, dataset, trained):
     assert made_from["inputs"]["dataset"] == dataset.images_sha256
     assert set(made_from["inputs"]) == {"dataset", "first", "second"}
     assert read_sidecar(made)["computation"] == in_float32("cpu") == made_from["computation"]
-    lengths = {"A": 2, "B": 2, "C": 2, "2": 2, "1": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
+    lengths = {"A": 2, "B": 2, "M": 2, "2": 2, "C": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
     lengths |= {"f": 5, "p": 2, "H": 8, "W": 8, "q": 5}
     lengths |= dict.fromkeys("tu", len(dataset.indices["test"]))
     for name, field in SCHEMA.items():
