@@ -41,6 +41,15 @@ class Holder(nn.Module):
         return self.inner(*args, **kwargs)
 
 
+class Part(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, y: Tensor, sigma: float) -> Tensor:
+        return self.inner(y, sigma=sigma)
+
+
 def rewrapped(function):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
@@ -81,6 +90,11 @@ WRAPPED = {
         torch.compile(Told(), backend="eager"), backend="eager"
     ),
     "compiled in place": lambda: _compiled_in_place(),
+    "compiled part": lambda: Part(torch.compile(Told(), backend="aot_eager")),
+    "compiled for autograd": lambda: torch.compile(Told(), backend="aot_eager"),
+    "compiled function for autograd": lambda: torch.compile(
+        lambda y, sigma: y * sigma**2 / (1 + sigma**2), backend="aot_eager"
+    ),
     "compiled function": lambda: torch.compile(Told().eval().forward, backend="eager"),
     "parallel": lambda: nn.DataParallel(Told()),
     "compiled parallel": lambda: torch.compile(nn.DataParallel(Told()), backend="eager"),
@@ -117,8 +131,11 @@ def _traced() -> nn.Module:
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_the_noise_level_reaches_a_wrapped_denoiser(name):
     y = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(0))
+    expected = torch.full((16,), 0.0099010)
     values, _ = eigenbasis(WRAPPED[name](), y, sigma=SIGMA)
-    torch.testing.assert_close(values, torch.full((16,), 0.0099010), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(values, expected, atol=1e-6, rtol=1e-5)
+    few, _ = eigenbasis(WRAPPED[name](), y, 3, "leading", SIGMA, engine="autograd")
+    torch.testing.assert_close(few, expected[:3], atol=1e-6, rtol=1e-5)
     called = as_denoiser(WRAPPED[name](), y)
     torch.testing.assert_close(called(y[None], SIGMA), y[None] / 101)
 

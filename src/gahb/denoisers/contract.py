@@ -54,6 +54,13 @@ class ContractedDenoiser:
         Raises:
             ValueError: at the first call, where the denoiser fails at it or its answer does not fit.
         """
+        bound = self._bound.get("sigma", sigma)
+        if sigma is not None and bound != sigma:
+            raise ValueError(
+                f"{_name(self.denoiser)} was bound to sigma = {bound} by functools.partial and is to be "
+                f"told {sigma}: pass the denoiser itself, or, if it shall not know the level, "
+                f"lambda y: denoiser(y, sigma={bound})"
+            )
         if self._checked:
             found: Tensor = self._call(y, sigma)
             return found
@@ -90,12 +97,6 @@ class ContractedDenoiser:
             problem = unasked(optional, required=False)
             if problem:
                 raise ValueError(f"{_name(self.denoiser)} {problem}. {CONTRACT}")
-        if sigma is not None and self._bound.get("sigma", sigma) != sigma:
-            raise ValueError(
-                f"{_name(self.denoiser)} was bound to sigma = {self._bound['sigma']} by "
-                f"functools.partial and is to be told {sigma}: pass the denoiser itself, or, if it "
-                f"shall not know the level, lambda y: denoiser(y, sigma={self._bound['sigma']})"
-            )
         try:
             answer = self._tried(y, sigma)
         except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError) as error:
@@ -267,7 +268,7 @@ def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
     module = _unwrapped(module)
     if isinstance(module, torch.jit.ScriptModule):  # copied as a whole
         return copy.deepcopy(module).to(like.device, like.dtype).eval()
-    if any("forward" in vars(part) for part in module.modules()):
+    if any("forward" in vars(part) and part is _unwrapped(part) for part in module.modules()):
         # replaced in this very module: a copy of it would still call the original
         if _fits(module, like):
             return module

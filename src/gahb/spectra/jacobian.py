@@ -15,6 +15,7 @@ sigma^2. Nothing is differentiated then. ``auto`` takes ``exact`` where there is
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -244,8 +245,10 @@ class _NotCheckpointed:
 
 @contextlib.contextmanager
 def _exact(device: torch.device) -> Iterator[None]:
-    """Full precision, and attention and checkpoints that can be differentiated, whatever is set."""
+    """Full precision, and nothing that cannot be differentiated twice, whatever is set outside."""
     with contextlib.ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # else nothing is compiled
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(patch.object(checkpoint, "CheckpointFunction", _NotCheckpointed))
         stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
