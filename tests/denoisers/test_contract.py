@@ -177,6 +177,11 @@ class Container:
         self.sample = sample
 
 
+def tensor_or_none(y: Tensor, sigma: Tensor | None = None) -> Tensor:
+    return y / 2 if sigma is None else y * torch.exp(-sigma).view(-1, 1, 1, 1)
+
+
+SINGLE = nn.Conv2d(1, 1, 3, padding=1)
 HALF = nn.Conv2d(1, 1, 3, padding=1).half()
 GREY = torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(0))
 MISFITS = {
@@ -211,6 +216,16 @@ MISFITS = {
         lambda y: HALF(y),
         GREY,
         r"computes in torch.float16, and the images are torch.float32: pass the module itself",
+    ),
+    "single": (
+        lambda y: SINGLE(y),
+        GREY.double(),
+        r"computes in torch.float32, and the images are torch.float64: pass the module itself",
+    ),
+    "hidden tensor": (
+        lambda *args, **kwargs: tensor_or_none(*args, **kwargs),
+        GREY,
+        r"sigma as a tensor, and is told a float",
     ),
     "colour": (Grey(3), GREY, r"Grey takes images of 3 channels, and these have 1: .* y.expand"),
     "grey": (Grey(1), GREY.expand(3, 8, 8), r"takes images of 1 channel, and these have 3"),

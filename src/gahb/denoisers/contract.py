@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ Image = Tensor | NDArray[np.floating]
 # attributes by which torch's wrappers hold the module that they wrap: torch.compile, data-parallel
 # and averaged modules, checkpoint_wrapper, fully sharded ones
 _WRAPPED = ("_orig_mod", "module", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
+_NO_LEVEL = re.compile(r"unexpected keyword argument 'sigma'|takes .*\d positional argument")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -124,7 +126,7 @@ class ContractedDenoiser:
             try:
                 return self._call(y, sigma)
             except TypeError as error:
-                if "argument" not in str(error):
+                if not _NO_LEVEL.search(str(error)):
                     raise
         self.takes_sigma = False
         return self._call(y, sigma)

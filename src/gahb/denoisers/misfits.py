@@ -1,7 +1,7 @@
 """Why a denoiser does not fit :mod:`gahb.denoisers.contract`, and which line makes it fit.
 
 A first call that fails is looked into by calling again with what people's denoisers often want
-instead: half precision, the noise level as a tensor, other channels, other sizes.
+instead: another type, the noise level as a tensor, other channels, other sizes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 # names by which others call the noise level, or what stands for it
 LEVELS = ("noise_level", "noise_std", "noise_labels", "std", "sd", "level", "sigmas", "s")
 TIMES = ("t", "time", "times", "timestep", "timesteps")
+TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 CHANNELS = (1, 3, 4, 2, 6, 16)
 MULTIPLES = (2, 4, 8, 16, 32, 64)
 # scales that outputs come in, as (range, slope, offset, adapted) of the fit y = slope f(y) + offset
@@ -91,11 +92,11 @@ def reason_of_failure(
                     f"takes sigma as a tensor, and is told a float: pass "
                     f"lambda y, sigma: denoiser(y, {form})"
                 )
-    for half in (torch.float16, torch.bfloat16):
-        if _works(call, y.to(half), sigma):
+    for kind in TYPES:
+        if kind != y.dtype and _works(call, y.to(kind), sigma):
             return (
-                f"computes in {half}, and the images are {y.dtype}: pass the module itself, of which a "
-                f"copy in {y.dtype} is made, or lambda y: denoiser(y.to({half})).to(y.dtype)"
+                f"computes in {kind}, and the images are {y.dtype}: pass the module itself, of which a "
+                f"copy in {y.dtype} is made, or lambda y: denoiser(y.to({kind})).to(y.dtype)"
             )
     channels = y.shape[1]
     for other in CHANNELS:
