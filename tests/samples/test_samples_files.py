@@ -468,7 +468,7 @@ def test_damaged_files_are_refused(stored, tmp_path):
         ("calls", None, "lacks the datasets calls"),
         ("calls", np.zeros((2, 3)), "calls has type float64, expected int64"),
         ("calls", np.zeros((2, 4), np.int64), r"calls has shape \(2, 4\), expected \(A=2, n=3\)"),
-        ("twin_index", np.zeros((2, 4, 1), np.int32), r"twin_index has shape .*\(C=2, N=4\)"),
+        ("twin_index", np.zeros((2, 4, 1), np.int32), r"twin_index has shape .*\(M=2, N=4\)"),
     ],
 )
 def test_misshapen_files_are_refused(stored, name, change, message):
