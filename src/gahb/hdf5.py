@@ -1,7 +1,8 @@
 """HDF5 files whose datasets are laid down in a schema: one table, followed by writer, reader and page.
 
 A schema is a mapping from the names of datasets to :class:`Field`. Axes of the same name have the same
-length throughout a file.
+length throughout a file. An axis whose name is in brackets is absent where its length is 1: [C], the
+channels, of what has none in files of gray images.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from gahb.artifacts import ArtifactError, Spec, create_hdf5, open_hdf5, read_attribute
 
 Arrays = dict[str, NDArray[Any]]
-IMAGE = ("1", "H", "W")
+IMAGE = ("C", "H", "W")
+PIXELS = ("[C]", "H", "W")
 INTENSITY = "intensity, 0 to 1"
 
 
@@ -180,11 +182,22 @@ def _misshapen(schema: Schema, arrays: Mapping[str, Any], fixed: Mapping[str, in
     for name, field in schema.items():
         shape = arrays[name].shape
         lengths |= {dim: int(dim) for dim in field.dims if dim.isdigit()}
-        agrees = len(shape) == len(field.dims) and all(
+        axes, absent = _axes(field, len(shape))
+        agrees = len(shape) == len(axes) and all(
             lengths.setdefault(dim, length) == length
-            for dim, length in zip(field.dims, shape, strict=True)
+            for dim, length in [*zip(axes, shape, strict=True), *absent]
         )
         if not agrees:
-            expected = ", ".join(f"{dim}={lengths.get(dim, '?')}" for dim in field.dims)
+            axes, _ = _axes(field, len(field.dims) - (lengths.get("C") == 1))
+            expected = ", ".join(f"{dim}={lengths.get(dim, '?')}" for dim in axes)
             return f"{name} has shape {shape}, expected ({expected})"
     return None
+
+
+def _axes(field: Field, count: int) -> tuple[list[str], list[tuple[str, int]]]:
+    """Names of the axes of a dataset that has so many, and those that it lacks, of length 1."""
+    optional = [dim.strip("[]") for dim in field.dims if dim.startswith("[")]
+    if optional and count < len(field.dims):
+        kept = [dim for dim in field.dims if not dim.startswith("[")]
+        return kept, [(dim, 1) for dim in optional]
+    return [dim.strip("[]") for dim in field.dims], []

@@ -16,7 +16,7 @@ def directions(images: Tensor, measure: str) -> Tensor:
     """Images as unit vectors whose products are their similarities: (n, d), of the type of ``images``.
 
     Args:
-        images: (n, 1, H, W).
+        images: (n, C, H, W).
         measure: ``cosine``, or ``correlation``, which removes each image's mean first.
 
     A constant image has no direction for ``correlation`` and becomes zero: similar to nothing.
@@ -45,8 +45,8 @@ def closest(queries: Tensor, images: Tensor, measure: str) -> tuple[Tensor, Tens
     """The most similar of ``images`` for each of ``queries``; of equals, one of them.
 
     Args:
-        queries: (n, 1, H, W).
-        images: (N, 1, H, W).
+        queries: (n, C, H, W).
+        images: (N, C, H, W).
         measure: one of :data:`MEASURES`.
 
     Returns:
@@ -105,8 +105,8 @@ def nearest_scaled(queries: Tensor, images: Tensor, duplicates_above: float) -> 
     image the second is NaN.
 
     Args:
-        queries: (n, 1, H, W).
-        images: (N, 1, H, W).
+        queries: (n, C, H, W).
+        images: (N, C, H, W).
         duplicates_above: similarity above which two images count as one.
     """
     import torch

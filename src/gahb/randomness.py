@@ -47,7 +47,19 @@ def uniform_rows(seed: int, key: str, first: int, count: int, width: int) -> NDA
     return (words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-def image_noise(seed: int, image: int, level: int, repeat: int, size: int) -> NDArray[np.float32]:
+Size = int | tuple[int, ...]
+
+
+def image_shape(size: Size) -> tuple[int, ...]:
+    """(C, H, W) of images: of square ones of one channel, if only their side is given."""
+    if isinstance(size, (int, np.integer)):
+        return (1, int(size), int(size))
+    if len(size) != 3:
+        raise ValueError(f"size: found {size}, allowed is a side, or the shape (C, H, W) of images")
+    return tuple(size)
+
+
+def image_noise(seed: int, image: int, level: int, repeat: int, size: Size) -> NDArray[np.float32]:
     """The standard normal draw z of one image at one noise level: the same for every denoiser.
 
     Args:
@@ -55,10 +67,10 @@ def image_noise(seed: int, image: int, level: int, repeat: int, size: int) -> ND
         image: index of the image in its dataset.
         level: index of the noise level in its grid.
         repeat: 0 for the first draw of this image at this level, 1 for the second ...
-        size: side of the image in pixels.
+        size: side of a square image of one channel in pixels, or the shape (C, H, W) of any.
 
     Returns:
-        (1, size, size) float32.
+        (C, H, W) float32.
     """
     draws = generator(seed, "noise", image, level, repeat)
-    return draws.standard_normal((1, size, size), dtype=np.float32)
+    return draws.standard_normal(image_shape(size), dtype=np.float32)

@@ -224,7 +224,7 @@ def test_means_and_errors():
 def known_samples(first: torch.Tensor, second: torch.Tensor) -> list[Samples]:
     drawn = []
     for calls, one in enumerate((first, second), start=1):
-        recorder = Recorder(2, [1.0, 0.1], 8)
+        recorder = Recorder(2, [1.0, 0.1], (1, 8, 8))
         for call in range(calls):
             recorder.observe(range(len(one)), 1.0 / (1 + call), one, one / 2)
         drawn.append(Samples(one, np.full(len(one), calls), recorder.trajectories()))
@@ -306,7 +306,7 @@ def test_the_phase_writes_what_it_compared(made, dataset, trained):
     assert made_from["inputs"]["dataset"] == dataset.images_sha256
     assert set(made_from["inputs"]) == {"dataset", "first", "second"}
     assert read_sidecar(made)["computation"] == in_float32("cpu") == made_from["computation"]
-    lengths = {"A": 2, "B": 2, "C": 2, "2": 2, "1": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
+    lengths = {"A": 2, "B": 2, "M": 2, "2": 2, "C": 1, "n": 5, "m": 2, "T": 4, "K": 3, "N": 4}
     lengths |= {"f": 5, "p": 2, "H": 8, "W": 8, "q": 5}
     lengths |= dict.fromkeys("tu", len(dataset.indices["test"]))
     for name, field in SCHEMA.items():
@@ -468,7 +468,7 @@ def test_damaged_files_are_refused(stored, tmp_path):
         ("calls", None, "lacks the datasets calls"),
         ("calls", np.zeros((2, 3)), "calls has type float64, expected int64"),
         ("calls", np.zeros((2, 4), np.int64), r"calls has shape \(2, 4\), expected \(A=2, n=3\)"),
-        ("twin_index", np.zeros((2, 4, 1), np.int32), r"twin_index has shape .*\(C=2, N=4\)"),
+        ("twin_index", np.zeros((2, 4, 1), np.int32), r"twin_index has shape .*\(M=2, N=4\)"),
     ],
 )
 def test_misshapen_files_are_refused(stored, name, change, message):

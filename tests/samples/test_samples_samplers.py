@@ -459,7 +459,12 @@ def test_a_denoiser_that_diverges_is_named():
     with pytest.raises(ArithmeticError, match=r"samples: .* is not finite"):
         draw(lambda y, _: y * torch.nan, SAMPLERS["score ascent"], 2)
     with pytest.raises(ArithmeticError, match=r"broken: .* level 0.14\d* is not finite"):
-        draw(lambda y, s: y * (1 if s > 0.2 else torch.inf), FlowODE(levels(3)), 2, label="broken")
+        draw(
+            lambda y, sigma: y * (1 if sigma > 0.2 else torch.inf),
+            FlowODE(levels(3)),
+            2,
+            label="broken",
+        )
 
 
 # ---------------------------------------------------------------------------------------------

@@ -204,7 +204,7 @@ def test_what_cannot_be_analysed_is_named():
 def test_file_follows_the_schema(tmp_path, method, kept):
     path = tmp_path / "spectra.h5"
     computed(path, method=method)
-    lengths = {"I": 3, "S": 2, "K": kept, "k": 6, "H": 8, "W": 8, "1": 1}
+    lengths = {"I": 3, "S": 2, "K": kept, "k": 6, "C": 1, "H": 8, "W": 8}
     check_stored(path, SCHEMA)
     check_table(SCHEMA)
     arrays, made_from = read_spectra(path, spec(method=method))
@@ -213,7 +213,7 @@ def test_file_follows_the_schema(tmp_path, method, kept):
     assert "torch" in made_from["versions"]
     assert made_from["computation"] == in_float32("cpu")
     for name, field in SCHEMA.items():
-        assert arrays[name].shape == tuple(lengths[dim] for dim in field.dims), name
+        assert arrays[name].shape == tuple(lengths[dim] for dim in field.dims if dim != "[C]"), name
     with open_spectra(path, ["eigenvalues"]) as file:
         np.testing.assert_array_equal(file["eigenvalues"][1, 0], arrays["eigenvalues"][1, 0])
     unknown = {name for name, array in arrays.items() if not np.isfinite(array).all()}
@@ -309,8 +309,8 @@ def test_a_failure_leaves_the_old_file(tmp_path):
 
 def test_images_that_do_not_fit_are_named(tmp_path):
     arguments = (spec(), tmp_path / "spectra.h5", {})
-    with pytest.raises(ValueError, match=r"square images \(I, 1, H, H\), found \(3, 1, 8, 4\)"):
-        compute_spectra(network(), clean_images()[..., :4], INDEX, *arguments)
+    with pytest.raises(ValueError, match=r"images \(I, C, H, W\), found \(3, 8, 8\)"):
+        compute_spectra(network(), clean_images()[:, 0], INDEX, *arguments)
     with pytest.raises(ValueError, match="found 3 images and 2 indices"):
         compute_spectra(network(), clean_images(), INDEX[:2], *arguments)
 

@@ -18,7 +18,7 @@ class EmpiricalDenoiser(nn.Module):
     """Exact posterior mean under the uniform distribution on a set of images, in float64.
 
     Args:
-        images: (N, 1, H, W) training images.
+        images: (N, C, H, W) training images.
         batch: noisy images treated at once; memory is of order ``batch * N``.
     """
 
@@ -40,7 +40,7 @@ class EmpiricalDenoiser(nn.Module):
         return torch.softmax(exponents, dim=1)
 
     def forward(self, y: Tensor, sigma: float | None = None) -> Tensor:
-        """Denoise (B, 1, H, W) at noise level ``sigma``; returns the type of ``y``."""
+        """Denoise (B, C, H, W) at noise level ``sigma``; returns the type of ``y``."""
         means = [self._mean(self.posterior(part, _positive(sigma))) for part in y.split(self.batch)]
         return torch.cat(means).view(y.shape).to(y.dtype)
 
@@ -52,7 +52,7 @@ class EmpiricalDenoiser(nn.Module):
         return weights[:, alive] @ self.images[alive]
 
     def jacobian_product(self, y: Tensor, v: Tensor, sigma: float) -> Tensor:
-        """J(y) v = Cov(x | y) v / sigma^2 for one noisy image y (1, H, W) and v (B, 1, H, W)."""
+        """J(y) v = Cov(x | y) v / sigma^2 for one noisy image y (C, H, W) and v (B, C, H, W)."""
         weights = self.posterior(y[None], sigma)[0]
         centred = self.images - weights @ self.images
         projections = v.flatten(1).to(torch.float64) @ centred.T

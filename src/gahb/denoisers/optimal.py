@@ -29,5 +29,5 @@ def exact_denoiser(images: ImageClass | Spec) -> nn.Module | None:
         and issubclass(item, ExactDenoiser)
         and item.__module__ == home.__name__
     )
-    found: nn.Module = denoiser.of(drawn)
+    found: nn.Module = denoiser.of(drawn).eval()
     return found

@@ -114,7 +114,8 @@ def build_reference(
         ValueError: there is no such denoiser, it does not exist for this image class, or it needs the
             dataset and none is given.
     """
-    return reference_options(reference).build(image_class(dataset_spec), dataset)
+    built = reference_options(reference).build(image_class(dataset_spec), dataset)
+    return built if isinstance(built, ErrorBound) else built.eval()
 
 
 def theoretical_slope(reference: Spec, dataset: Spec) -> float:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from gahb.datasets.store import Dataset
 from gahb.denoisers.computation import on_fastest_device
+from gahb.denoisers.contract import as_denoiser
 from gahb.randomness import image_noise
 
-Denoiser = Callable[[Tensor, float], Tensor]
+Denoiser = Callable[..., Tensor]
 BATCH = 32  # twice the speed of 64 on a CPU: the activations stay in its caches
 
 
@@ -29,7 +30,7 @@ class NoisySet:
     Args:
         indices: index in the dataset of each draw's image (M,); an image drawn twice is there twice.
         repeats: 0 for the first draw of an image, 1 for its second ... (M,).
-        images: (M, 1, H, W) clean images.
+        images: (M, C, H, W) clean images.
     """
 
     indices: NDArray[np.int64]
@@ -40,7 +41,7 @@ class NoisySet:
         self, seed: int, level: int, sigma: float, count: int = BATCH
     ) -> list[tuple[Tensor, Tensor]]:
         """(clean, noisy) batches of ``count`` images at one noise level."""
-        size = self.images.shape[-1]
+        size = tuple(self.images.shape[1:])
         batches = []
         for first in range(0, len(self.indices), count):
             clean = self.images[first : first + count]
@@ -75,10 +76,11 @@ def noisy_set(
 def squared_errors(
     denoiser: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
 ) -> NDArray[np.float64]:
-    """Mean squared error of each draw: (levels, M), averaged over pixels.
+    """Mean squared error of each draw: (levels, M), averaged over pixels and channels.
 
-    A denoiser that says ``needs_clean`` (an oracle) is given the clean images as well; one that says its
-    ``batch`` gets so many images at once.
+    The denoiser is f(y) or f(y, sigma); see :func:`gahb.denoisers.contract.as_denoiser`. One that
+    says ``needs_clean`` (an oracle) is given the clean images as well; one that says its ``batch``
+    gets so many images at once.
     """
     count: int = getattr(denoiser, "batch", BATCH)
     if getattr(denoiser, "needs_clean", False):
@@ -86,7 +88,8 @@ def squared_errors(
         return _mean_squares(
             lambda x, y, sigma: oracle(y, sigma, x) - x, noisy, sigmas, seed, count
         )
-    return _mean_squares(lambda x, y, sigma: denoiser(y, sigma) - x, noisy, sigmas, seed, count)
+    known = as_denoiser(denoiser, noisy.images)
+    return _mean_squares(lambda x, y, sigma: known(y, sigma) - x, noisy, sigmas, seed, count)
 
 
 def fastest(network: nn.Module) -> Denoiser:
@@ -99,9 +102,8 @@ def squared_differences(
     first: Denoiser, second: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
 ) -> NDArray[np.float64]:
     """Mean squared difference of two denoisers' outputs on each draw: (levels, M)."""
-    return _mean_squares(
-        lambda x, y, sigma: first(y, sigma) - second(y, sigma), noisy, sigmas, seed
-    )
+    one, other = (as_denoiser(denoiser, noisy.images) for denoiser in (first, second))
+    return _mean_squares(lambda x, y, sigma: one(y, sigma) - other(y, sigma), noisy, sigmas, seed)
 
 
 @torch.no_grad()

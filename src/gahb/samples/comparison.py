@@ -37,7 +37,7 @@ def compare_samples(
 
     Args:
         drawn: samples of the networks of S1 and S2, of the same numbers, followed equally many.
-        training_images: (N, 1, H, W) of S1 and S2.
+        training_images: (N, C, H, W) of S1 and S2.
         indices: (N,) of the same images in their dataset.
         duplicate_threshold: similarity above which two training images count as one.
         shown: of how many of the samples followed to keep the images; all, unless said.
@@ -118,7 +118,7 @@ def compare_sets(training_images: list[Tensor], indices: Indices, shown: int) ->
 
 
 def _along(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Similarity by every measure of images (f, K, 1, H, W) kept on two ways: (C, f, K)."""
+    """Similarity by every measure of images (f, K, C, H, W) kept on two ways: (2, f, K)."""
     one, other = (torch.from_numpy(images).flatten(0, 1) for images in (first, second))
     both = torch.isfinite(one + other).flatten(1).all(1)
     found = torch.stack([similarity(one, other, name) for name in MEASURES]).double()

@@ -7,7 +7,7 @@ convolutions of one image are rounded otherwise than those of two or more, which
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from gahb.artifacts import Spec
 from gahb.denoisers.computation import Computation, prepared, resolve_computation
+from gahb.denoisers.contract import as_denoiser
 from gahb.progress import Progress
+from gahb.randomness import Size, image_shape
 from gahb.samples.sampler import Denoiser, Sampler, build_sampler
 from gahb.samples.start import Start, sample_noise
 from gahb.samples.trajectories import Recorder, Trajectories
@@ -31,7 +33,7 @@ class Samples:
     """Images drawn with one denoiser.
 
     Attributes:
-        images: (n, 1, H, H) float32 (or the type asked for), on the CPU.
+        images: (n, C, H, W) float32 (or the type asked for), on the CPU.
         calls: (n,) int64, how often the denoiser was called for each.
         trajectories: of the first samples, if asked for.
     """
@@ -43,10 +45,10 @@ class Samples:
 
 @torch.no_grad()
 def draw_samples(
-    denoiser: Denoiser,
+    denoiser: Callable[..., Tensor],
     sampler: Sampler,
     numbers: Sequence[int],
-    size: int,
+    size: Size,
     seed: int,
     *,
     start: Start = WHITE,
@@ -60,10 +62,11 @@ def draw_samples(
     """Draw the samples of the given numbers.
 
     Args:
-        denoiser: f(y, sigma) of (B, 1, H, H) images; see :mod:`gahb.samples.sampler`.
+        denoiser: f(y) or f(y, sigma) of images (B, C, H, W); see
+            :func:`gahb.denoisers.contract.as_denoiser`.
         sampler: how.
         numbers: names the samples: number i is the same image in any list, up to rounding.
-        size: side of the images in pixels.
+        size: side of square images of one channel in pixels, or the shape (C, H, W) of images.
         seed: of all noise.
         start: law of the images that sampling starts from; white noise about 0.5, unless said.
         followed: of how many of the first samples to keep the trajectory.
@@ -76,9 +79,11 @@ def draw_samples(
     Raises:
         ArithmeticError: an image became infinite or undefined.
     """
-    recorder = Recorder(min(followed, len(numbers)), levels, size)
+    shape = image_shape(size)
+    recorder = Recorder(min(followed, len(numbers)), levels, shape)
     progress = Progress(label, len(numbers), "sample")
-    denoise = _never_alone(denoiser)
+    known = as_denoiser(denoiser, torch.empty(0, *shape, device=device, dtype=dtype))
+    denoise = _never_alone(known)
     finished = []
     for first in range(0, len(numbers), batch):
         part = numbers[first : first + batch]
@@ -127,7 +132,7 @@ def computation_of(settings: Spec) -> Computation:
 
 
 def draw(
-    network: nn.Module, settings: Spec, start: Start, size: int, label: str, *, followed: int = 0
+    network: nn.Module, settings: Spec, start: Start, size: Size, label: str, *, followed: int = 0
 ) -> Samples:
     """The samples of a trained denoiser that ``settings``, the section ``sampling``, ask for.
 
@@ -135,7 +140,7 @@ def draw(
         network: the denoiser.
         settings: how many samples, by which sampler, from which noise.
         start: law of the images that sampling starts from, see :func:`gahb.samples.start.start_of`.
-        size: side of the images in pixels.
+        size: side, or shape, of the images; see :func:`draw_samples`.
         label: shown with the progress.
         followed: of how many of the samples to keep the trajectory.
     """

@@ -38,7 +38,7 @@ def compare_fresh(
 
     Args:
         drawn: samples of the networks of S1 and S2.
-        training_images: (N, 1, H, W) of S1 and S2.
+        training_images: (N, C, H, W) of S1 and S2.
         dataset: that they are of.
         start: what was sampled from.
         seed: of the start, and of the relabellings of the two-sample test.
@@ -52,7 +52,7 @@ def compare_fresh(
     ]
     directions = principal_directions(known_images(dataset), COMPONENTS).T
     samples = np.stack([one.images.flatten(1).double().numpy() for one in drawn])
-    size = few.shape[-1]
+    size = tuple(few.shape[1:])
     about = [start.image(seed, number, 0.0, size).ravel() for number in range(len(samples[0]))]
     tested = dataset.images(dataset.indices["test"][:MOST_FRESH])
     fresh = tested.reshape(len(tested), -1).astype(np.float64)
@@ -71,7 +71,7 @@ def principal_directions(images: Float64, count: int) -> Float64:
     """Unit vectors along which images vary most, the first most of all: (count, d).
 
     Args:
-        images: (k, 1, H, W).
+        images: (k, C, H, W).
         count: number of directions, below d.
     """
     flat = images.reshape(len(images), -1)

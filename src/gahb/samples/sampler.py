@@ -1,6 +1,6 @@
 """Samplers: how an image is made from noise by calling a denoiser again and again.
 
-Each works with any denoiser f(y, sigma) of (B, 1, H, W) images: learned and blind, exact, classical. All
+Each works with any denoiser f(y, sigma) of (B, C, H, W) images: learned and blind, exact, classical. All
 start from N(mean, sigma_max^2 I), which stands for the noisy images of that level: the variance of the
 images themselves is missing from it. A direction in which it is P comes out of the deterministic samplers
 with P sigma_max^2 / (P + sigma_max^2); those that inject noise make up for part of the loss.
@@ -36,7 +36,7 @@ class Finished:
     """Samples of one batch.
 
     Attributes:
-        images: (B, 1, H, W).
+        images: (B, C, H, W).
         calls: (B,) int64, how often the denoiser saw each image.
     """
 
@@ -53,7 +53,7 @@ class Sampler(Protocol):
         ...
 
     def run(self, denoiser: Denoiser, y: Tensor, noise: Noise, observe: Observer) -> Finished:
-        """Sample from the start images ``y`` (B, 1, H, W)."""
+        """Sample from the start images ``y`` (B, C, H, W)."""
         ...
 
 

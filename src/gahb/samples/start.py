@@ -18,39 +18,43 @@ from numpy.typing import NDArray
 
 from gahb.artifacts import Spec
 from gahb.datasets.store import Dataset
-from gahb.randomness import generator
+from gahb.randomness import Size, generator, image_shape
 
 LARGEST = 2048  # images whose mean and covariance are taken, at most
 
 
-def sample_noise(seed: int, sample: int, step: int, size: int) -> NDArray[np.float32]:
+def sample_noise(seed: int, sample: int, step: int, size: Size) -> NDArray[np.float32]:
     """Standard normal draws of one sample at one step; step 0 is the start image's.
 
+    Args:
+        seed, sample, step: name the draw.
+        size: side of a square image of one channel, or the shape (C, H, W) of any.
+
     Returns:
-        (1, size, size) float32.
+        (C, H, W) float32.
     """
     draws = generator(seed, "sample", sample, step)
-    return draws.standard_normal((1, size, size), dtype=np.float32)
+    return draws.standard_normal(image_shape(size), dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Start:
-    """The law N(mean, C + sigma^2 I) of start images.
+    """The law of start images, N(mean, covariance + sigma^2 I).
 
     Attributes:
-        mean: m, a number or an image (1, H, H).
-        deviations: (k, 1, H, H) images less their mean; C is the mean of their outer products.
-            None for C = 0.
+        mean: m, a number or an image (C, H, W).
+        deviations: (k, C, H, W) images less their mean, whose covariance is the mean of their outer
+            products. None for no covariance.
     """
 
     mean: float | NDArray[np.float64] = 0.5
     deviations: NDArray[np.float64] | None = None
 
-    def image(self, seed: int, sample: int, sigma: float, size: int) -> NDArray[np.float64]:
+    def image(self, seed: int, sample: int, sigma: float, size: Size) -> NDArray[np.float64]:
         """The start of one sample: m + k^-1/2 sum_i g_i (x_i - m) + sigma z, with normal g and z.
 
         Returns:
-            (1, size, size).
+            (C, H, W).
         """
         drawn = self.mean + sigma * sample_noise(seed, sample, 0, size).astype(np.float64)
         if self.deviations is not None:
@@ -61,7 +65,7 @@ class Start:
 
 
 def known_images(dataset: Dataset, images: int = LARGEST) -> NDArray[np.float64]:
-    """The first training images of both halves, half of ``images`` of each at most: (k, 1, H, H)."""
+    """The first training images of both halves, half of ``images`` of each at most: (k, C, H, W)."""
     halves = [dataset.indices[half][: images // 2] for half in ("S1", "S2")]
     return dataset.images(np.concatenate(halves)).astype(np.float64)
 

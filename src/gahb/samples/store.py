@@ -14,30 +14,30 @@ from typing import Any
 from gahb.artifacts import Spec
 from gahb.hdf5 import IMAGE, INTENSITY, Arrays, Field, Schema, read_arrays, write_arrays
 
-# Axes: A networks, B training sets and C measures, two of each; n samples, of which the first f were
+# Axes: A networks, B training sets and M measures, two of each; n samples, of which the first f were
 # followed on their way and the first m are shown; T calls of the denoiser at most; K noise levels kept;
 # N images in each training set; p pairs of them shown;
-# t and u test images; q principal directions; H and W pixels.
+# t and u test images; q principal directions; C channels, H and W pixels.
 SCHEMA: Schema = {
     "samples": Field(("A", "n", *IMAGE), "float16", INTENSITY, "samples of each network"),
     "calls": Field(("A", "n"), "int64", "1", "calls of the network that each sample took"),
     "pair_similarity": Field(
-        ("C", "n"), "float64", "1", "similarity of the two networks' samples of the same number"
+        ("M", "n"), "float64", "1", "similarity of the two networks' samples of the same number"
     ),
     "unpaired_similarity": Field(
-        ("C", "n"),
+        ("M", "n"),
         "float64",
         "1",
         "of sample i of S1's network and sample i - 1 of S2's: a control",
     ),
     "closest_similarity": Field(
-        ("A", "B", "C", "n"),
+        ("A", "B", "M", "n"),
         "float64",
         "1",
         "similarity of each sample with the most similar image of each training set",
     ),
     "closest_index": Field(
-        ("A", "B", "C", "n"), "int64", "1", "index of that image in the dataset"
+        ("A", "B", "M", "n"), "int64", "1", "index of that image in the dataset"
     ),
     "nearest_distances": Field(
         ("A", "B", "n", "2"),
@@ -53,7 +53,7 @@ SCHEMA: Schema = {
         "set and to the nearest that is no duplicate of it; NaN where there is none",
     ),
     "closest_images": Field(
-        ("A", "C", "m", *IMAGE),
+        ("A", "M", "m", *IMAGE),
         "float16",
         INTENSITY,
         "the most similar images of the network's own training set, for the samples shown",
@@ -77,16 +77,16 @@ SCHEMA: Schema = {
         ("A", "m", "K", *IMAGE), "float16", INTENSITY, "denoised image f(y) at the calls kept"
     ),
     "noisy_similarity": Field(
-        ("C", "f", "K"),
+        ("M", "f", "K"),
         "float64",
         "1",
         "similarity of the two networks' y at the calls kept; NaN where either has none",
     ),
     "denoised_similarity": Field(
-        ("C", "f", "K"), "float64", "1", "the same of the two networks' f(y)"
+        ("M", "f", "K"), "float64", "1", "the same of the two networks' f(y)"
     ),
     "fresh_similarity": Field(
-        ("B", "C", "t"),
+        ("B", "M", "t"),
         "float32",
         "1",
         "similarity of test images with the most similar image of each training set",
@@ -115,12 +115,12 @@ SCHEMA: Schema = {
         "energy distance of samples and test images, and its p value",
     ),
     "twin_similarity": Field(
-        ("C", "N"),
+        ("M", "N"),
         "float32",
         "1",
         "similarity of each training image of S1 with the most similar one of S2",
     ),
-    "twin_index": Field(("C", "N"), "int32", "1", "index of the latter in the dataset"),
+    "twin_index": Field(("M", "N"), "int32", "1", "index of the latter in the dataset"),
     "twin_images": Field(
         ("B", "p", *IMAGE),
         "float16",
@@ -128,7 +128,7 @@ SCHEMA: Schema = {
         "the pairs across S1 and S2 with the highest correlation, from the most similar on",
     ),
 }
-_FIXED = {"A": 2, "B": 2, "C": 2}
+_FIXED = {"A": 2, "B": 2, "M": 2}
 
 
 def write_samples(

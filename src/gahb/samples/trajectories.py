@@ -18,8 +18,8 @@ class Trajectories:
         sigma: (m, T) float64 noise level at every call of the denoiser, T calls at most.
         kept_sigma: (m, K) float64 noise level at the calls that were kept: for each of the K levels
             asked for, the first call at or below it.
-        noisy: (m, K, 1, H, W) float32 what the denoiser was given at those calls.
-        denoised: (m, K, 1, H, W) float32 what it returned.
+        noisy: (m, K, C, H, W) float32 what the denoiser was given at those calls.
+        denoised: (m, K, C, H, W) float32 what it returned.
     """
 
     sigma: NDArray[np.float64]
@@ -34,14 +34,14 @@ class Recorder:
     Args:
         count: m, how many samples are followed.
         levels: (K,) noise levels at which images are kept.
-        size: side of the images in pixels.
+        image: shape (C, H, W) of the images.
     """
 
-    def __init__(self, count: int, levels: Sequence[float], size: int) -> None:
+    def __init__(self, count: int, levels: Sequence[float], image: Sequence[int]) -> None:
         self._levels = np.asarray(levels, np.float64) * (1 + 1e-6)  # reached but for rounding
         self._sigma: list[list[float]] = [[] for _ in range(count)]
         self._kept_sigma = np.full((count, len(levels)), np.nan)
-        shape = (count, len(levels), 1, size, size)
+        shape = (count, len(levels), *image)
         self._noisy = np.full(shape, np.nan, np.float32)
         self._denoised = np.full(shape, np.nan, np.float32)
 

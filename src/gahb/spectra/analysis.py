@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gahb.denoisers.contract import Image, as_image
 from gahb.means import mean_and_error
 from gahb.randomness import generator
 from gahb.spectra.eigen import DRAWS, PERTURBATION, Array, Spectrum
@@ -25,22 +26,23 @@ class Analysis:
     """The local behaviour of a denoiser f at one noisy image y = x + noise of level sigma.
 
     Attributes:
-        clean, noisy, denoised: x, y and f(y), (1, H, W).
+        clean, noisy, denoised: x, y and f(y), (C, H, W).
         symmetric_denoised: what f(y) would be were J its symmetric part S: f(y) + (S - J) y,
-            (1, H, W). It is S y for a homogeneous f, and f(y) for the exact denoisers, whose J is S.
+            (C, H, W). It is S y for a homogeneous f, and f(y) for the exact denoisers, whose J is S.
             How much worse it is than f(y) limits what the eigenvectors of S say of f.
-        eigenvalues, eigenvectors: (K,) descending and (k, H, W), of the symmetric part of J.
+        eigenvalues, eigenvectors: (K,) descending and (k, C, H, W), of the symmetric part of J;
+            (k, H, W) where C = 1.
         eigenvalue_residuals: (K,), see :class:`~gahb.spectra.eigen.Spectrum`, as for the
             singular values (K,), trace, asymmetry, their standard errors, effective rank, least
             eigenvalue and negative mass.
-        fourier_quotients: (H, W) e_k* S e_k of the Fourier modes, see
-            :func:`~gahb.spectra.eigen.fourier_quotients`; NaN for the leading method.
+        fourier_quotients: (C, H, W) e_k* S e_k of the Fourier modes of each channel, (H, W) where
+            C = 1, see :func:`~gahb.spectra.eigen.fourier_quotients`; NaN for the leading method.
         clean_coefficients, noisy_coefficients: (K,) <x, e_k> and <y, e_k>.
         homogeneity_residual: ||f(y) - J y|| / ||f(y)||: float precision for a bias-free network.
         leading_response, null_response: means of ||f(y + v) - f(y)|| / ||v|| over 8 random v of
             norm 0.1 sigma sqrt(d), with their standard errors; see :func:`analyse`.
         method: ``full`` or ``leading``.
-        engine: ``frozen`` or ``autograd``.
+        engine: ``frozen``, ``autograd`` or ``exact``.
     """
 
     clean: NDArray[np.floating]
@@ -72,8 +74,8 @@ class Analysis:
 
 def analyse(
     denoiser: Denoiser,
-    clean: Tensor,
-    noisy: Tensor,
+    clean: Image,
+    noisy: Image,
     sigma: float,
     method: str = "auto",
     eigenvectors: int | None = None,
@@ -90,11 +92,13 @@ def analyse(
     method: the span of the r leading eigenvectors, and the orthogonal complement of all k.
 
     Args:
-        denoiser: maps (B, 1, H, W) to (B, 1, H, W); told the level if it has a parameter ``sigma``.
-        clean, noisy: x and y, (1, H, W). Type and device of ``noisy`` are those of the products.
+        denoiser: f(y) or f(y, sigma), maps (B, C, H, W) to (B, C, H, W); see
+            :func:`gahb.denoisers.contract.as_denoiser`.
+        clean, noisy: x and y, (C, H, W), tensors or arrays; (H, W) is taken for (1, H, W). Type and
+            device of ``noisy`` are those of the products.
         sigma: noise level, on the intensity scale of the images.
-        method: ``full``, ``leading``, or ``auto``: full up to 6,400 pixels unless fewer than one
-            eigenvector per 16 pixels is asked for.
+        method: ``full``, ``leading``, or ``auto``: full up to d = C H W = 6,400 unless fewer than
+            d/16 eigenvectors are asked for.
         eigenvectors: k, how many are kept; for the leading method also the number of eigenvalues.
             By default all.
         engine: see :class:`~gahb.spectra.jacobian.LinearisedDenoiser`.
@@ -105,15 +109,17 @@ def analyse(
     """
     if not sigma > 0:
         raise ValueError(f"sigma: found {sigma}, allowed are levels above 0")
-    if clean.shape != noisy.shape:
-        raise ValueError(
-            f"clean and noisy image differ in shape: {tuple(clean.shape)}, {tuple(noisy.shape)}"
-        )
+    x_image = as_image(clean, "clean image")
     linearised = LinearisedDenoiser(denoiser, noisy, sigma, engine)
+    shape = linearised.noisy.shape
+    if x_image.shape != shape:
+        raise ValueError(
+            f"clean and noisy image differ in shape: {tuple(x_image.shape)}, {tuple(shape)}"
+        )
     spectrum = _spectrum(linearised, method, eigenvectors, seed)
     d = linearised.pixels
     y = linearised.noisy.cpu().numpy().astype(np.float64)
-    x = clean.detach().cpu().numpy().astype(np.float64)
+    x = x_image.cpu().numpy().astype(np.float64)
     output = linearised.denoised
     forward = _product_in_parts(linearised)
     backward = linearised.transposed_product(linearised.noisy[None])[0]
@@ -121,15 +127,16 @@ def analyse(
         _responses(linearised, _perturbations(spectrum, part, PERTURBATION * sigma * d**0.5, seed))
         for part in ("leading", "null")
     )
-    unknown = np.full(noisy.shape[1:], np.nan)
+    pixels = shape if shape[0] > 1 else shape[1:]
+    unknown = np.full(pixels, np.nan)
     kept = len(spectrum.eigenvectors) if eigenvectors is None else eigenvectors
     return Analysis(
-        clean=clean.detach().cpu().numpy(),
+        clean=x_image.cpu().numpy(),
         noisy=linearised.noisy.cpu().numpy(),
         denoised=output.cpu().numpy(),
         symmetric_denoised=(output + (backward - forward) / 2).cpu().numpy(),
         eigenvalues=spectrum.eigenvalues,
-        eigenvectors=spectrum.eigenvectors[:kept].reshape(-1, *noisy.shape[1:]).copy(),
+        eigenvectors=spectrum.eigenvectors[:kept].reshape(-1, *pixels).copy(),
         eigenvalue_residuals=spectrum.residuals,
         singular_values=spectrum.singular_values,
         clean_coefficients=spectrum.eigenvectors @ x.ravel(),
@@ -154,7 +161,7 @@ def analyse(
 
 def eigenbasis(
     denoiser: Denoiser,
-    noisy: Tensor,
+    noisy: Image,
     k: int | None = None,
     method: str = "auto",
     sigma: float | None = None,
@@ -163,8 +170,10 @@ def eigenbasis(
     """The basis in which a denoiser shrinks a noisy image, and the factors by which it does.
 
     Args:
-        denoiser: any differentiable map of images (B, 1, H, W) to images of the same shape.
-        noisy: one noisy image, (1, H, W), float32 or float64.
+        denoiser: f(y) or f(y, sigma), any differentiable map of images (B, C, H, W) to images of the
+            same shape; see :func:`gahb.denoisers.contract.as_denoiser`.
+        noisy: one noisy image, (C, H, W), or (H, W) for (1, H, W), a tensor or an array, float32 or
+            float64.
         k: number of eigenvectors, by default all.
         method: ``full``, ``leading`` or ``auto``, as in :func:`analyse`.
         sigma: noise level, for a denoiser that has a parameter ``sigma``.
@@ -172,13 +181,14 @@ def eigenbasis(
 
     Returns:
         Eigenvalues (K,) of the symmetric part of the Jacobian, descending: all of them for the
-        full method, K = k for the leading one. Orthonormal eigenvectors (k, 1, H, W). Both of the
+        full method, K = k for the leading one. Orthonormal eigenvectors (k, C, H, W). Both of the
         type and on the device of ``noisy``.
     """
     linearised = LinearisedDenoiser(denoiser, noisy, sigma, engine)
     spectrum = _spectrum(linearised, method, k, seed=0)
-    vectors = torch.from_numpy(spectrum.eigenvectors[:k].copy()).view(-1, *noisy.shape)
-    return torch.from_numpy(spectrum.eigenvalues).to(noisy), vectors.to(noisy)
+    y = linearised.noisy
+    vectors = torch.from_numpy(spectrum.eigenvectors[:k].copy()).view(-1, *y.shape)
+    return torch.from_numpy(spectrum.eigenvalues).to(y), vectors.to(y)
 
 
 def _product_in_parts(linearised: LinearisedDenoiser) -> Tensor:

@@ -40,8 +40,8 @@ class Spectrum:
         products: how many products with J or its transpose it took.
         right_vectors: (d, d) right singular vectors of J, orthonormal rows in the order of the
             singular values; None for the leading method.
-        fourier: (H, W) Rayleigh quotients of the symmetric part, see :func:`fourier_quotients`;
-            None for the leading method.
+        fourier: (H, W) Rayleigh quotients of the symmetric part, see :func:`fourier_quotients`, or
+            (C, H, W), those of the modes of each of several channels; None for the leading method.
     """
 
     method: str

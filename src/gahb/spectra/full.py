@@ -20,17 +20,20 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
         ValueError: the image has more than 6,400 pixels.
     """
     d = linearised.pixels
-    height, width = linearised.noisy.shape[-2:]
+    channels, height, width = linearised.noisy.shape
     if d > LARGEST_FULL:
         raise ValueError(
             f"the full spectrum is limited to {LARGEST_FULL:,} pixels, found {d:,} "
-            f"({height}x{width}): ask for leading eigenvectors instead (method='leading')"
+            f"({f'{channels}x' * (channels > 1)}{height}x{width}): ask for leading eigenvectors "
+            "instead (method='leading')"
         )
     jacobian = linearised.matrix().cpu().numpy().astype(np.float64)
     symmetric = (jacobian + jacobian.T) / 2
     asymmetry = ratio(np.linalg.norm(jacobian - symmetric), np.linalg.norm(symmetric))
     eigenvalues, eigenvectors = np.linalg.eigh(symmetric)
     squares, right = np.linalg.eigh(jacobian.T @ jacobian)
+    within = jacobian.reshape(channels, height * width, channels, height * width)
+    fourier = [fourier_quotients(within[c, :, c], height, width) for c in range(channels)]
     return Spectrum(
         method="full",
         eigenvalues=eigenvalues[::-1].copy(),
@@ -45,5 +48,5 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
         effective_rank=float(np.sum(jacobian**2)),
         products=d,
         right_vectors=right.T[::-1],
-        fourier=fourier_quotients(jacobian, height, width),
+        fourier=fourier[0] if channels == 1 else np.stack(fourier),
     )

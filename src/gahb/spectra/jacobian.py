@@ -1,6 +1,6 @@
 """The Jacobian J of a denoiser at one noisy image, as a linear map that is never stored.
 
-    J = df(y) / dy,   (d, d) for images of d = H W pixels.
+    J = df(y) / dy,   (d, d) for images of C channels, d = C H W.
 
 Products J v come from one of two engines. ``frozen``: a ReLU network whose gates are held at their
 values at y is affine, so that its Jacobian acts on a batch of images at the cost of one forward
@@ -15,15 +15,17 @@ sigma^2. Nothing is differentiated then. ``auto`` takes ``exact`` where there is
 from __future__ import annotations
 
 import contextlib
-import copy
-import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import checkpoint
 
+from gahb.denoisers.contract import Image, as_denoiser, as_image
 from gahb.randomness import seed_of
 from gahb.spectra.gates import GateMismatch, ImposeGates, RecordGates
 
@@ -41,17 +43,17 @@ class LinearisedDenoiser:
     used as it is; a module inside it must already be in evaluation mode.
 
     Args:
-        denoiser: maps (B, 1, H, W) to (B, 1, H, W), each image on its own. It is told the noise
-            level if it has a parameter named ``sigma``.
-        noisy: the image y, (1, H, W), float32 or float64. Its type and device are those of all
-            computations and results.
+        denoiser: f(y) or f(y, sigma), maps (B, C, H, W) to (B, C, H, W), each image on its own; see
+            :func:`gahb.denoisers.contract.as_denoiser`.
+        noisy: the image y, (C, H, W), float32 or float64, a tensor or an array; or (H, W), taken for
+            (1, H, W). Its type and device are those of all computations and results.
         sigma: noise level of y.
         engine: ``auto``, ``frozen``, ``autograd`` or ``exact``.
         batch_size: images per pass; by default as many as fit 2^16 pixels (2^19 on a GPU).
 
     Attributes:
         noisy: y.
-        denoised: f(y), (1, H, W).
+        denoised: f(y), (C, H, W).
         engine: ``frozen``, ``autograd`` or ``exact``, the one that is used.
 
     Raises:
@@ -64,22 +66,22 @@ class LinearisedDenoiser:
     def __init__(
         self,
         denoiser: Denoiser,
-        noisy: Tensor,
+        noisy: Image,
         sigma: float | None = None,
         engine: str = "auto",
         batch_size: int | None = None,
     ) -> None:
         if engine not in ENGINES:
             raise ValueError(f"engine: found {engine!r}, allowed are {', '.join(ENGINES)}")
-        self.noisy = _checked_image(noisy)
-        function = _evaluated(denoiser, self.noisy) if isinstance(denoiser, nn.Module) else denoiser
-        told = {"sigma": sigma} if sigma is not None and _takes_sigma(denoiser) else {}
-        self._function: Callable[[Tensor], Tensor] = lambda images: function(images, **told)
-        pixels = _PIXELS_AT_ONCE.get(noisy.device.type, 2**16)
-        self.batch_size = batch_size or min(256, max(1, pixels // noisy.numel()))
+        self.noisy = as_image(noisy)
+        function = as_denoiser(denoiser, self.noisy, copied=True)
+        self._function: Callable[[Tensor], Tensor] = lambda images: function(images, sigma)
+        pixels = _PIXELS_AT_ONCE.get(self.noisy.device.type, 2**16)
+        self.batch_size = batch_size or min(256, max(1, pixels // self.noisy.numel()))
         self._kept: tuple[Tensor, Tensor] | None = None
-        if engine == "exact" or (engine == "auto" and hasattr(function, "jacobian_product")):
-            self._adopt_exact(function, sigma)
+        own = function.denoiser
+        if engine == "exact" or (engine == "auto" and hasattr(own, "jacobian_product")):
+            self._adopt_exact(own, sigma)
             return
 
         recorder = RecordGates()
@@ -94,21 +96,21 @@ class LinearisedDenoiser:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels d = H W."""
+        """Number of intensities d = C H W: of pixels, where there is one channel."""
         return self.noisy.numel()
 
     def evaluate(self, images: Tensor) -> Tensor:
-        """Denoise N images: (N, 1, H, W) to (N, 1, H, W)."""
+        """Denoise N images: (N, C, H, W) to (N, C, H, W)."""
         with _exact(images.device), torch.no_grad():
             return self._function(images.clone())  # a network may overwrite its input
 
     def product(self, v: Tensor) -> Tensor:
-        """J v for each of N images v: (N, 1, H, W) to (N, 1, H, W)."""
+        """J v for each of N images v: (N, C, H, W) to (N, C, H, W)."""
         apply = {"frozen": self._push, "autograd": self._differentiate, "exact": self._own}
         return self._in_batches(apply[self.engine], v)
 
     def transposed_product(self, u: Tensor) -> Tensor:
-        """J^T u for each of N images u: (N, 1, H, W) to (N, 1, H, W)."""
+        """J^T u for each of N images u: (N, C, H, W) to (N, C, H, W)."""
         return self._in_batches(self._own if self.engine == "exact" else self._pull, u)
 
     def matrix(self) -> Tensor:
@@ -186,25 +188,13 @@ class LinearisedDenoiser:
             self._kept = None  # free the old graph before the new one is made
             x = self.noisy.expand(count, *self.noisy.shape).clone().requires_grad_()
             with _exact(x.device), torch.enable_grad():
-                self._kept = x, self._checked_output(x, self._function(x.clone()))
+                self._kept = x, _finite(self._function(x.clone()))
                 if not self._kept[1].requires_grad:
                     raise ValueError(
                         "the denoiser's output does not depend differentiably on its input: it must "
                         "be computed by torch operations, without detach() or no_grad()"
                     )
         return self._kept
-
-    def _checked_output(self, x: Tensor, output: Any) -> Tensor:
-        if not isinstance(output, Tensor):
-            raise ValueError(f"a denoiser returns a tensor, this one {type(output).__name__}")
-        if output.shape != x.shape or output.dtype != x.dtype:
-            raise ValueError(
-                "a denoiser keeps the shape and type of its input: from "
-                f"{tuple(x.shape)} {x.dtype} this one made {tuple(output.shape)} {output.dtype}"
-            )
-        if not output.isfinite().all():
-            raise ValueError("the denoised image is not finite")
-        return output
 
     def _adopt_exact(self, denoiser: Denoiser, sigma: float | None) -> None:
         """Use the denoiser's own products."""
@@ -213,8 +203,7 @@ class LinearisedDenoiser:
             missing = "a noise level" if product else "a method jacobian_product(y, v, sigma)"
             raise ValueError(f"the engine 'exact' needs {missing}")
         self._jacobian_product: Callable[[Tensor], Tensor] = lambda v: product(self.noisy, v, sigma)
-        images = self.noisy[None]
-        self.denoised = self._checked_output(images, self.evaluate(images))[0]
+        self.denoised = _finite(self.evaluate(self.noisy[None]))[0]
         self.engine = "exact"
 
     def _adopt_frozen(self, required: bool) -> None:
@@ -239,57 +228,28 @@ class LinearisedDenoiser:
             )
 
 
-def _checked_image(noisy: Tensor) -> Tensor:
-    if noisy.ndim != 3 or noisy.shape[0] != 1:
-        raise ValueError(f"expected one noisy image (1, H, W), found shape {tuple(noisy.shape)}")
-    if noisy.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"expected a float32 or float64 image, found {noisy.dtype}")
-    if not noisy.isfinite().all():
-        raise ValueError("the noisy image is not finite")
-    return noisy.detach().clone()
+def _finite(output: Tensor) -> Tensor:
+    if not output.isfinite().all():
+        raise ValueError("the denoised image is not finite")
+    return output
 
 
-def _takes_sigma(denoiser: Denoiser) -> bool:
-    function = denoiser.forward if isinstance(denoiser, nn.Module) else denoiser
-    try:
-        return "sigma" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # builtins have no signature
-        return False
+class _NotCheckpointed:
+    """In place of reentrant checkpoints, which cannot be differentiated by the input alone."""
 
-
-def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
-    """A copy in evaluation mode, on the device of ``like``, whose parameters have its type.
-
-    Buffers of another type than the parameters' keep it: some denoisers compute in float64 within.
-    """
-    module = getattr(module, "_orig_mod", module)  # of torch.compile
-    types = {p.dtype for p in module.parameters() if p.is_floating_point()}
-
-    def converted(tensor: Tensor) -> Tensor:
-        return tensor.detach().to(like.device, like.dtype if tensor.dtype in types else None)
-
-    def laid_out(weights: Tensor) -> Tensor:  # as convolutions in float32 are fastest
-        fast = weights.ndim == 4 and weights.dtype == torch.float32
-        return weights.contiguous(memory_format=torch.channels_last) if fast else weights
-
-    shared: dict[int, Any] = {
-        id(p): nn.Parameter(laid_out(converted(p)), requires_grad=False)
-        for p in module.parameters()
-    }
-    shared |= {id(buffer): converted(buffer) for buffer in module.buffers()}
-    try:
-        return copy.deepcopy(module, shared).eval()
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"the denoiser cannot be copied ({error}); set it to evaluation mode and pass a plain "
-            "function that calls it"
-        ) from error
+    @staticmethod
+    def apply(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        """Call ``function``, and keep its activations."""
+        return function(*args)
 
 
 @contextlib.contextmanager
 def _exact(device: torch.device) -> Iterator[None]:
-    """Full precision and twice differentiable attention, whatever is set outside."""
+    """Full precision, and nothing that cannot be differentiated twice, whatever is set outside."""
     with contextlib.ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # else nothing is compiled
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(patch.object(checkpoint, "CheckpointFunction", _NotCheckpointed))
         stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if device.type == "cuda":

@@ -3,10 +3,10 @@
 A denoiser looks mostly at the surroundings of each pixel. One product with a comb of ones, every
 s pixels in both directions, then shows one in s^2 of all large entries of J at once: each entry
 of J c is attributed to the nearest tooth (probing, Tang & Saad, Numer. Linear Algebra Appl. 19, 2012).
-The s^2 combs give a sparse A, close to J where J fades within s/2 pixels. Products with A cost
-next to nothing, so that as many as it takes find the leading eigenpairs of (A + A^T)/2. Their span
-is a starting basis for J that is wrong by little, which makes errors of second order in the
-eigenvalues; and they say in which directions those errors lie (Davidson's method, J. Comput. Phys.
+The s^2 combs of each channel give a sparse A, close to J where J fades within s/2 pixels. Products
+with A cost next to nothing, so that as many as it takes find the leading eigenpairs of (A + A^T)/2.
+Their span is a starting basis for J that is wrong by little, which makes errors of second order in
+the eigenvalues; and they say in which directions those errors lie (Davidson's method, J. Comput. Phys.
 17, 1975).
 """
 
@@ -81,15 +81,15 @@ def local_pairs(
         the number of products that were made.
     """
     d = linearised.pixels
-    sides = linearised.noisy.shape[-2:]
-    spacing = min(SPACINGS[1], int((d * _LARGEST_PART) ** 0.5))
+    channels, *sides = linearised.noisy.shape
+    spacing = min(SPACINGS[1], int((d // channels * _LARGEST_PART) ** 0.5))
     if spacing < SPACINGS[0] or min(sides) < 2 * spacing or 4 * count > d:
         return None, 0
     approximation = comb_approximation(linearised, spacing)
     samples = random.standard_normal((d, _SAMPLES)).astype(np.float32)
     exact = _product(linearised, torch.from_numpy(samples.T))
     distance = np.linalg.norm(approximation @ samples - exact)
-    products = spacing**2 + _SAMPLES
+    products = channels * spacing**2 + _SAMPLES
     if distance > _FAR * np.linalg.norm(exact):
         return None, products
     symmetric = ((approximation + approximation.T) / 2).tocsr()
@@ -97,19 +97,27 @@ def local_pairs(
 
 
 def comb_approximation(linearised: LinearisedDenoiser, spacing: int) -> sparse.csr_matrix:
-    """A, (d, d) float32 with ``spacing``^2 entries a row, from as many products with J."""
-    height, width = linearised.noisy.shape[-2:]
-    d = height * width
-    y, x = np.divmod(np.arange(d), width)
-    columns = np.empty((spacing**2, d), np.int32)
-    combs = torch.zeros(spacing**2, d)
-    for comb in range(spacing**2):
-        down, across = divmod(comb, spacing)
+    """A, (d, d) float32, from as many products with J as it has entries a row: C ``spacing``^2.
+
+    A comb has its teeth in one of the C channels.
+    """
+    channels, height, width = linearised.noisy.shape
+    plane = height * width
+    d = channels * plane
+    y, x = np.divmod(np.arange(plane), width)
+    count = channels * spacing**2
+    columns = np.empty((count, d), np.int32)
+    combs = torch.zeros(count, d)
+    for comb in range(count):
+        channel, phase = divmod(comb, spacing**2)
+        down, across = divmod(phase, spacing)
         rows = _nearest(y, down, spacing, height)
-        columns[comb] = rows * width + _nearest(x, across, spacing, width)
-        combs[comb, (y % spacing == down) & (x % spacing == across)] = 1
+        nearest = rows * width + _nearest(x, across, spacing, width)
+        columns[comb] = np.tile(channel * plane + nearest, channels)
+        teeth = (y % spacing == down) & (x % spacing == across)
+        combs[comb, channel * plane + np.flatnonzero(teeth)] = 1
     entries = _product(linearised, combs)
-    starts = np.arange(d + 1) * spacing**2
+    starts = np.arange(d + 1) * count
     return sparse.csr_matrix((entries.ravel(), columns.T.ravel(), starts), shape=(d, d))
 
 

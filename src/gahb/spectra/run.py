@@ -39,7 +39,7 @@ def compute_spectra(
 
     Args:
         denoiser: f, the common interface; see :func:`gahb.spectra.analysis.analyse`.
-        clean: (I, 1, H, H) float32 images.
+        clean: (I, C, H, W) float32 images.
         image_index: (I,) indices of the images in their dataset; they also name the noise draws.
         spec: what the file is made from. ``spec["spectra"]`` holds ``sigmas``, ``method`` (full or
             leading), ``eigenvectors`` (how many are kept) and ``seed``.
@@ -49,11 +49,10 @@ def compute_spectra(
         report: called with one line of progress per image and noise level.
 
     Raises:
-        ValueError: the images are not square, not as many as their indices, or the method does
-            not suit their size.
+        ValueError: there are not as many images as indices, or the method does not suit their size.
     """
-    if clean.ndim != 4 or clean.shape[1] != 1 or clean.shape[2] != clean.shape[3]:
-        raise ValueError(f"expected square images (I, 1, H, H), found {clean.shape}")
+    if clean.ndim != 4:
+        raise ValueError(f"expected images (I, C, H, W), found {clean.shape}")
     if len(clean) != len(image_index):
         raise ValueError(f"found {len(clean)} images and {len(image_index)} indices")
     settings: dict[str, Any] = spec["spectra"]
@@ -63,7 +62,7 @@ def compute_spectra(
         of_image = []
         for level, sigma in enumerate(settings["sigmas"]):
             start = time.perf_counter()
-            z = image_noise(settings["seed"], int(index), level, 0, clean.shape[-1])
+            z = image_noise(settings["seed"], int(index), level, 0, image.shape)
             found = analyse(
                 denoiser,
                 torch.from_numpy(image),

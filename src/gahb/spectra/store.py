@@ -16,6 +16,7 @@ from gahb.artifacts import Spec
 from gahb.hdf5 import (
     IMAGE,
     INTENSITY,
+    PIXELS,
     Arrays,
     Field,
     Schema,
@@ -36,8 +37,8 @@ _PERTURBED = (
 )
 _OF_DRAWS = f"standard error of the {{}} response, over its {DRAWS} perturbations"
 
-# Axes: I images, S noise levels, K eigenvalues (all d = H W for the full method, k for the leading one), k
-# eigenvectors, H and W pixels.
+# Axes: I images, S noise levels, K eigenvalues (all d = C H W for the full method, k for the leading one),
+# k eigenvectors, C channels, H and W pixels.
 SCHEMA: Schema = {
     "image_index": Field(("I",), "int64", "1", "index of each image in its dataset"),
     "sigma": Field(("S",), "float64", INTENSITY, "noise level: standard deviation per pixel"),
@@ -57,7 +58,7 @@ SCHEMA: Schema = {
         "eigenvalues lambda_k, descending, of the symmetric part of the Jacobian J of f at y",
     ),
     "eigenvectors": Field(
-        ("I", "S", "k", "H", "W"),
+        ("I", "S", "k", *PIXELS),
         "float32",
         "1",
         "leading eigenvectors e_k of the symmetric part, of unit norm; the entry of largest "
@@ -80,7 +81,7 @@ SCHEMA: Schema = {
     "clean_coefficients": Field(("I", "S", "K"), "float64", INTENSITY, "<x, e_k>"),
     "noisy_coefficients": Field(("I", "S", "K"), "float64", INTENSITY, "<y, e_k>"),
     "fourier_quotients": Field(
-        ("I", "S", "H", "W"),
+        ("I", "S", *PIXELS),
         "float64",
         "1",
         "Rayleigh quotients e_k* S e_k of the Fourier modes e_k of unit norm, in the order of fft2; "

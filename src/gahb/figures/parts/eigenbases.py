@@ -30,11 +30,11 @@ class Eigenbasis:
     position: int  # of the image in the test set
     image_index: int  # of the image in its dataset
     sigma: float
-    clean: np.ndarray  # (H, W), as are the next two
+    clean: np.ndarray  # (H, W), or (C, H, W) of several channels, as are the next two
     noisy: np.ndarray
     denoised: np.ndarray
     eigenvalues: np.ndarray  # (K,), descending
-    eigenvectors: np.ndarray  # (k, H, W), of unit norm
+    eigenvectors: np.ndarray  # (k, H, W) or (k, C, H, W), of unit norm
     coefficients: np.ndarray  # (K,) inner products of the clean image with the eigenvectors
     scalars: dict[str, float]  # the datasets of one number per image and noise level
 
@@ -54,7 +54,7 @@ class Eigenbasis:
         return psnr(self.denoised, self.clean)
 
     def eigenvector(self, k: int) -> np.ndarray:
-        """Eigenvector number ``k``, counted from 1, shape (H, W)."""
+        """Eigenvector number ``k``, counted from 1, shape (H, W) or (C, H, W)."""
         if k > len(self.eigenvectors):
             raise ArtifactError(
                 f"{self.path} keeps {len(self.eigenvectors)} eigenvectors; the figure asks for "
@@ -171,14 +171,19 @@ def read_eigenbasis(path: Path, image: int, sigma: float) -> Eigenbasis:
             position=image,
             image_index=int(file["image_index"][at[0]]),
             sigma=float(file["sigma"][level]),
-            clean=file["clean"][at[0], 0],
-            noisy=file["noisy"][at][0],
-            denoised=file["denoised"][at][0],
+            clean=_pixels(file["clean"][at[0]]),
+            noisy=_pixels(file["noisy"][at]),
+            denoised=_pixels(file["denoised"][at]),
             eigenvalues=file["eigenvalues"][at],
             eigenvectors=file["eigenvectors"][at],
             coefficients=file["clean_coefficients"][at],
             scalars={name: float(file[name][at]) for name in _SCALARS},
         )
+
+
+def _pixels(image: np.ndarray) -> np.ndarray:
+    """An image (C, H, W), or (H, W) of its only channel."""
+    return image if len(image) > 1 else image[0]
 
 
 def level_of(path: Path, sigmas: np.ndarray, sigma: float) -> int:

@@ -19,16 +19,32 @@ EIGENVECTOR_SCALE = (
 
 
 def show_image(axes: Axes, image: np.ndarray, title: str | None = None) -> None:
-    """Draw an image of intensities in [0, 1] in gray, without ticks."""
-    axes.imshow(image, vmin=0, vmax=1)
+    """Draw an image of intensities in [0, 1], see :func:`picture`, without ticks."""
+    axes.imshow(picture(image), vmin=0, vmax=1)
     _bare(axes, title)
 
 
 def show_eigenvector(axes: Axes, eigenvector: np.ndarray, title: str | None = None) -> None:
-    """Draw an eigenvector in gray, on its own scale, as :data:`EIGENVECTOR_SCALE` says."""
+    """Draw an eigenvector on its own scale, as :data:`EIGENVECTOR_SCALE` says; see :func:`picture`."""
     largest = float(np.quantile(np.abs(eigenvector), _QUANTILE))
-    axes.imshow(eigenvector, vmin=-largest, vmax=largest)
+    if eigenvector.ndim == 3 and len(eigenvector) == 3:  # colours have no limits but 0 and 1
+        axes.imshow(picture(0.5 + eigenvector / (2 * largest or 1.0)))
+    else:
+        axes.imshow(picture(eigenvector), vmin=-largest, vmax=largest)
     _bare(axes, title)
+
+
+def picture(image: np.ndarray) -> np.ndarray:
+    """What is drawn of an image (H, W) or (C, H, W).
+
+    Three channels are colours, (H, W, 3) within [0, 1]; others stand beside each other in gray,
+    (H, C W), as those of latents.
+    """
+    if image.ndim == 2:
+        return image
+    if len(image) == 3:
+        return np.moveaxis(image, 0, -1).clip(0, 1)
+    return np.concatenate(list(image), axis=1)
 
 
 def _bare(axes: Axes, title: str | None) -> None:

@@ -25,7 +25,7 @@ class Deterministic(OnLevels):
     """Reverse process without noise: :func:`gahb.samples.process.deterministic_step` (DDIM)."""
 
     def run(self, denoiser: Denoiser, y: Tensor, noise: Noise, observe: Observer) -> Finished:
-        """Sample from the start images ``y`` (B, 1, H, W)."""
+        """Sample from the start images ``y`` (B, C, H, W)."""
         import torch
 
         rows = torch.arange(len(y))

@@ -52,7 +52,7 @@ class FlowODE(OnLevels):
             raise ValueError(f"order: found {self.order}, allowed is at least 1")
 
     def run(self, denoiser: Denoiser, y: Tensor, noise: Noise, observe: Observer) -> Finished:
-        """Sample from the start images ``y`` (B, 1, H, W)."""
+        """Sample from the start images ``y`` (B, C, H, W)."""
         import torch
 
         rows = torch.arange(len(y))

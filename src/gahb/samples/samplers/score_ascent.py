@@ -76,7 +76,7 @@ class ScoreAscent:
         return self.sigma_min, self.sigma_max
 
     def run(self, denoiser: Denoiser, y: Tensor, noise: Noise, observe: Observer) -> Finished:
-        """Sample from the start images ``y`` (B, 1, H, W)."""
+        """Sample from the start images ``y`` (B, C, H, W)."""
         import torch
 
         images, calls = torch.empty_like(y), torch.zeros(len(y), dtype=torch.int64)
