@@ -496,7 +496,9 @@ def test_no_file_handles_are_left(tmp_path: Path, kind: str):
 @contextmanager
 def held_open(path: Path, mode: str) -> Iterator[None]:
     """As a notebook holds it, that is: another program, until it is killed."""
-    code = f"import h5py, sys; f = h5py.File({str(path)!r}, {mode!r}); print(1, flush=True); input()"
+    code = (
+        f"import h5py, sys; f = h5py.File({str(path)!r}, {mode!r}); print(1, flush=True); input()"
+    )
     notebook = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)
     assert notebook.stdout is not None
     notebook.stdout.readline()
@@ -535,7 +537,9 @@ def test_file_systems_without_locks_will_do(
         def __init__(self, name: Any, mode: str, **options: Any) -> None:
             if options.get("locking") is not False:
                 number = getattr(errno, code)
-                raise OSError(number, f"Unable to open file (unable to lock file, errno = {number})")
+                raise OSError(
+                    number, f"Unable to open file (unable to lock file, errno = {number})"
+                )
             super().__init__(name, mode, **options)
 
     monkeypatch.setattr(h5py, "File", Unlockable)

@@ -24,7 +24,9 @@ SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L")
 WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 # What the JPEG decoder says of data that it goes on after, with grey in the place of what is lost; up to three
 # bytes before the end are no damage: some cameras fill up the last word.
-DAMAGE = re.compile(r"Premature end|Corrupt JPEG data(?!: [123] extraneous bytes before marker 0xd9)")
+DAMAGE = re.compile(
+    r"Premature end|Corrupt JPEG data(?!: [123] extraneous bytes before marker 0xd9)"
+)
 
 
 class RefusedError(Exception):
