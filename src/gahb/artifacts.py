@@ -237,8 +237,8 @@ def open_hdf5(path: Path | str, expected: Spec | None = None) -> Iterator[h5py.F
 def _locked_or_not(path: Path | str) -> h5py.File:
     """A file opened for reading, without HDF5's lock where none is to be had.
 
-    Some file systems have none, and another program may hold it. An artifact is replaced as a whole, so that
-    a lock protects from nothing; a mark in the file tells if somebody is changing it all the same.
+    Some file systems have none, and another program may hold it. An artifact is replaced as a whole, so
+    that a lock protects from nothing; a mark in the file tells if somebody is changing it all the same.
     """
     import h5py
 

@@ -14,13 +14,13 @@ from snakemake.settings.types import DeploymentMethod
 
 ROOT = Path(workflow.basedir)
 
-# A plan needs the models of the options, not what the rules import.
-missing = [name for name in ("grimp", "lazy_loader", "numpy", "pydantic") if not find_spec(name)]
+# What a plan needs, by the names that pip has; the rules need more.
+NEEDED = "grimp h5py lazy_loader numpy pandas pydantic pywavelets scipy".split()
+missing = [name for name in NEEDED if not find_spec({"pywavelets": "pywt"}.get(name, name))]
 if missing:
-    install = shlex.join([sys.executable, "-m", "pip", "install", "--constraint"])
+    pip = shlex.join([sys.executable, "-m", "pip", "install", "-c", str(ROOT / "constraints.txt")])
     raise WorkflowError(
-        f"{sys.executable}, which runs Snakemake, lacks {', '.join(missing)}. "
-        f"Type: {install} {shlex.quote(str(ROOT / 'constraints.txt'))} {' '.join(missing)}"
+        f"{sys.executable}, which runs Snakemake, lacks {', '.join(missing)}. Type: {pip} {' '.join(missing)}"
     )
 
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]

@@ -89,8 +89,8 @@ def _tell(error: OSError) -> None:
     if not _told:
         name = errno.errorcode.get(error.errno or 0, "no lock")
         print(
-            f"{RUNNING} cannot be locked ({name}: {error.strerror}). Only Snakemake's own lock files keep a "
-            "second run out of this folder; a run that is killed leaves them, and snakemake --unlock "
+            f"{RUNNING} cannot be locked ({name}: {error.strerror}). Only Snakemake's own lock files keep "
+            "a second run out of this folder; a run that is killed leaves them, and snakemake --unlock "
             "removes them",
             file=sys.stderr,
             flush=True,

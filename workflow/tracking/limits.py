@@ -14,6 +14,7 @@ from typing import Any
 
 GROUPS = Path("/sys/fs/cgroup")
 MINE = Path("/proc/self/cgroup")
+MEMORY = Path("/proc/meminfo")
 MB = 10**6
 
 
@@ -45,7 +46,7 @@ def granted_cores() -> int | None:
 
 def granted_mb() -> int | None:
     """How much memory the process may use, in 10^6 bytes; none, if no more than the machine's is asked."""
-    machine = [1024 * kilobytes for kilobytes in _numbers(Path("/proc/meminfo"), "MemTotal:")]
+    machine = [1024 * kilobytes for kilobytes in _numbers(MEMORY, "MemTotal:")]
     limits = [
         limit
         for folder in _folders("memory")

@@ -22,8 +22,8 @@ GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue as encoded: luma 
 LARGEST = 2**26  # pixels; a small file can claim more than any memory holds
 SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L")
 WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
-# What the JPEG decoder says of data that it goes on after, with grey in the place of what is lost; up to three
-# bytes before the end are no damage: some cameras fill up the last word.
+# What the JPEG decoder says where it goes on, with grey in the place of what is lost. Up to three bytes
+# before the end are no damage: some cameras fill up the last word.
 DAMAGE = re.compile(
     r"Premature end|Corrupt JPEG data(?!: [123] extraneous bytes before marker 0xd9)"
 )

@@ -6,9 +6,9 @@ enough images; near-duplicates of an earlier one are left out (:mod:`gahb.datase
 
 All images of one photograph go to the same of S1, S2 and test: otherwise a test image would continue
 a training image beside it. Which of the three is drawn from the seed and the path as well, so that a
-photograph stays where it is when others are added; once that one is full, the emptiest takes it. Within each of the three their order is drawn anew, so that the first ten
-of S1 come from ten photographs and not from one. The dataset's own split of indices is kept: images
-are put in the rows where it looks for them.
+photograph stays where it is when others are added; once that one is full, the emptiest takes it. Within
+each of the three their order is drawn anew, so that the first ten of S1 come from ten photographs and not
+from one. The dataset's own split of indices is kept: images are put in the rows where it looks for them.
 """
 
 from __future__ import annotations
