@@ -72,8 +72,9 @@ def closest(queries: Tensor, images: Tensor, measure: str) -> tuple[Tensor, Tens
 def nearest_distances(queries: Tensor, images: Tensor) -> Tensor:
     """Euclidean distances to the nearest and second nearest of ``images``: (n, 2) float64.
 
-    Images that are equal count once: a copy of one would be as near to the next. Candidates are found from matrix products in float64, whose rounding would spoil distances much smaller
-    than the images, and measured again by subtraction. With a single image the second is NaN.
+    Images that are equal count once: a copy of one would be as near to the next. Candidates are found from
+    matrix products in float64, whose rounding would spoil distances much smaller than the images, and
+    measured again by subtraction. With a single image the second is NaN.
     """
     import torch
 
