@@ -679,6 +679,14 @@ def test_all_errors_are_told_at_once(params: Params):
 # YAML
 
 
+def test_both_sides_of_a_merge(root: Path, project: Callable[..., Path]):
+    text = (root / "params.yaml").read_text() + "\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n"
+    with pytest.raises(
+        ParamsError, match=r"params\.yaml holds both sides of a merge \(<<<<<<< HEAD"
+    ):
+        load_params(project(text))
+
+
 def test_duplicate_keys(root: Path, project: Callable[..., Path]):
     text = (root / "params.yaml").read_text()
     with pytest.raises(ParamsError, match=r"(?s)params\.yaml is not YAML.*'results' twice"):

@@ -520,7 +520,7 @@ def test_impossible_sampling_is_named(changes, message):
             {"sigma_range": [1, 0.1]},
             "sampling.sampler.sigma_range: found [1, 0.1], allowed is a low",
         ),
-        ({"sigma_range": [0.001, 1]}, "sampling.sampler.sigma_range.0: found 0.001"),
+        ({"sigma_range": [0, 1]}, "sampling.sampler.sigma_range.0: found 0, allowed is more than"),
     ],
 )
 def test_impossible_options_of_a_sampler_are_named(changes, message):
