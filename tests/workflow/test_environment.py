@@ -216,9 +216,7 @@ def entry_points(root: Path) -> Iterator[str]:
         if re.search(addresses, (root / file).read_text()):
             yield f"{file} names a package registry"
     channels = yaml.safe_load((root / "workflow/envs/gahb.yaml").read_text())["channels"]
-    if channels != [
-        "conda-forge"
-    ]:  # conda >= 26.7 looks for a channel `nodefaults`, and finds none
+    if channels != ["conda-forge"]:  # for conda >= 26.7 `nodefaults` is one that does not exist
         yield f"conda has the channels {channels}"
 
 
