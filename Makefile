@@ -49,10 +49,14 @@ docs: $(VENV)/.installed-docs ## the site of docs/ and of the API's docstrings, 
 
 setup: $(VENV)/.installed ## create .venv from constraints.txt; again only if the pins or pyproject.toml change
 
-# Stamp files: written last, so that an interrupted installation starts anew.
+# Stamp files: written last, so that an interrupted installation starts anew. One is written first, and tells
+# our own environment, which is brought up to date, from a folder of somebody else's, which is left alone.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gahb needs Python >= 3.11, but $(PYTHON) is Python %d.%d. Name another one: make PYTHON=python3.11" % sys.version_info[:2])'
-	"$(PYTHON)" -m venv --clear "$(VENV)"
+	@test -e "$(VENV)/.gahb" || test -e "$@" || test -z "$$(ls -A "$(VENV)" 2>/dev/null)" || \
+	    { echo "$(VENV) is not empty, and make did not make it. Name another folder: make VENV=..." >&2; exit 1; }
+	@mkdir -p "$(VENV)" && touch "$(VENV)/.gahb"
+	"$(PYTHON)" -m venv "$(VENV)"
 	$(pip_install) pip
 	$(pip_install) --build-constraint constraints.txt --editable '.[test]'
 	@touch "$@"

@@ -9,6 +9,7 @@ name ending in ``.json``. Readers name the spec they expect; a mismatch raises
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -207,7 +208,7 @@ def create_hdf5(path: Path | str, made_from: Mapping[str, Any]) -> Iterator[h5py
 
     with atomic(path) as partial:
         try:
-            with h5py.File(partial, "w", libver="v110") as file:
+            with h5py.File(partial, "w", libver="v110", locking=False) as file:
                 for key, value in made_from.items():
                     write_attribute(file, key, value)
                 yield file
@@ -221,18 +222,32 @@ def create_hdf5(path: Path | str, made_from: Mapping[str, Any]) -> Iterator[h5py
 @contextmanager
 def open_hdf5(path: Path | str, expected: Spec | None = None) -> Iterator[h5py.File]:
     """Open an artifact for reading; damage anywhere in it surfaces as :class:`ArtifactError`."""
-    import h5py
-
-    _must_exist(path)
+    _must_open(path)
     try:
-        with h5py.File(path, "r") as file:
+        with _locked_or_not(path) as file:
             check_spec(path, read_attribute(file, "spec"), expected)
             yield file
     except (OSError, KeyError, RuntimeError) as error:
         # h5py has no exception of its own; what HDF5 refuses to read begins like this
         if not isinstance(error, OSError) and "Unable to" not in str(error):
             raise
-        raise ArtifactError(f"{path} is damaged or truncated ({_size(path)}): {error}") from error
+        raise _not_read(path, error) from error
+
+
+def _locked_or_not(path: Path | str) -> h5py.File:
+    """A file opened for reading, without HDF5's lock where none is to be had.
+
+    Some file systems have none, and another program may hold it. An artifact is replaced as a whole, so
+    that a lock protects from nothing; a mark in the file tells if somebody is changing it all the same.
+    """
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if "unable to lock file" not in str(error):
+            raise
+        return h5py.File(path, "r", locking=False)
 
 
 def write_attribute(file: h5py.File, key: str, value: Any) -> None:
@@ -294,13 +309,13 @@ def read_tensors(
     """
     from safetensors import SafetensorError, safe_open
 
-    _must_exist(path)
+    _must_open(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             header = json.loads((file.metadata() or {})[_METADATA_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise ArtifactError(f"{path} is damaged or truncated ({_size(path)}): {error}") from error
+        raise _not_read(path, error) from error
     except KeyError as error:
         raise ArtifactError(f"{path} carries no provenance: it was not written by gahb") from error
     _check_record(path, header, ("tensors_sha256", "spec"))
@@ -352,22 +367,51 @@ def read_table(path: Path | str, expected: Spec | None = None) -> pd.DataFrame:
 
 def read_sidecar(path: Path | str) -> dict[str, Any]:
     """The provenance of a table."""
-    _must_exist(path)
+    _must_open(path)
     sidecar = sidecar_of(path)
-    _must_exist(sidecar)
+    _must_open(sidecar)
     try:
         record: dict[str, Any] = json.loads(sidecar.read_text())
     except ValueError as error:
-        raise ArtifactError(
-            f"{sidecar} is damaged or truncated ({_size(sidecar)}): {error}"
-        ) from error
+        raise _not_read(sidecar, error) from error
     _check_record(sidecar, record, ("sha256", "spec"))
     return record
 
 
-def _must_exist(path: Path | str) -> None:
-    if not Path(path).is_file():
-        raise ArtifactError(f"{path} does not exist or is not a file")
+def _must_open(path: Path | str) -> None:
+    """Refuse what is no file, or cannot be opened now, which is no damage."""
+    try:
+        if Path(path).is_file():
+            with open(path, "rb"):
+                return
+    except OSError as error:
+        raise _not_read(path, error) from error
+    raise ArtifactError(f"{path} does not exist or is not a file")
+
+
+def _not_read(path: Path | str, error: Exception) -> ArtifactError:
+    """What to say of a file that could not be read: whether it is in use, out of reach, or damaged."""
+    if "is already open for write" in str(error):  # a mark in the file, which closing it takes away
+        return ArtifactError(
+            f"{path} is open for writing in another program, or was when that was killed: close it there, "
+            f"and open it only for reading; what was changed in it is refused. {error}"
+        )
+    if isinstance(error, OSError) and error.errno:
+        name = errno.errorcode.get(error.errno, str(error.errno))
+        return ArtifactError(f"{path} cannot be read ({name}: {os.strerror(error.errno)})")
+    return ArtifactError(f"{path} is damaged or truncated ({_size(path)}): {error}")
+
+
+def refuse_conflict(path: Path | str, text: str, cure: str) -> None:
+    """Refuse a text file in which git has left both sides of a merge.
+
+    Raises:
+        ArtifactError: naming the file, the line, and ``cure``.
+    """
+    mark = re.search("^<{7} .*", text, re.MULTILINE)
+    if mark:
+        line = text.count("\n", 0, mark.start()) + 1
+        raise ArtifactError(f"{path} holds both sides of a merge ({mark[0]}, line {line}): {cure}")
 
 
 def _size(path: Path | str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,11 +72,13 @@ def closest(queries: Tensor, images: Tensor, measure: str) -> tuple[Tensor, Tens
 def nearest_distances(queries: Tensor, images: Tensor) -> Tensor:
     """Euclidean distances to the nearest and second nearest of ``images``: (n, 2) float64.
 
-    Candidates are found from matrix products in float64, whose rounding would spoil distances much smaller
-    than the images, and measured again by subtraction. With a single image the second is NaN.
+    Images that are equal count once: a copy of one would be as near to the next. Candidates are found from
+    matrix products in float64, whose rounding would spoil distances much smaller than the images, and
+    measured again by subtraction. With a single image the second is NaN.
     """
     import torch
 
+    images = _distinct(images)
     sought = queries.flatten(1).double()
     squares = torch.empty(len(sought), 0, dtype=torch.float64)
     where = torch.empty(len(sought), 0, dtype=torch.int64)
@@ -134,6 +137,14 @@ def nearest_scaled(queries: Tensor, images: Tensor, duplicates_above: float) -> 
     distances = torch.stack([_scaled_distance(sought, images[at]) for at in (nearest, second)], 1)
     distances[best.isinf(), 1] = torch.nan
     return distances
+
+
+def _distinct(images: Tensor) -> Tensor:
+    """The first of images that are equal, in the order given."""
+    first: dict[bytes, int] = {}
+    for at, image in enumerate(images):
+        first.setdefault(sha256(image.contiguous().numpy(force=True)).digest(), at)
+    return images if len(first) == len(images) else images[list(first.values())]
 
 
 def _scaled_distance(queries: Tensor, images: Tensor) -> Tensor:

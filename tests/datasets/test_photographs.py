@@ -160,6 +160,8 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     """Content and reason, by name."""
     noise = Image.fromarray(colours(64, 64))
     png, jpeg = encoded(noise, "PNG"), encoded(noise, "JPEG")
+    progressive = encoded(noise, "JPEG", progressive=True)
+    cmyk = encoded(noise.convert("CMYK"), "JPEG")
     flipped = bytearray(png)
     flipped[len(png) // 2] ^= 16
     palette = Image.fromarray(colours()).quantize(16)
@@ -168,14 +170,18 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
             encoded(noise, "PNG", save_all=True, append_images=[noise.rotate(90)]),
             "animated",
         ),
-        "cut.jpg": (jpeg[: len(jpeg) // 2], "unreadable"),
-        "cut.png": (png[: len(png) // 2], "unreadable"),
-        "damaged.png": (bytes(flipped), "unreadable"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "damaged"),
+        "cut-and-closed.jpg": (jpeg[: len(jpeg) // 2] + b"\xff\xd9", "damaged"),
+        "zeros.jpg": (jpeg[:-1200] + bytes(600) + jpeg[-600:], "damaged"),
+        "progressive.jpg": (progressive[: len(progressive) // 2] + b"\xff\xd9", "damaged"),
+        "cmyk.jpg": (cmyk[: len(cmyk) // 2] + b"\xff\xd9", "damaged"),
+        "cut.png": (png[: len(png) // 2], "damaged"),
+        "damaged.png": (bytes(flipped), "damaged"),
         "empty.png": (b"", "not a PNG or JPEG image"),
         "gif.png": (encoded(palette, "GIF"), "not a PNG or JPEG image"),
         "huge.png": (claiming(LARGEST, 2), "too large"),
         "bomb.png": (claiming(2**20, 2**12), "too large"),
-        "notes.txt": (b"not an image", "not a PNG or JPEG image"),
+        "notes.png": (b"not an image", "not a PNG or JPEG image"),
         "small.png": (encoded(Image.fromarray(colours(7, 40)), "PNG"), "too small"),
         "tiff.jpg": (encoded(noise, "TIFF"), "not a PNG or JPEG image"),
         "translucent.png": (encoded(translucent(), "PNG"), "transparent"),
@@ -511,7 +517,8 @@ def test_unusable_files_are_named_and_counted(
         assert any(line.startswith(f"deeper/{name}: {reason}") for line in refused)
     assert "refused broken-link.png: unreadable" in log
     assert "refused pipe.png: unreadable" in log
-    assert "of 35 files 20 were read, refused: 1 animated, 4 not a PNG or JPEG image" in log
+    told = "of 39 files 20 were read, refused: 1 animated, 7 damaged, 4 not a PNG or JPEG image"
+    assert told in log
 
 
 def test_names_of_any_bytes_are_stored(tmp_path: Path):
@@ -519,15 +526,15 @@ def test_names_of_any_bytes_are_stored(tmp_path: Path):
     odd = os.fsdecode(os.fsencode(folder) + b"/caf\xe9 \xf0\x9f\x93\xb7.png")
     shutil.copy(folder / "p000.png", odd)
     (folder / "p000.png").unlink()
-    (folder / os.fsdecode(b"bad\xff.txt")).write_text("no image")
+    (folder / os.fsdecode(b"bad\xff.jpg")).write_text("no image")
     path = make(folder, tmp_path / "a.h5", images=56, test_images=8)
     with open_hdf5(path) as file:
         assert b"caf\xe9 \xf0\x9f\x93\xb7.png" in set(file["photographs/path"][:])
-        assert b"bad\\xff.txt: not a PNG or JPEG image" in set(file["photographs/refused"][:])
+        assert b"bad\\xff.jpg: not a PNG or JPEG image" in set(file["photographs/refused"][:])
 
 
 def test_too_few_images_are_an_error_with_the_counts(folder: Path, tmp_path: Path):
-    (folder / "notes.txt").write_text("not an image")
+    (folder / "notes.png").write_text("not an image")
     with pytest.raises(ValueError, match="Too few remain for images: 90") as refused:
         make(folder, tmp_path / "a.h5", images=90)
     told = str(refused.value)
@@ -583,9 +590,9 @@ def test_a_full_disk_is_an_error(folder: Path, tmp_path: Path, monkeypatch: pyte
 
 def test_the_listing_has_everything_at_any_depth_by_name(tmp_path: Path):
     folder = fill(tmp_path / "f", 3, names=lambda i: f"{'zya'[i]}/p{i}.png")
-    (folder / "B.txt").write_text("four")
+    (folder / "B.JPG").write_text("four")
     found = list_files(folder)
-    assert [name for name, _ in found] == ["B.txt", "a/p2.png", "y/p1.png", "z/p0.png"]
+    assert [name for name, _ in found] == ["B.JPG", "a/p2.png", "y/p1.png", "z/p0.png"]
     assert found[0][1] == 4
 
 
@@ -605,6 +612,89 @@ def test_the_digest_notices_what_is_added_removed_renamed_or_resized(folder: Pat
     assert listing_digest(folder) == seen[-1]
 
 
+LEFT_BESIDE = [
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    "README",
+    "README.md",
+    "._p000.png",
+    ".ipynb_checkpoints/p000-checkpoint.png",
+    ".git/p000.png",
+    "__MACOSX/p000.png",
+    "@eaDir/p000.jpg",
+    "p000.png.part",
+    "p000.xmp",
+]
+
+
+@pytest.mark.parametrize("name", LEFT_BESIDE)
+def test_what_a_system_leaves_beside_photographs_never_counts(folder: Path, name: str):
+    before = list_files(folder), listing_digest(folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    shutil.copy(folder / "p000.png", folder / name)
+    assert (list_files(folder), listing_digest(folder)) == before
+
+
+def test_a_file_is_added_and_the_others_stay_where_they_were(tmp_path: Path):
+    """Whatever it is called: of the photographs of each set, it takes the place of one at most."""
+
+    def sets() -> dict[str, set[str]]:
+        path = make(folder, tmp_path / "a.h5", images=60, patches=1)
+        of_image, names = sources_of(path)
+        indices = open_dataset(path).indices
+        return {part: {names[k] for k in of_image[rows]} for part, rows in indices.items()}
+
+    folder = fill(tmp_path / "folder", 55)
+    for i in range(55, 90):  # more than fit in eight bits of brightness
+        flipped = Image.open(folder / f"p{i - 55:03d}.png").transpose(Image.Transpose.ROTATE_180)
+        flipped.save(folder / f"q{i}.png")
+    before = sets()
+    entered = 0
+    for name in ("0.png", "q70a.png", "zebra.png", "p.png", "n/e/w.png"):
+        added = fill(tmp_path / "new", 1) / "p000.png"
+        grey = draws(len(name)).integers(0, 255, (20, 28), np.uint8)
+        Image.fromarray(grey).save(added)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(added, folder / name)
+        after = sets()
+        entered += any(name in photographs for photographs in after.values())
+        for part in before:
+            assert len(before[part] - after[part]) <= 1
+        (folder / name).unlink()
+    assert entered > 0
+
+
+def test_a_system_that_cannot_read_now_is_no_damage(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Refused, the files would be missing from the dataset, and nobody would know."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("gahb.datasets.pictures.open", broken, raising=False)
+    with pytest.raises(OSError, match="Too many open files"):
+        make(folder, tmp_path / "a.h5")
+
+
+def test_a_file_that_may_not_be_read_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("gahb.datasets.pictures.open", forbidden, raising=False)
+    with pytest.raises(RefusedError, match="unreadable: Permission denied"):
+        read_picture(folder / "p000.png")
+
+
+def test_a_few_bytes_before_the_end_are_no_damage(tmp_path: Path):
+    content = encoded(Image.fromarray(colours(64, 64)), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(content[:-2] + bytes(3) + content[-2:])
+    assert read_picture(tmp_path / "a.jpg")[0].shape == (64, 64)
+
+
 def test_a_missing_folder_is_named_by_its_key(tmp_path: Path):
     spec = SPEC | {"folder": str(tmp_path / "absent")}
     with pytest.raises(ValueError, match=r"image_classes.faces.folder: found '.*absent', which is"):
@@ -612,7 +702,9 @@ def test_a_missing_folder_is_named_by_its_key(tmp_path: Path):
     with pytest.raises(ValueError, match=r"image_classes.mixed.of.folder: .* is not a folder"):
         listings("mixed", {"class": "shuffled", "of": spec})
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="is an empty folder"):
+    (tmp_path / "empty/.hidden.png").touch()
+    (tmp_path / "empty/notes.txt").touch()
+    with pytest.raises(ValueError, match=r"in which no name ends in .*\(2 other files\)"):
         listings("faces", SPEC | {"folder": str(tmp_path / "empty")})
     assert listings("soft", dataset_spec(TINY, "soft")) == ""
 

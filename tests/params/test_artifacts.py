@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import platform
 import random
 import re
-from collections.abc import Callable
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -35,6 +42,7 @@ from gahb.artifacts import (
     read_sidecar,
     read_table,
     read_tensors,
+    refuse_conflict,
     sidecar_of,
     write_table,
     write_tensors,
@@ -453,6 +461,98 @@ def test_errors_of_the_reader_itself_pass_through(tmp_path: Path):
         raise KeyError("mine")
     with pytest.raises(RuntimeError, match="diverged"), open_hdf5(path):
         raise RuntimeError("diverged")
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("code", ["EACCES", "EMFILE", "ESTALE", "EIO"])
+def test_what_cannot_be_opened_now_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, code: str
+):
+    write, read = READERS[kind]
+    path = write(tmp_path / f"a.{kind}")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
+
+    monkeypatch.setattr(artifacts, "open", refused, raising=False)
+    told = f"{path} cannot be read ({code}: {os.strerror(getattr(errno, code))})"
+    with pytest.raises(ArtifactError, match=f"^{re.escape(told)}$"):
+        read(path)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_no_file_handles_are_left(tmp_path: Path, kind: str):
+    write, read = READERS[kind]
+    path = write(tmp_path / f"a.{kind}")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(ArtifactError, match=r"cannot be read \(EMFILE: Too many open files\)"):
+            read(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@contextmanager
+def held_open(path: Path, mode: str) -> Iterator[None]:
+    """As a notebook holds it, that is: another program, until it is killed."""
+    code = (
+        f"import h5py, sys; f = h5py.File({str(path)!r}, {mode!r}); print(1, flush=True); input()"
+    )
+    notebook = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)
+    assert notebook.stdout is not None
+    notebook.stdout.readline()
+    try:
+        yield
+    finally:
+        notebook.kill()
+        notebook.communicate()
+
+
+def test_an_open_notebook_keeps_nobody_from_reading(tmp_path: Path):
+    path = write_hdf5(tmp_path / "a.h5")
+    with held_open(path, "r"):
+        content_of_hdf5(path)
+    with h5py.File(path, "r"):
+        content_of_hdf5(path)
+
+
+def test_a_file_that_is_being_changed_is_in_use_and_not_damaged(tmp_path: Path):
+    path = write_hdf5(tmp_path / "a.h5")
+    with (
+        held_open(path, "r+"),
+        pytest.raises(ArtifactError, match="is open for writing in another program"),
+    ):
+        content_of_hdf5(path)
+
+
+@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_file_systems_without_locks_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+):
+    path = write_hdf5(tmp_path / "a.h5")
+    opened = h5py.File
+
+    class Unlockable(opened):
+        def __init__(self, name: Any, mode: str, **options: Any) -> None:
+            if options.get("locking") is not False:
+                number = getattr(errno, code)
+                raise OSError(
+                    number, f"Unable to open file (unable to lock file, errno = {number})"
+                )
+            super().__init__(name, mode, **options)
+
+    monkeypatch.setattr(h5py, "File", Unlockable)
+    content_of_hdf5(path)
+    write_hdf5(tmp_path / "b.h5")
+    assert (tmp_path / "b.h5").read_bytes() == path.read_bytes()
+
+
+def test_both_sides_of_a_merge_are_refused():
+    text = "[\n<<<<<<< HEAD\n 1\n=======\n 2\n>>>>>>> theirs\n]\n"
+    with pytest.raises(ArtifactError, match=r"^a.json .*\(<<<<<<< HEAD, line 2\): choose$"):
+        refuse_conflict("a.json", text, "choose")
+    refuse_conflict("a.json", "[1]\n=======\n", "choose")
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path):

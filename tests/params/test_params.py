@@ -585,6 +585,19 @@ def test_wavelets_are_known_by_the_names_that_denoisers_know(params: Params):
             validate(params)
 
 
+def test_a_sampler_starts_and_ends_where_it_is_told(params: Params):
+    """Levels of a geometric schedule are free; a process has those that it reaches."""
+    params["sampling"]["sampler"] |= {"sigma_range": [0.002, 80]}
+    validate(params)
+    params["sampling"]["sampler"] |= {"schedule": "linear"}
+    assert (
+        "sampling.sampler.sigma_range: found [0.002, 80.0], allowed is 0.0100005 to 157.407 for a linear"
+        in refusal(params)
+    )
+    params["sampling"]["sampler"] |= {"sigma_range": [0.02, 80]}
+    validate(params)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
@@ -664,6 +677,14 @@ def test_all_errors_are_told_at_once(params: Params):
 
 # ---------------------------------------------------------------------------------------------
 # YAML
+
+
+def test_both_sides_of_a_merge(root: Path, project: Callable[..., Path]):
+    text = (root / "params.yaml").read_text() + "\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n"
+    with pytest.raises(
+        ParamsError, match=r"params\.yaml holds both sides of a merge \(<<<<<<< HEAD"
+    ):
+        load_params(project(text))
 
 
 def test_duplicate_keys(root: Path, project: Callable[..., Path]):

@@ -171,7 +171,8 @@ def test_duplicates_count_once_up_to_a_factor():
     known[3] *= 0.7
     assert is_memorised(known[:2], known).tolist() == [1, 1]
     known[3] = known[0]
-    assert is_memorised(known[:2], known).tolist() == [0, 1]  # the plain criterion: as it is
+    assert is_memorised(known[:2], known).tolist() == [1, 1]  # the plain criterion: as it is
+    assert is_memorised(known[:2], known[[0, 0, 0, 1, 0, 2, 0, 0]]).tolist() == [1, 1]
     known[3] = 0.7 * known[0] + 0.01 * images(5, 1)[0]
     assert is_scaled_copy(known, known).tolist() == [1, 1, 1, 1]
     assert is_scaled_copy(known, known, above=1.0).tolist() == [1, 1, 1, 1]  # each is itself
@@ -180,6 +181,7 @@ def test_duplicates_count_once_up_to_a_factor():
     assert is_scaled_copy(between, known, above=0.9999999).tolist() == [0]
     twice = images(0, 1)[[0, 0]]
     assert np.isnan(is_scaled_copy(twice, twice)).all()
+    assert np.isnan(is_memorised(twice, twice)).all()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -518,7 +520,7 @@ def test_impossible_sampling_is_named(changes, message):
             {"sigma_range": [1, 0.1]},
             "sampling.sampler.sigma_range: found [1, 0.1], allowed is a low",
         ),
-        ({"sigma_range": [0.001, 1]}, "sampling.sampler.sigma_range.0: found 0.001"),
+        ({"sigma_range": [0, 1]}, "sampling.sampler.sigma_range.0: found 0, allowed is more than"),
     ],
 )
 def test_impossible_options_of_a_sampler_are_named(changes, message):

@@ -29,6 +29,8 @@ def test_snakemake_notices_the_folder(root: Path, tmp_path: Path):
     run(project, "snakemake", "datasets")
     log = project / "results/photographs/logs/datasets/photographs.log"
     assert "of 20 files 20 were read" in log.read_text()
+    for name in (".DS_Store", "Thumbs.db", "._p000.png", "README"):
+        (project / "photos" / name).write_bytes(b"left by a system")
     assert planned(project, "datasets") == set()
     shutil.copy(project / "photos/p000.png", project / "photos/q.png")
     assert planned(project, "datasets") == {"photographs/datasets/photographs.h5"}

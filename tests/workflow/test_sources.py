@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,3 +80,43 @@ def test_what_is_covered(tracked: Any):
     assert sources.watched[plain] == sources.watched[captioned]
     with pytest.raises(ValueError, match=r"there is no module gahb\.figures\.pie"):
         sources.digest(["gahb.figures.pie"])
+
+
+def test_line_ends_are_no_code(tracked: Any, tmp_path: Path):
+    """Nor part of a template: a clone may have those of Windows."""
+    digests = set()
+    for ends in ("\n", "\r\n"):
+        package = tmp_path / f"{len(ends)}/gahb"
+        package.mkdir(parents=True)
+        for name in ("__init__.py", "one.py", "caption.rst"):
+            (package / name).write_text(CODE, newline=ends)
+        sources = tracked.Sources(ROOT / "src")
+        sources.folder = package.parent
+        sources.closure = lambda modules: {"gahb.one"}
+        digests.add(sources.digest(["gahb.one"], ["caption.rst"]))
+    assert len(digests) == 1
+
+
+def test_a_clone_has_the_line_ends_of_unix_and_results_have_their_own(tmp_path: Path):
+    """Whatever git is told elsewhere."""
+
+    def git(folder: Path, *arguments: str) -> None:
+        command = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@localhost"]
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
+
+    origin, windows = tmp_path / "origin", tmp_path / "windows"
+    contents = {
+        "src/code.py": b"x = 1\ny = 2\n",
+        "params.yaml": b"seed: 0\n",
+        "results/evaluation/table.csv": b"a,b\r\n1,2\n",
+        "notes/data.npy": b"\x93NUMPY\r\n\n",
+    }
+    for name, content in contents.items():
+        (origin / name).parent.mkdir(parents=True, exist_ok=True)
+        (origin / name).write_bytes(content)
+    shutil.copy(ROOT / ".gitattributes", origin)
+    git(tmp_path, "init", "-q", "origin")
+    git(origin, "add", "-A")
+    git(origin, "commit", "-qm", "all")
+    git(tmp_path, "clone", "-q", "-c", "core.autocrlf=true", "origin", "windows")
+    assert {name: (windows / name).read_bytes() for name in contents} == contents

@@ -3,13 +3,26 @@
 import json
 import os
 import re
+import shlex
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 ROOT = Path(workflow.basedir)
+
+# What a plan needs, by the names that pip has; the rules need more.
+NEEDED = "grimp h5py lazy_loader numpy pandas pydantic pywavelets scipy".split()
+missing = [name for name in NEEDED if not find_spec({"pywavelets": "pywt"}.get(name, name))]
+if missing:
+    pip = shlex.join([sys.executable, "-m", "pip", "install", "-c", str(ROOT / "constraints.txt")])
+    raise WorkflowError(
+        f"{sys.executable}, which runs Snakemake, lacks {', '.join(missing)}. Type: {pip} {' '.join(missing)}"
+    )
+
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 
 import gahb.datasets.files as gahb_files
@@ -36,11 +49,22 @@ except gahb_params.ParamsError as error:
     raise WorkflowError(str(error))
 
 RESULTS = PARAMS["results"]
-ENVIRONMENT = "../envs/gahb.yaml"
 
-# Rules run the package from the source tree: inside a conda environment it is not installed, and
-# Snakemake blocks an inherited PYTHONPATH there.
-shell.prefix(f"export PYTHONPATH='{ROOT / 'src'}'; ")
+
+def literal(text):
+    """A text in which Snakemake finds no wildcards: the project's path may hold braces."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+ENVIRONMENT = literal(str(ROOT / "workflow/envs/gahb.yaml"))
+
+# Rules run the package from the source tree: inside a conda environment it is not installed, and Snakemake
+# blocks an inherited PYTHONPATH there. Of several environments that are active conda replaces its own in
+# PATH, where it stands: behind a virtual environment, which would then run the rules unseen.
+prefix = f"export PYTHONPATH={shlex.quote(str(ROOT / 'src'))}; "
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    prefix += 'export PATH="$CONDA_PREFIX/bin:$PATH"; '
+shell.prefix(literal(prefix))
 
 
 wildcard_constraints:

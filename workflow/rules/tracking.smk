@@ -2,15 +2,18 @@
 
 from snakemake.settings.types import ExecMode
 
-from tracking import alone, previous, watch
+from tracking import alone, limits, previous, watch
 from tracking.records import Records
 
 RECORDS = Records(Path(RESULTS))
 PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "claims", "figures"}
 
-if workflow.exec_mode == ExecMode.DEFAULT and alone.begin():
-    previous.bring_back()
-    RECORDS.restore()
+if workflow.exec_mode == ExecMode.DEFAULT:
+    if workflow.local_exec:
+        limits.keep(workflow)
+    if alone.begin():
+        previous.bring_back()
+        RECORDS.restore()
 
 
 def end_of_run(succeeded):

@@ -28,7 +28,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
-from gahb.provenance.tree import on_disk
+from gahb.artifacts import ArtifactError
+from gahb.provenance.tree import on_disk, refuse_conflicts
 
 KEPT = ("rule", "code", "params", "input", "input_checksums", "record_format_version")
 Record = dict[str, Any]
@@ -171,7 +172,15 @@ class Records:
     # The records that travel
 
     def read(self) -> dict[str, Made]:
-        """Result -> how it was made, from ``<results>/records``."""
+        """Result -> how it was made, from ``<results>/records``.
+
+        Raises:
+            WorkflowError: they cannot be read, or are in the middle of a merge.
+        """
+        try:
+            refuse_conflicts(Path(), self.results)
+        except ArtifactError as error:
+            raise WorkflowError(str(error)) from error
         made: dict[str, Made] = {}
         for file in sorted(self.results.glob("records/*.json")):
             try:
@@ -180,7 +189,10 @@ class Records:
                     outputs = job.pop("outputs")
                     made |= {path: Made(job, digest) for path, digest in outputs.items()}
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                _say(f"{file} is not readable and vouches for nothing: {error!r}")
+                raise WorkflowError(
+                    f"{file} is damaged or edited: {error!r}. Bring it back (git checkout), or delete it: "
+                    "what was not made in this folder is then made again"
+                ) from error
         return made
 
     def write(self, planned: Iterable[str] = (), phases: Iterable[str] = ()) -> None:

@@ -1,8 +1,8 @@
 """What of the source decides the results of a rule: one digest of the code that its command runs.
 
 It covers the module that the command calls, the modules that its spec names, and all that these import,
-directly or not. Comments, docstrings and formatting have no part in it, so that an edit of those redoes
-nothing; nor does it depend on the version of Python.
+directly or not. Comments, docstrings, formatting and line ends have no part in it, so that an edit of those
+redoes nothing; nor does it depend on the version of Python.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Sources:
         digests = {name: self._module(name) for name in watched}
         for name in data:
             file = self.folder / PACKAGE / name
-            digests[name] = _sha256(file.read_bytes()) if file.is_file() else ""
+            digests[name] = _sha256(file.read_text("utf-8").encode()) if file.is_file() else ""
         lines = (f"{name} {digest}\n" for name, digest in sorted(digests.items()))
         digest = f"sha256:{_sha256(''.join(lines).encode())}"
         self.watched[digest] = watched

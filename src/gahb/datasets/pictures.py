@@ -6,6 +6,7 @@ Pillow only decodes; all arithmetic is here, in double precision, and the same f
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue as encoded: luma 
 LARGEST = 2**26  # pixels; a small file can claim more than any memory holds
 SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L")
 WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+# What the JPEG decoder says where it goes on, with grey in the place of what is lost. Up to three bytes
+# before the end are no damage: some cameras fill up the last word.
+DAMAGE = re.compile(
+    r"Premature end|Corrupt JPEG data(?!: [123] extraneous bytes before marker 0xd9)"
+)
 
 
 class RefusedError(Exception):
@@ -38,7 +44,9 @@ def read_picture(path: Path) -> tuple[Float64, str]:
     and 16 bits are converted; an opaque alpha channel is dropped.
 
     Raises:
-        RefusedError: the file is no PNG or JPEG image, damaged, animated, transparent or too large.
+        RefusedError: the file is no PNG or JPEG image, damaged, animated, transparent, too large, or may
+            not be read.
+        OSError: the system cannot read it now: another time the same folder would give other images.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -58,13 +66,36 @@ def read_picture(path: Path) -> tuple[Float64, str]:
             picture.load()
             intensities = _grey(ImageOps.exif_transpose(picture))
             file.seek(0)
-            return intensities, hashlib.file_digest(file, "sha256").hexdigest()
-    except RefusedError:
+            content = file.read()
+            if picture.format != "PNG":
+                _must_be_whole(content)
+            return intensities, hashlib.sha256(content).hexdigest()
+    except (RefusedError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise RefusedError("too large", str(error)) from error
+    except (PermissionError, FileNotFoundError) as error:
+        raise RefusedError("unreadable", str(error.strerror)) from error
     except Exception as error:  # decoders of damaged files fail with errors of any type
-        raise RefusedError("unreadable", f"{type(error).__name__}: {error}") from error
+        if isinstance(error, OSError) and error.errno:  # not of the decoder
+            raise
+        raise RefusedError("damaged", f"{type(error).__name__}: {error}") from error
+
+
+def _must_be_whole(jpeg: bytes) -> None:
+    """Refuse a JPEG file of which a part is lost; Pillow does not say so, the decoder underneath does.
+
+    The file is decoded once more, at an eighth of its size: all of its data is read.
+    """
+    import simplejpeg
+
+    try:
+        stored = simplejpeg.decode_jpeg_header(jpeg)[2]
+        colours = "CMYK" if stored in ("CMYK", "YCCK") else "GRAY"
+        simplejpeg.decode_jpeg(jpeg, colours, min_height=1, min_width=1, min_factor=8)
+    except ValueError as error:
+        if DAMAGE.match(str(error)):
+            raise RefusedError("damaged", str(error)) from error
 
 
 def _grey(picture: Image) -> Float64:

@@ -1,5 +1,6 @@
 """Peak signal-to-noise ratios, in dB with peak 1, in both aggregations and with standard errors.
 
+Neither images nor outputs are clipped to [0, 1] or rounded to 8 bits first.
 An error of exactly 0, which the optimum for a training set reaches on it, is an infinite PSNR with an
 undefined (nan) standard error.
 """

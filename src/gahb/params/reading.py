@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from gahb.artifacts import ArtifactError, refuse_conflict
 from gahb.explaining import explain
 from gahb.params.consistency import inconsistencies
 from gahb.params.model import ParamsModel
@@ -63,9 +64,13 @@ def _read_preset(folder: Path, preset: str) -> Params:
 
 def _read_yaml(path: Path) -> Params:
     try:
-        content = yaml.load(path.read_text(), Loader=_Loader)
+        text = path.read_text()
+        refuse_conflict(path, text, "keep what is right, and none of git's marks")
+        content = yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise ParamsError(f"{path} cannot be read: {error.strerror}") from error
+    except ArtifactError as error:
+        raise ParamsError(str(error)) from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from gahb.artifacts import ArtifactError, Spec
+from gahb.artifacts import ArtifactError, Spec, refuse_conflict
 
 NOT_RESULTS = {"benchmarks", "checkpoints", "logs", "records"}  # folders beside those of phases
 
@@ -36,6 +36,18 @@ class Result:
     spec: Spec
     code: str
     inputs: dict[str, str]
+
+
+def refuse_conflicts(root: Path, results: Path) -> None:
+    """Refuse a tree in the middle of a merge: what it records of its results is that of two trees.
+
+    Raises:
+        ArtifactError: naming the file and the cure.
+    """
+    for file in [root / "dvc.lock", *sorted((root / results).glob("records/*.json"))]:
+        if file.is_file():
+            cure = "take the results of one side (docs/tracking.md, Merging branches)"
+            refuse_conflict(file, file.read_text(), cure)
 
 
 def recorded(results: Path) -> dict[str, Result]:

@@ -21,7 +21,7 @@ from gahb.artifacts import (
 )
 from gahb.params import load_params
 from gahb.provenance.machines import differences
-from gahb.provenance.tree import Result, locked, md5, on_disk, planned, recorded
+from gahb.provenance.tree import Result, locked, md5, on_disk, planned, recorded, refuse_conflicts
 
 PROVENANCE = ("cards", "ro-crate-metadata.json")  # what the target of that name makes
 
@@ -35,10 +35,11 @@ def disagreements(root: Path, preset: str | None = None) -> list[str]:
 
     Raises:
         ParamsError: params.yaml is wrong.
-        ArtifactError: the records are damaged, or Snakemake has no plan.
+        ArtifactError: the records are damaged, or a merge is not finished, or Snakemake has no plan.
     """
     params = load_params(root, preset)
     results = Path(params["results"])
+    refuse_conflicts(root, results)
     records = recorded(root / results)  # before Snakemake, which may add to them
     described = any((root / results / name).exists() for name in PROVENANCE)
     asked = planned(root, ("all", "provenance") if described else ("all",), preset)

@@ -4,7 +4,8 @@ A sample counts as memorised that is three times nearer to one training image th
 al. 2023), in either of two distances. The plain one compares images as they are. A bias-free network,
 f(ay) = a f(y), does not know the scale of its images and copies one up to a factor, which plain
 distances do not see as a copy: the scaled distance is the least over that factor, and over nothing
-else. Training images that are duplicates of each other then count once, for a copy of one is near to all.
+else. Training images that are duplicates of each other count once, for a copy of one is near to all: those
+that are equal by the plain distance, and those that are alike by the scaled one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ def distance_ratio(distances: Tensor) -> NDArray[np.float64]:
         distances: (n, 2) from :func:`gahb.likeness.nearest_distances` or
             :func:`gahb.likeness.nearest_scaled`.
 
-    NaN where there is no second image, for a training set of one. By plain distance a copy of an image that
-    is in the training set twice has the ratio 1.
+    NaN where there is no second image, for a training set of one.
     """
     nearest, second = distances.unbind(1)
     ratio = torch.where(second > 0, nearest / second, torch.ones_like(second))

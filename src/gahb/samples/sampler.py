@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from gahb.options import LOWER_FIRST, Count, Options, model, names
-from gahb.samples.process import noise_levels
+from gahb.options import LOWER_FIRST, Count, Options, Positive, model, names, wrong
+from gahb.samples.process import alpha_bars, beta_schedule, noise_levels, sigma_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,9 +106,6 @@ class SamplerOptions(Options, ABC):
         """The sampler."""
 
 
-Level = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.0101, le=10)]
-
-
 class LevelOptions(SamplerOptions):
     """The noise levels at which a sampler calls the network."""
 
@@ -116,8 +113,18 @@ class LevelOptions(SamplerOptions):
     """how the noise levels are spaced"""
     steps: Annotated[Count, Field(ge=2)]
     """calls of the network per sample"""
-    sigma_range: Annotated[tuple[Level, Level], LOWER_FIRST]
-    """[lowest, highest] noise level; the linear process begins at .01"""
+    sigma_range: Annotated[tuple[Positive, Positive], LOWER_FIRST]
+    """[lowest, highest] noise level: any for geometric; linear begins at .01, cosine at .0064"""
+
+    @model_validator(mode="after")
+    def _process_reaches_levels(self) -> LevelOptions:
+        if self.schedule != "geometric":
+            reached = sigma_of(alpha_bars(beta_schedule(self.schedule)))
+            low, high = self.sigma_range
+            if low < reached[0] or high > reached[-1]:
+                allowed = f"{reached[0]:.6g} to {reached[-1]:.6g} for a {self.schedule} schedule"
+                raise wrong(list(self.sigma_range), allowed, "sigma_range")
+        return self
 
     @property
     def sigma_highest(self) -> float:

@@ -1,13 +1,14 @@
 """Photographs: images cut from the PNG and JPEG files of any folder.
 
 Every file is turned to grey, cropped and downsampled (:mod:`gahb.datasets.pictures`) and cut into
-images side by side. The files, sorted by their paths, are taken in an order drawn from the seed until
-there are enough images; near-duplicates of an earlier one are left out (:mod:`gahb.datasets.duplicates`).
+images side by side. The files are taken in an order drawn from the seed and each path until there are
+enough images; near-duplicates of an earlier one are left out (:mod:`gahb.datasets.duplicates`).
 
 All images of one photograph go to the same of S1, S2 and test: otherwise a test image would continue
-a training image beside it. Within each of the three their order is drawn anew, so that the first ten
-of S1 come from ten photographs and not from one. The dataset's own split of indices is kept: images
-are put in the rows where it looks for them.
+a training image beside it. Which of the three is drawn from the seed and the path as well, so that a
+photograph stays where it is when others are added; once that one is full, the emptiest takes it. Within
+each of the three their order is drawn anew, so that the first ten of S1 come from ten photographs and not
+from one. The dataset's own split of indices is kept: images are put in the rows where it looks for them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pydantic import Field
 
 from gahb.artifacts import Spec
 from gahb.datasets.duplicates import NearDuplicates
-from gahb.datasets.folders import list_files
+from gahb.datasets.folders import draws, list_files
 from gahb.datasets.image_class import ImageClass
 from gahb.datasets.pictures import RefusedError, prepare, read_picture, tiles
 from gahb.datasets.splits import split_indices
@@ -165,7 +166,7 @@ def _gather(drawn: Photographs) -> Gathered:
     gathered = Gathered(images, np.empty(drawn.images, np.int64), len(files))
     shelves = _shelves(drawn)
     known = NearDuplicates(drawn.duplicates, images)
-    order = [files[i] for i in generator(drawn.seed, "photographs").permutation(len(files))]
+    order = sorted(files, key=lambda file: draws(drawn.seed, file[0]))
     for batch in _batches(drawn, order, gathered):
         cut = np.concatenate([patches for _, _, patches in batch])
         fresh = known.fresh(cut)
@@ -176,8 +177,7 @@ def _gather(drawn: Photographs) -> Gathered:
         for name, digest, patches in batch:
             kept = first + np.flatnonzero(fresh[first : first + len(patches)])
             first += len(patches)
-            shelf = min(shelves, key=lambda shelf: shelf.filled / len(shelf.rows))
-            rows = shelf.take(len(kept))
+            rows = _shelf_of(name, drawn.seed, shelves).take(len(kept))
             if not len(rows):
                 continue
             gathered.of_image[rows] = len(gathered.used)
@@ -251,6 +251,16 @@ def _shelves(drawn: Photographs) -> list[_Shelf]:
     unused = np.setdiff1d(np.arange(drawn.images), used)  # the odd one out, which no split holds
     shelves[0].rows = np.concatenate([shelves[0].rows, unused])
     return shelves
+
+
+def _shelf_of(name: str, seed: int, shelves: list[_Shelf]) -> _Shelf:
+    """The shelf that a photograph is drawn for, by their sizes, or the emptiest once that is full."""
+    ends = np.cumsum([len(shelf.rows) for shelf in shelves])
+    place = draws(seed, name)[1] * int(ends[-1]) >> 64
+    drawn = shelves[int(np.searchsorted(ends, place, side="right"))]
+    if drawn.filled < len(drawn.rows):
+        return drawn
+    return min(shelves, key=lambda shelf: shelf.filled / len(shelf.rows))
 
 
 def _report(drawn: Photographs, gathered: Gathered, shelves: list[_Shelf]) -> None:
