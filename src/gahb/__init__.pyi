@@ -34,6 +34,7 @@ from .evaluation.curves import agreement as agreement
 from .evaluation.curves import psnr_curve as psnr_curve
 from .evaluation.divergence import density_bound as density_bound
 from .figures.parts.quick import plot_basis as plot_basis
+from .figures.parts.quick import plot_images as plot_images
 from .figures.parts.quick import plot_psnr as plot_psnr
 from .params import ParamsError as ParamsError
 from .params import dataset_spec as dataset_spec

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gahb.datasets.gathering import gathered
 from gahb.figures.parts.curves import IDENTITY, draw_curve, noise_scale, rank_axis, size_styles
 from gahb.figures.parts.eigenbases import psnr
 from gahb.figures.parts.panels import place, show_eigenvector, show_image
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from gahb.datasets.gathering import Images
     from gahb.spectra.analysis import Analysis
 
 # inches
@@ -82,6 +84,30 @@ def plot_basis(analysis: Analysis, ranks: Sequence[int] | None = None) -> Figure
             )
             title = f"k = {rank}\nλ = {analysis.eigenvalues[rank - 1]:.3f}"
             show_eigenvector(axes, analysis.eigenvectors[rank - 1], title)
+    return drawing
+
+
+def plot_images(images: Images, titles: Sequence[str] = (), columns: int = 8) -> Figure:
+    """Draw images side by side, all on the scale from 0 to 1.
+
+    Args:
+        images: (N, C, H, W), or a list; see :func:`gahb.datasets.gathering.gathered`.
+        titles: above the images, as many as there are, or none.
+        columns: images in a row, at most.
+    """
+    shown = gathered(images)
+    across = min(columns, len(shown))
+    side = (PAGE_WIDTH - (across - 1) * _GAP) / max(across, 4)
+    pitch = side + (0.24 if titles else _GAP)
+    with figure_style():
+        height = -(-len(shown) // across) * pitch
+        drawing = page(height, width=across * (side + _GAP) - _GAP)
+        for number, image in enumerate(shown):
+            row, column = divmod(number, across)
+            top = row * pitch + pitch - side
+            title = titles[number] if titles else None
+            axes = place(drawing, column * (side + _GAP), top, side, side)
+            show_image(axes, image.numpy(), title)
     return drawing
 
 
