@@ -1,4 +1,4 @@
-"""Denoisers of other libraries become f(y, sigma): against their own formulas, and against the libraries."""
+"""Denoisers of other libraries become f(y, sigma): by their own formulas, and by the libraries."""
 
 from __future__ import annotations
 

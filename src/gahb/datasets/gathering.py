@@ -51,7 +51,7 @@ def gathered(images: Images) -> list[Tensor]:
     return found
 
 
-_EXPECTED = "an array or tensor (N, H, W) or (N, C, H, W), a list of images, or a folder of PNG or JPEG files"
+_EXPECTED = "(N, H, W) or (N, C, H, W), a list of images, or a folder of PNG or JPEG files"
 
 
 def stacked(images: Images) -> Tensor:

@@ -104,7 +104,7 @@ def train(
         gahb.denoisers.training.DivergenceError: the training diverged.
     """
     clean = stacked(images)
-    monitored = clean if held_out is None else stacked(held_out)
+    monitored = None if held_out is None else stacked(held_out)
     if predicts not in ("noise", "image"):
         raise ValueError(f"predicts: found {predicts!r}, allowed is one of noise, image")
     try:
@@ -134,12 +134,9 @@ def train(
     trainer = Trainer(spec, clean, monitored, network=given)
     for _ in updates_left(trainer, "training"):
         pass
-    log = trainer.table()
-    if held_out is None:
-        log = log.drop(columns="test_psnr")
     inputs = {"images": digest_arrays({"images": clean.numpy()})}
     made_from = inputs, trainer.computation.recorded()
-    denoiser = TrainedDenoiser(trainer.network, log, spec, made_from).eval()
+    denoiser = TrainedDenoiser(trainer.network, trainer.table(), spec, made_from).eval()
     denoiser.requires_grad_(False)
     return denoiser
 

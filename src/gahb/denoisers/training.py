@@ -69,7 +69,7 @@ class Trainer:
     Args:
         spec: ``{"architecture", "training", "set_size", "split", ...}``, resolved.
         train_images: (N, 1, H, W) float32, all of them, kept in memory.
-        test_images: (M, 1, H, W) float32 held-out images, for the log only.
+        test_images: (M, 1, H, W) float32 held-out images, for the log only; or None.
         snapshots: numbers of updates after which a copy of the weights is kept.
         planned: of :func:`~gahb.denoisers.computation.resolve_computation`.
         network: to be trained as it is, instead of a new one of ``spec["architecture"]``.
@@ -79,7 +79,7 @@ class Trainer:
         self,
         spec: Spec,
         train_images: Tensor,
-        test_images: Tensor,
+        test_images: Tensor | None,
         snapshots: Sequence[int] = (),
         planned: int = 0,
         network: nn.Module | None = None,
@@ -111,8 +111,10 @@ class Trainer:
         self.snapshots = Snapshots(snapshots)
         self._names = (seed, split)
         self._images = train_images.to(self.device)
+        self.held_out = test_images is not None
         self._monitored = [
-            images[:MONITOR_IMAGES].to(self.device) for images in (train_images, test_images)
+            images[:MONITOR_IMAGES].to(self.device)
+            for images in (train_images, train_images if test_images is None else test_images)
         ]
         self._errors: Callable[..., Tensor] = noise_errors
         if self.computation.compiled:
@@ -217,6 +219,8 @@ class Trainer:
         """The log: one row per update, PSNR where it was monitored."""
         columns = pd.DataFrame(self.log[: self.update].cpu().numpy(), columns=list(LOG_COLUMNS))
         updates = np.arange(1, self.update + 1)
+        if not self.held_out:
+            columns = columns.drop(columns="test_psnr")
         columns.insert(0, "update", updates)
         columns.insert(1, "images_seen", updates * self.training["batch_size"])
         return columns
@@ -353,5 +357,6 @@ def _newest(trainer: Trainer) -> dict[str, float]:
     monitored = torch.nonzero(~trainer.log[: trainer.update, 4].isnan())
     if len(monitored):
         newest = trainer.log[int(monitored[-1])].cpu()
-        values |= {"train PSNR": float(newest[3]), "test PSNR": float(newest[4])}
+        values |= {"train PSNR": float(newest[3])}
+        values |= {"test PSNR": float(newest[4])} if trainer.held_out else {}
     return values

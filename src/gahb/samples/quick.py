@@ -73,4 +73,4 @@ def sample(
     else:
         chosen = sampler
     placed = at_home(denoiser, torch.empty(1, *found))
-    return draw_samples(placed, chosen, range(count), found[-1], seed, start=start).images
+    return draw_samples(placed, chosen, range(count), found, seed, start=start).images
