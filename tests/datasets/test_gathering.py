@@ -51,7 +51,7 @@ def test_arrays_tensors_and_lists_are_taken():
     ("images", "message"),
     [
         (np.zeros((2, 4, 4), np.uint8), r"images\[0\]: found torch.uint8; .*divide by 255"),
-        (np.zeros((4, 4)), r"images: found shape \(4, 4\); expected \\(N, H, W\\)"),
+        (np.zeros((4, 4)), r"images: found shape \(4, 4\); expected \(N, H, W\)"),
         ([torch.zeros(2)], r"images\[0\]: found shape \(2,\)"),
         ([], "images: found none"),
         (3, "images: found int"),
