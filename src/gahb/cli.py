@@ -10,10 +10,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from gahb import commands
+from gahb import commands, people
 from gahb.artifacts import ArtifactError, Spec
 from gahb.options import names
 
@@ -21,6 +22,8 @@ from gahb.options import names
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb; errors in what was asked for are told in one message, with exit status 1."""
     options = _parser().parse_args(arguments)
+    if "check" in options:
+        options.check(options)
     run: Callable[[argparse.Namespace], None] = options.run
     try:
         run(options)
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gahb", description=__doc__.split("\n\n")[0])
+    parser = _Parser(prog="gahb", description=__doc__.split("\n\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="PHASE")
 
     verb = _verb(
@@ -142,12 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
-    verb = _verb(verbs, "spectra", commands.spectra, "Jacobian eigenbases of a denoiser")
-    verb.add_argument("--dataset", type=Path, required=True, help="dataset, .h5")
-    verb.add_argument(
-        "--network", type=Path, help="weights, .safetensors; without, the reference that SPEC names"
-    )
-    verb.add_argument("--output", type=Path, required=True, help="spectra to write, .h5")
+    _spectra(verbs)
+    _psnr(verbs)
+    _sample(verbs)
 
     verb = _verb(
         verbs, "adaptivity", commands.adaptivity, "eigenbases beside oracles and other bases"
@@ -206,10 +206,125 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--citation", type=Path, required=True, help="CITATION.cff")
     verb.add_argument("--output", type=Path, required=True, help="ro-crate-metadata.json to write")
 
+    verb = verbs.add_parser("pretrained", help="list the trained networks that come with gahb")
+    verb.add_argument(
+        "--from",
+        dest="results",
+        type=Path,
+        help="put those of this folder of results in their place",
+    )
+    verb.set_defaults(run=people.pretrained)
+
     verb = verbs.add_parser("verify", help="check all results against what they should be")
     verb.add_argument("--preset", help="check the results of this preset")
     verb.set_defaults(run=commands.verify)
     return parser
+
+
+def _spectra(verbs: Any) -> None:
+    """The verb that rules call with a spec, and people with an image."""
+    verb: _Parser = verbs.add_parser(
+        "spectra",
+        help="Jacobian eigenbases of a denoiser",
+        description=(people.spectra.__doc__ or "").split("\n\n")[0]
+        + " Rules name a spec and a dataset instead of an image.",
+    )
+    _weights(verb, required=False)
+    verb.add_argument("--image", type=Path, help="clean image, .png or .jpg; noise is added to it")
+    verb.add_argument("--sigma", type=float, default=0.1, help="noise level (default 0.1)")
+    verb.add_argument("--k", type=int, help="number of eigenvectors (default all)")
+    verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    verb.add_argument("--output", type=Path, help="spectra to write, .h5")
+    verb.add_argument("--plot", type=Path, help="figure to write, .png or .pdf")
+    rule = verb.add_argument_group("for rules")
+    rule.add_argument("--spec", type=_json, help="what it is made from, JSON")
+    rule.add_argument("--dataset", type=Path, help="dataset, .h5")
+    rule.add_argument(
+        "--network", type=Path, help="weights, .safetensors; without, the reference that SPEC names"
+    )
+
+    def check(options: argparse.Namespace) -> None:
+        by_rule = options.spec is not None
+        needed = ("dataset", "output") if by_rule else ("weights", "image")
+        missing = [f"--{name}" for name in needed if getattr(options, name) is None]
+        others = ("weights", "image", "k", "plot") if by_rule else ("dataset", "network")
+        wrong = [f"--{name}" for name in others if getattr(options, name) is not None]
+        if missing:
+            verb.error(f"the following arguments are required: {', '.join(missing)}")
+        if wrong:
+            verb.error(f"{', '.join(wrong)} {'does not go' if by_rule else 'goes'} with --spec")
+        options.run = commands.spectra if by_rule else people.spectra
+
+    verb.set_defaults(check=check, run=None)
+
+
+def _psnr(verbs: Any) -> None:
+    verb = _plain(verbs, "psnr", people.psnr, "PSNR of denoisers against noise level")
+    _weights(verb, several=True)
+    verb.add_argument("--images", type=Path, required=True, help="folder of PNG or JPEG files")
+    verb.add_argument("--sigmas", type=float, nargs="+", help="noise levels (default 0.01 to 1)")
+    verb.add_argument("--repeats", type=int, default=1, help="draws of noise per image (default 1)")
+    verb.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    verb.add_argument("--output", type=Path, help="table to write, .csv")
+    verb.add_argument("--plot", type=Path, help="figure to write, .png or .pdf")
+
+
+def _sample(verbs: Any) -> None:
+    verb = _plain(verbs, "sample", people.sample, "draw images with a denoiser")
+    _weights(verb)
+    verb.add_argument("--count", type=int, default=16, help="number of images (default 16)")
+    verb.add_argument("--size", type=int, help="side of the images in pixels (default 32)")
+    verb.add_argument("--around", type=Path, help="folder of images of the class to start around")
+    verb.add_argument("--sampler", default="ancestral", help="ancestral, deterministic or ode")
+    verb.add_argument("--steps", type=int, default=32, help="calls per image (default 32)")
+    verb.add_argument(
+        "--sigma-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="noise levels"
+    )
+    verb.add_argument("--seed", type=int, default=0, help="of all noise (default 0)")
+    verb.add_argument("--output", type=Path, required=True, help="images, .png, .pdf or .npy")
+
+
+def _weights(verb: argparse.ArgumentParser, required: bool = True, several: bool = False) -> None:
+    verb.add_argument(
+        "--weights",
+        required=required,
+        nargs="+" if several else None,
+        help="weights, .safetensors, or the name of a network that comes with gahb (gahb pretrained)",
+    )
+
+
+def _plain(
+    parent: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str
+) -> argparse.ArgumentParser:
+    """A verb for people: options alone."""
+    verb: argparse.ArgumentParser = parent.add_parser(
+        name, help=summary, description=(run.__doc__ or summary).split("\n\n")[0]
+    )
+    verb.set_defaults(run=run)
+    return verb
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that names the option that was probably meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse an unknown option before asking for those that are missing."""
+        given = list(sys.argv[1:] if args is None else args)
+        if self._subparsers is None:
+            known = [name for name in self._option_string_actions if name.startswith("--")]
+            for word in given:
+                option = word.partition("=")[0]
+                if (
+                    option[:2] == "--"
+                    and option != "--"
+                    and not any(name.startswith(option) for name in known)
+                ):
+                    close = get_close_matches(option, known, 1)
+                    meant = (
+                        f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+                    )
+                    self.error(f"unrecognized argument {option}: {meant}")
+        return super().parse_known_args(given, namespace)
 
 
 def _verb(

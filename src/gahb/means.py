@@ -17,7 +17,11 @@ def standard_error(values: Float64, images: NDArray[np.int64] | None = None) -> 
         values: (..., draws).
         images: (draws,) which image each draw is of, each as often as any other. Draws of one
             image are averaged first; of a single image, all variation is that of the noise.
+
+    Of a single draw it is not known: NaN.
     """
+    if values.shape[-1] < 2:
+        return np.full(values.shape[:-1], np.nan)
     if images is not None:
         unique, member = np.unique(images, return_inverse=True)
         if 1 < len(unique) < len(images):

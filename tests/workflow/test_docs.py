@@ -76,12 +76,22 @@ def test_every_module_and_path_that_is_named_exists(page: Path):
         assert (ROOT / path).exists(), path
 
 
-def test_the_example_of_the_readme_runs_and_has_ten_lines():
+def test_the_example_of_the_readme_runs_and_has_ten_lines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.chdir(tmp_path)
     (example,) = examples("README.md")
     assert len([line for line in example.splitlines() if line]) <= 10
     names = run("README.md")
     assert tuple(names["eigenvalues"].shape) == (20,)
-    assert tuple(names["eigenvectors"].shape) == (20, 1, 40, 40)
+    assert tuple(names["eigenvectors"].shape) == (20, 1, 32, 32)
+    assert (tmp_path / "basis.png").exists()
+
+
+def test_the_example_of_the_library_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    assert tuple(run("docs/library.md")["samples"].shape) == (4, 1, 16, 16)
+    assert (tmp_path / "psnr.png").exists()
 
 
 def test_the_examples_of_samples_and_references_run(
@@ -118,7 +128,8 @@ def test_the_site_has_every_page():
         return [leaf for item in items for leaf in leaves(item)]
 
     docs = ROOT / "docs"
-    there = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    pages = (path for kind in ("*.md", "*.ipynb") for path in docs.rglob(kind))
+    there = {path.relative_to(docs).as_posix() for path in pages}
     outside = {"index.md", "results/README.md", "CONTRIBUTING.md", "CHANGELOG.md"}
     assert set(leaves(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])) == there | outside
 

@@ -79,7 +79,7 @@ def reason_of_failure(
     """
     words = str(error).strip().splitlines()
     said = words[0] if words else type(error).__name__
-    if takes_sigma and sigma is None:
+    if takes_sigma and sigma is None and _works(call, y, 0.1):
         return f"takes the noise level, and none was given: say sigma=... ({said})"
     if isinstance(error, TypeError) and "missing" in said and "argument" in said:
         keyword = inspect.Parameter.KEYWORD_ONLY

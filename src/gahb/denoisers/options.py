@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -103,6 +104,23 @@ class Training(Options):
             allowed = f"a lowest value above 0 when noise_law is {self.noise_law}"
             raise wrong(_as_given(found), allowed, "sigma_range")
         return self
+
+
+def training_in_full(*given: Mapping[str, Any]) -> dict[str, Any]:
+    """How a network is trained: every option, without the name of a recipe.
+
+    Args:
+        *given: options as params.yaml has them; what is said later has precedence, all of it over the
+            defaults, and what a recipe says counts as said where the recipe is named.
+    """
+    fields = Training.model_fields.items()
+    full = {key: field.default for key, field in fields if key != "recipe"}
+    full["sigma_range"] = list(full["sigma_range"])
+    for options in given:
+        named = options.get("recipe")
+        full |= {} if named is None else module(RECIPES, named).TRAINING
+        full |= {key: value for key, value in options.items() if key != "recipe"}
+    return full
 
 
 def _as_given(values: list[float]) -> list[float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,7 @@ from gahb.randomness import seed_of
 
 MONITOR_SIGMA = 0.1  # noise level of the PSNR kept in the log: input PSNR 20 dB
 MONITOR_IMAGES = 64
+CHECKED_EVERY = 10  # updates: a look at the loss waits for the device
 DIVERGED = 1e3  # error of the noise estimate, in units of the noise energy, that ends a run
 LOG_COLUMNS = ("learning_rate", "loss", "relative_error", "train_psnr", "test_psnr")
 
@@ -70,18 +71,20 @@ class Trainer:
     Args:
         spec: ``{"architecture", "training", "set_size", "split", ...}``, resolved.
         train_images: (N, 1, H, W) float32, all of them, kept in memory.
-        test_images: (M, 1, H, W) float32 held-out images, for the log only.
+        test_images: (M, 1, H, W) float32 held-out images, for the log only; or None.
         snapshots: numbers of updates after which a copy of the weights is kept.
         planned: of :func:`~gahb.denoisers.computation.resolve_computation`.
+        network: to be trained as it is, instead of a new one of ``spec["architecture"]``.
     """
 
     def __init__(
         self,
         spec: Spec,
         train_images: Tensor,
-        test_images: Tensor,
+        test_images: Tensor | None,
         snapshots: Sequence[int] = (),
         planned: int = 0,
+        network: nn.Module | None = None,
     ) -> None:
         self.training: Spec = spec["training"]
         seed, split = self.training["seed"], spec["split"]
@@ -89,9 +92,9 @@ class Trainer:
             self.training, spec["architecture"], train_images.shape[-1], planned
         )
         self.device = torch.device(self.computation.device)
-        network = build_network(
-            spec["architecture"], seed_of(seed, "weights", split), self.training["initialisation"]
-        )
+        if network is None:
+            start = seed_of(seed, "weights", split), self.training["initialisation"]
+            network = build_network(spec["architecture"], *start)
         self.network = network.to(self.device)
         torch.nn.utils.convert_conv2d_weight_memory_format(self.network, torch.channels_last)
         use_cache()
@@ -111,8 +114,10 @@ class Trainer:
         self._names = (seed, split)
         self._is_own = is_own(spec["architecture"].get("network", ""))
         self._images = train_images.to(self.device)
+        self.held_out = test_images is not None
         self._monitored = [
-            images[:MONITOR_IMAGES].to(self.device) for images in (train_images, test_images)
+            images[:MONITOR_IMAGES].to(self.device)
+            for images in (train_images, train_images if test_images is None else test_images)
         ]
         self._errors: Callable[..., Tensor] = noise_errors
         if self.computation.compiled:
@@ -219,6 +224,8 @@ class Trainer:
         """The log: one row per update, PSNR where it was monitored."""
         columns = pd.DataFrame(self.log[: self.update].cpu().numpy(), columns=list(LOG_COLUMNS))
         updates = np.arange(1, self.update + 1)
+        if not self.held_out:
+            columns = columns.drop(columns="test_psnr")
         columns.insert(0, "update", updates)
         columns.insert(1, "images_seen", updates * self.training["batch_size"])
         return columns
@@ -287,27 +294,42 @@ def train(
     left_by = made_from | {"code": _code_digest(), "snapshots": list(snapshots_at)}
     _resume(trainer, checkpoint, left_by)
 
-    progress = Progress(
-        label, training["updates"], "update", trainer.update, training["batch_size"], "images"
-    )
-    saved, checked = time.monotonic(), trainer.update
-    while trainer.update < training["updates"]:
-        trainer.step()
-        if trainer.update % 10 == 0 or trainer.update == training["updates"]:
-            trainer.check(checked)
-            checked = trainer.update
-            progress.update(trainer.update, **_newest(trainer))
+    saved = time.monotonic()
+    for _ in updates_left(trainer, label):
         if time.monotonic() - saved >= checkpoint_seconds and trainer.update < training["updates"]:
-            trainer.check(checked)
+            trainer.check(trainer.update - trainer.update % CHECKED_EVERY)
             write_tensors(checkpoint, trainer.state(), left_by)
             saved = time.monotonic()
-    progress.close()
 
     write_table(table, trainer.table(), made_from)
     if snapshots is not None:
         write_tensors(snapshots, trainer.snapshots.tensors(), made_from)
     save_denoiser(output, trainer.network, spec, inputs, computation)
     Path(checkpoint).unlink(missing_ok=True)
+
+
+def updates_left(trainer: Trainer, label: str) -> Iterator[None]:
+    """Make the updates that are left, one at a time, check some at once, and show the progress.
+
+    Args:
+        trainer: whose updates they are.
+        label: shown with the progress.
+
+    Raises:
+        DivergenceError: the training diverged.
+    """
+    training = trainer.training
+    updates, batch = training["updates"], training["batch_size"]
+    progress = Progress(label, updates, "update", trainer.update, batch, "images")
+    checked = trainer.update
+    while trainer.update < updates:
+        trainer.step()
+        if trainer.update % CHECKED_EVERY == 0 or trainer.update == updates:
+            trainer.check(checked)
+            checked = trainer.update
+            progress.update(trainer.update, **_newest(trainer))
+        yield
+    progress.close()
 
 
 def _code_digest() -> str:
@@ -342,5 +364,6 @@ def _newest(trainer: Trainer) -> dict[str, float]:
     monitored = torch.nonzero(~trainer.log[: trainer.update, 4].isnan())
     if len(monitored):
         newest = trainer.log[int(monitored[-1])].cpu()
-        values |= {"train PSNR": float(newest[3]), "test PSNR": float(newest[4])}
+        values |= {"train PSNR": float(newest[3])}
+        values |= {"test PSNR": float(newest[4])} if trainer.held_out else {}
     return values

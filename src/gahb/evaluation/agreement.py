@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
@@ -14,7 +15,7 @@ from gahb.denoisers.computation import fastest_device, in_float32
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.draws import write_measured
 from gahb.evaluation.evaluate import with_images
-from gahb.evaluation.measure import fastest, noisy_set, squared_differences
+from gahb.evaluation.measure import NoisySet, fastest, noisy_set, squared_differences
 from gahb.evaluation.psnr import input_psnr, psnr_of_mean_mse
 
 
@@ -41,15 +42,28 @@ def compare_networks(
     )
     first, second = compared
     differences = squared_differences(first, second, noisy, measured["sigmas"], measured["seed"])
+    table = agreement_table(differences, noisy, measured["sigmas"])
+    draws = with_images({"test": differences}, {"test": noisy})
+    write_measured(output, table, draws, provenance(spec, inputs, in_float32(fastest_device())))
+
+
+def agreement_table(
+    differences: NDArray[np.float64], noisy: NoisySet, sigmas: list[float]
+) -> pd.DataFrame:
+    """One row per noise level: PSNR between the outputs of two denoisers, in dB.
+
+    Args:
+        differences: (levels, draws) mean squared difference of the outputs.
+        noisy: whose draws they are.
+        sigmas: the levels.
+    """
     between, between_se = psnr_of_mean_mse(differences, noisy.indices)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "sigma": measured["sigmas"],
-            "input_psnr": list(map(input_psnr, measured["sigmas"])),
+            "sigma": sigmas,
+            "input_psnr": list(map(input_psnr, sigmas)),
             "images": len(np.unique(noisy.indices)),
             "psnr_between": between,
             "psnr_between_se": between_se,
         }
     )
-    draws = with_images({"test": differences}, {"test": noisy})
-    write_measured(output, table, draws, provenance(spec, inputs, in_float32(fastest_device())))

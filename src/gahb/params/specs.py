@@ -13,10 +13,9 @@ from gahb.claims.parts.run import Run
 from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.datasets.image_class import image_class as built_class
-from gahb.denoisers.choices import RECIPES
-from gahb.denoisers.options import Training
+from gahb.denoisers.options import training_in_full
 from gahb.figures.parts.figure import FIGURES, Figure, files
-from gahb.options import model, module
+from gahb.options import model
 
 Params = dict[str, Any]
 Spec = dict[str, Any]
@@ -91,17 +90,8 @@ def training_of(params: Params, experiment: str) -> Spec:
     What the experiment says has precedence over what is said for all, and that over the defaults; what a
     recipe says counts as said where the recipe is named.
     """
-    fields = Training.model_fields.items()
-    default = {key: field.default for key, field in fields if key != "recipe"}
-    default["sigma_range"] = list(default["sigma_range"])
     own: Spec = params["experiments"][experiment].get("training", {})
-    return default | _in_full(params.get("training", {})) | _in_full(own)
-
-
-def _in_full(given: Spec) -> Spec:
-    named = given.get("recipe")
-    recipe = {} if named is None else module(RECIPES, named).TRAINING
-    return recipe | {key: value for key, value in given.items() if key != "recipe"}
+    return training_in_full(params.get("training", {}), own)
 
 
 def planned_images(params: Params, experiment: str) -> int:

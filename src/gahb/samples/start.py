@@ -74,6 +74,11 @@ def start_of(settings: Spec, dataset: Dataset) -> Start:
     """The start that ``settings``, the section ``sampling``, ask for: the same for every network."""
     if settings["start"] == "white":
         return Start(settings["start_mean"])
-    images = known_images(dataset)
-    mean = images.mean(axis=0)
-    return Start(mean, images - mean)
+    return start_around(known_images(dataset))
+
+
+def start_around(images: NDArray[np.floating]) -> Start:
+    """The start of the mean and covariance of images (k, C, H, W)."""
+    known = images.astype(np.float64)
+    mean = known.mean(axis=0)
+    return Start(mean, known - mean)

@@ -1,0 +1,118 @@
+"""Images as people have them (arrays, tensors, lists, files, a folder) as a list of tensors (C, H, W)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gahb.datasets.folders import list_files
+from gahb.datasets.pictures import RefusedError, read_picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    One = Tensor | NDArray[Any] | Path | str
+    Images = One | Sequence[One]
+
+PICTURES = (".png", ".jpg", ".jpeg")
+
+
+def gathered(images: Images) -> list[Tensor]:
+    """Images of any sizes as float32 tensors (C, H, W).
+
+    Args:
+        images: (N, H, W) or (N, C, H, W), a tensor or an array of floating-point intensities; a list of
+            images (H, W) or (C, H, W) of any sizes; a PNG or JPEG file, or a list of them; or a folder,
+            of which all such files are read, in the order of their names. Files are read as grey
+            intensities from 0 to 1.
+
+    Raises:
+        ValueError: there is no image, or one is no image; the message says which.
+    """
+    if isinstance(images, (str, Path)):
+        return [_read(path) for path in _files(Path(images))]
+    if isinstance(images, (list, tuple)):
+        found = [
+            _read(Path(one)) if isinstance(one, (str, Path)) else _image(one, f"images[{place}]")
+            for place, one in enumerate(images)
+        ]
+    else:
+        shape = getattr(images, "shape", None)
+        if shape is None or len(shape) not in (3, 4):
+            what = type(images).__name__ if shape is None else f"shape {tuple(shape)}"
+            raise ValueError(f"images: found {what}; expected {_EXPECTED}")
+        found = [_image(one, f"images[{place}]") for place, one in enumerate(images)]
+    if not found:
+        raise ValueError(f"images: found none; expected {_EXPECTED}")
+    return found
+
+
+_EXPECTED = "(N, H, W) or (N, C, H, W), a list of images, or a folder of PNG or JPEG files"
+
+
+def stacked(images: Images) -> Tensor:
+    """Images of one size, (N, C, H, W) float32; as for :func:`gathered`.
+
+    Raises:
+        ValueError: their shapes differ.
+    """
+    import torch
+
+    found = gathered(images)
+    shapes = {tuple(one.shape) for one in found}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"images: found the shapes {', '.join(map(str, sorted(shapes)))}; expected one size"
+        )
+    return torch.stack(found)
+
+
+def by_shape(images: Iterable[Tensor]) -> dict[tuple[int, ...], list[int]]:
+    """Positions of images, by their shape."""
+    positions: dict[tuple[int, ...], list[int]] = {}
+    for position, image in enumerate(images):
+        positions.setdefault(tuple(image.shape), []).append(position)
+    return positions
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise ValueError(f"images: there is no {str(path)!r}")
+    if not path.is_dir():
+        return [path]
+    found = [path / name for name, _ in list_files(path)]
+    pictures = [file for file in found if file.suffix.lower() in PICTURES]
+    if not pictures:
+        raise ValueError(f"images: {str(path)!r} holds no PNG or JPEG file, of {len(found)} files")
+    return pictures
+
+
+def _read(path: Path) -> Tensor:
+    import torch
+
+    try:
+        return torch.from_numpy(read_picture(path)[0].astype(np.float32))[None]
+    except RefusedError as error:
+        raise ValueError(f"images: {path}: {error}") from error
+
+
+def _image(image: Any, name: str) -> Tensor:
+    import torch
+
+    found = torch.as_tensor(image)
+    if not found.is_floating_point():
+        divide = ": divide by 255" if found.dtype == torch.uint8 else ""
+        raise ValueError(
+            f"{name}: found {found.dtype}; expected floating-point intensities, meant for 0 to 1{divide}"
+        )
+    if found.ndim == 2:
+        found = found[None]
+    if found.ndim != 3 or not found.numel():
+        raise ValueError(f"{name}: found shape {tuple(found.shape)}; expected (H, W) or (C, H, W)")
+    if not found.isfinite().all():
+        raise ValueError(f"{name}: not all intensities are finite")
+    return found.detach().float()

@@ -1,0 +1,120 @@
+"""Denoisers trained in one call, and those that come with the package."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import gahb
+from gahb.artifacts import read_tensors
+from gahb.datasets.store import Dataset
+from gahb.denoisers.learning import train
+from gahb.denoisers.pretrained import FOLDER, NAMES, from_pretrained, pack, pretrained_file
+from gahb.denoisers.weights import load_denoiser
+from gahb.params import network_spec
+
+QUICK = {"updates": 4, "batch_size": 4, "precision": "float32", "device": "cpu", "monitor_every": 2}
+
+
+def images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random((8, *shape))
+
+
+def test_training_is_that_of_the_workflow(
+    dataset: Dataset, trained: Any, params: dict[str, Any], tmp_path: Path
+):
+    spec = network_spec(params, "soft", 16, "S1")
+    clean = dataset.images(dataset.training_set("S1", 16))
+    denoiser = train(clean, spec["architecture"], **spec["training"])
+    expected, _ = read_tensors(trained(16, "S1"))
+    for name, value in denoiser.network.state_dict().items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=0)
+    assert len(denoiser.log) == 30
+    assert "test_psnr" not in denoiser.log
+    denoiser.save(tmp_path / "mine.safetensors")
+    again, header = load_denoiser(tmp_path / "mine.safetensors")
+    y = torch.from_numpy(clean[:2])
+    torch.testing.assert_close(again(y), denoiser(y))
+    assert header["spec"]["training"] == spec["training"]
+
+
+def test_the_network_suits_the_size_of_the_images():
+    shallow = train(images(12, 4), held_out=images(8, 8), **QUICK)
+    assert shallow.spec["architecture"] == {"network": "unet", "blocks": 2, "channels": 16}
+    assert not shallow.training
+    assert shallow.log["test_psnr"].notna().sum() == 2
+    for shape, message in (((3, 8, 8), "found 3 channels"), ((7, 8), "found 7x8 pixels")):
+        with pytest.raises(ValueError, match=message):
+            train(images(*shape), **QUICK)
+
+
+@pytest.mark.parametrize("predicts", ["noise", "image"])
+def test_a_module_of_ones_own_is_copied_and_trained(predicts: Any, tmp_path: Path):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1))
+    before = [value.clone() for value in network.parameters()]
+    denoiser = train(images(3, 6, 10), network, predicts=predicts, **QUICK, seed=1)
+    same = train(images(3, 6, 10), network, predicts=predicts, **QUICK, seed=1)
+    y = torch.rand(2, 3, 6, 10)
+    torch.testing.assert_close(denoiser(y), same(y), rtol=0, atol=0)
+    for now, then in zip(network.parameters(), before, strict=True):
+        torch.testing.assert_close(now, then, rtol=0, atol=0)
+    own = denoiser.network if predicts == "noise" else denoiser.network.network
+    expected = y - own(y) if predicts == "noise" else own(y)
+    torch.testing.assert_close(denoiser(y), expected)
+    with pytest.raises(ValueError, match="a network of the class Sequential"):
+        denoiser.save(tmp_path / "mine.safetensors")
+
+
+def test_wrong_options_are_named():
+    with pytest.raises(ValueError, match=r"unknown are 'updats'; known keys here are batch_size"):
+        train(images(8, 8), updats=3)
+    with pytest.raises(ValueError, match=r"updates: found 0, allowed is at least 1"):
+        train(images(8, 8), updates=0)
+    with pytest.raises(ValueError, match="predicts: found 'both'"):
+        train(images(8, 8), predicts="both")  # type: ignore[arg-type]
+
+
+def test_pretrained_networks_denoise_and_are_small():
+    classes = {
+        "alpha2": gahb.CAlpha(
+            size=32, seed=7, alpha=2, background_alpha=2, rendering="antialiased"
+        ),
+        "disks": gahb.Disks(size=32, seed=7, rendering="antialiased", parameters="continuous"),
+    }
+    for name in NAMES:
+        denoiser = from_pretrained(name)
+        curve = gahb.psnr_curve(denoiser, classes[name.split("/")[0]].render(0, 8), [0.1])
+        assert curve["psnr_of_mean_mse"][0] > 27.5, name  # of 20 dB
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 8e6
+    assert {path.name for path in FOLDER.iterdir()} == {pretrained_file(n).name for n in NAMES}
+    assert files("gahb").joinpath("pretrained", pretrained_file(NAMES[0]).name).is_file()
+    with pytest.raises(
+        ValueError, match=r"found 'alpha2/N1000_S1'; did you mean 'alpha2/N10000_S1'"
+    ):
+        from_pretrained("alpha2/N1000_S1")
+
+
+def test_pretrained_networks_are_renewed_from_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    results, home = tmp_path / "results", tmp_path / "pretrained"
+    home.mkdir()
+    for name in NAMES:
+        path = results / "denoisers" / f"{name}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pretrained_file(name).read_bytes())
+    monkeypatch.setattr("gahb.denoisers.pretrained.FOLDER", home)
+    assert [path.parent for path in pack(results)] == [home] * 3
+    content = read_tensors(home / "disks_N10000_S1.safetensors")[1]
+    assert json.loads(json.dumps(content))["spec"]["experiment"] == "disks"
+    path.unlink()
+    with pytest.raises(gahb.ArtifactError):
+        pack(results)

@@ -1,0 +1,74 @@
+"""PSNR curves and agreement of anybody's denoisers, on images of any sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gahb.datasets.store import Dataset
+from gahb.denoisers.weights import load_denoiser
+from gahb.evaluation.curves import agreement, psnr_curve
+from gahb.evaluation.evaluate import psnr_table
+from gahb.evaluation.measure import noisy_set, squared_errors
+from gahb.randomness import image_noise
+
+SIGMAS = [0.3, 0.1]
+
+
+def test_a_curve_is_a_table_of_the_workflow(dataset: Dataset, trained):
+    denoiser, _ = load_denoiser(trained(16, "S1"))
+    clean = dataset.images(np.arange(6))
+    found = psnr_curve(denoiser, clean, SIGMAS, repeats=2, seed=3)
+    noisy = noisy_set(dataset, np.arange(6), 6, 12)
+    errors = squared_errors(denoiser, noisy, SIGMAS, seed=3)
+    expected = psnr_table("", {"": errors}, {"": noisy}, SIGMAS)
+    assert found["draws"].tolist() == [12, 12]
+    for column in found:
+        np.testing.assert_allclose(found[column], expected[column])
+
+
+def test_sizes_and_channels_may_differ(tmp_path: Path):
+    def halved(y: Tensor, sigma: float) -> Tensor:
+        return y / 2
+
+    images = [torch.rand(3, 4, 6), torch.rand(4, 4), torch.rand(3, 4, 6)]
+    found = psnr_curve(halved, images, SIGMAS, seed=1)
+    errors = []
+    for index, image in enumerate(images):
+        clean = image.view(-1, *image.shape[-2:]).numpy()
+        y = clean + 0.1 * image_noise(1, index, 1, 0, clean.shape)
+        errors.append(np.square(y / 2 - clean).mean())
+    assert found["psnr_of_mean_mse"][1] == pytest.approx(-10 * np.log10(np.mean(errors)), abs=1e-4)
+    assert found["mean_psnr"][1] == pytest.approx(np.mean(-10 * np.log10(errors)), abs=1e-4)
+    for name, side in (("a.png", 256), ("b.png", 512)):
+        Image.fromarray(np.full((side, side), 128, np.uint8)).save(tmp_path / name)
+    identity = psnr_curve(lambda y: y, tmp_path, [0.1])
+    assert identity["psnr_of_mean_mse"][0] == pytest.approx(20, abs=0.05)
+    assert identity["images"][0] == 2
+
+
+def test_one_draw_has_no_standard_error():
+    found = psnr_curve(lambda y: y, torch.rand(1, 8, 8), [0.1])
+    assert np.isnan(found["psnr_of_mean_mse_se"][0])
+
+
+def test_agreement_compares_outputs_on_the_same_noise():
+    images = torch.rand(4, 8, 8)
+    same = agreement(lambda y: y / 2, lambda y, sigma: y / 2, images, SIGMAS)
+    assert np.isinf(same["psnr_between"]).all()
+    apart = agreement(lambda y: y, lambda y: y + 0.1, images, SIGMAS)
+    np.testing.assert_allclose(apart["psnr_between"], 20, atol=1e-4)
+    assert apart["images"].tolist() == [4, 4]
+
+
+def test_wrong_levels_are_named():
+    for sigmas in ([], [0.1, 0], [np.inf]):
+        with pytest.raises(ValueError, match="sigmas: found"):
+            psnr_curve(lambda y: y, torch.rand(1, 8, 8), sigmas)
+    with pytest.raises(ValueError, match="repeats: found 0"):
+        psnr_curve(lambda y: y, torch.rand(1, 8, 8), repeats=0)
