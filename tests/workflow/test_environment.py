@@ -41,6 +41,7 @@ DISTRIBUTIONS = {
 }  # where the import has another name
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
 WORKFLOW_TOOLS = {"dvc", "grimp", "snakemake"}  # run the rules; the rules do not import them
+DESCRIBING = "provenance"  # the subpackage that may import what only the workflow needs
 
 
 def project(root: Path) -> dict:
@@ -51,13 +52,20 @@ def requirements(lines: list[str]) -> dict[str, Requirement]:
     return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
 
 
-def dependencies(root: Path) -> dict[str, Requirement]:
+def library(root: Path) -> dict[str, Requirement]:
+    """What `pip install gahb` brings."""
     return requirements(project(root)["project"]["dependencies"])
 
 
 def extras(root: Path) -> dict[str, Requirement]:
     groups = project(root)["project"]["optional-dependencies"]
     return requirements([line for group in groups.values() for line in group])
+
+
+def dependencies(root: Path) -> dict[str, Requirement]:
+    """What `make` installs: the library and what runs the workflow."""
+    groups = project(root)["project"]["optional-dependencies"]
+    return library(root) | requirements(groups["workflow"])
 
 
 def pin_lines(root: Path) -> list[str]:
@@ -81,10 +89,12 @@ def conda_packages(root: Path) -> dict[str, SpecifierSet]:
     return packages
 
 
-def run_time_imports(root: Path) -> set[str]:
+def run_time_imports(root: Path, without: str = "") -> set[str]:
     """Distributions that src/gahb imports when it runs, at the top of a module or inside it."""
     modules = set()
     for path in (root / "src/gahb").rglob("*.py"):
+        if without and without in path.relative_to(root / "src/gahb").parts:
+            continue
         for node in walk_run_time(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
@@ -122,6 +132,9 @@ def imports_and_dependencies(root: Path) -> Iterator[str]:
             yield f"src/gahb imports {name}, which constraints.txt does not pin"
         if CONDA_NAMES.get(name, name) not in conda:
             yield f"src/gahb imports {name}, which the conda environment lacks"
+    for name in sorted(run_time_imports(root, without=DESCRIBING) - library(root).keys()):
+        if name in declared:
+            yield f"src/gahb imports {name} outside {DESCRIBING}, which `pip install gahb` lacks"
     for name in sorted(declared.keys() - imported - WORKFLOW_TOOLS):
         yield f"pyproject.toml declares {name}, which src/gahb never imports"
     expected = {CONDA_NAMES.get(name, name) for name in imported} | {"python"}
@@ -294,6 +307,13 @@ PLANTED = [
         r"\nimport hashlib\n",
         "\nimport hashlib\ndef later():\n    import skimage.data\n",
         "imports skimage, which pyproject.toml does not declare",
+    ),
+    (
+        imports_and_dependencies,
+        "src/gahb/randomness.py",
+        r"\nimport hashlib\n",
+        "\nimport hashlib\ndef later():\n    import rocrate\n",
+        "imports rocrate outside provenance",
     ),
     (imports_and_dependencies, "pyproject.toml", r' +"h5py.*\n', "", "h5py.*not declare"),
     (imports_and_dependencies, "constraints.txt", r"h5py==.*\n", "", "h5py.*not pin"),
