@@ -65,8 +65,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(pip_install) --build-constraint constraints.txt --editable '.[workflow]'
 	@touch "$@"
 
-$(VENV)/.installed-test: $(VENV)/.installed
+$(VENV)/.installed-test: $(VENV)/.installed tests/workflow/roc-validator.txt
 	$(pip_install) --build-constraint constraints.txt --editable '.[workflow,test]'
+	"$(bin)/python" -m venv "$(VENV)/roc-validator"
+	"$(VENV)/roc-validator/bin/python" -m pip install --requirement tests/workflow/roc-validator.txt
 	@touch "$@"
 
 $(VENV)/.installed-dev: $(VENV)/.installed

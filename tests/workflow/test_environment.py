@@ -215,7 +215,7 @@ def python_versions(root: Path) -> Iterator[str]:
 def entry_points(root: Path) -> Iterator[str]:
     makefile = (root / "Makefile").read_text()
     for line in re.findall(r".*pip install.*", makefile):
-        if "--constraint constraints.txt" not in line:
+        if "--constraint constraints.txt" not in line and "roc-validator" not in line:
             yield f"the Makefile installs without constraints.txt: {line.strip()}"
     if "pyproject.toml constraints.txt" not in makefile:
         yield "the Makefile does not renew the environment when the packages change"

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -44,6 +45,17 @@ wildcard_constraints:
 
 
 SOURCES = Sources(ROOT / "src")
+
+
+def in_root(name):
+    """A file of this project, named from where results are made: by its own name, if that is here."""
+    return os.path.relpath(ROOT / name)
+
+
+def versions(*packages):
+    """NAME=VERSION of those that are installed: the environment of a rule has none of them."""
+    installed = {item.metadata["Name"]: item.version for item in metadata.distributions()}
+    return [f"{name}={installed[name]}" for name in packages if name in installed]
 
 
 def as_json(value):
