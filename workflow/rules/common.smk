@@ -249,6 +249,34 @@ def training_set_mb(wildcards):
     return 2000 + int(largest) * pixels * 24 // 10**6
 
 
+def cost_of_pass(wildcards):
+    """What a pass through a job's networks costs, in those of params.yaml: 32x32 pixels, 16 channels."""
+    image_class = getattr(wildcards, "image_class", None)
+    channels = 16
+    if image_class is None and hasattr(wildcards, "experiment"):
+        experiment = PARAMS["experiments"][wildcards.experiment]
+        image_class = experiment["image_class"]
+        channels = PARAMS["architectures"][experiment["architecture"]].get("channels", channels)
+    size = gahb_params.dataset_spec(PARAMS, image_class)["size"] if image_class else 32
+    return max(1, (size / 32) ** 2) * max(1, (channels / 16) ** 2)
+
+
+def minutes(usual):
+    """Wall time that a job asks a cluster for, in minutes, more with each attempt.
+
+    ``usual`` is what the slowest job of its rule may take in params.yaml: six times what was measured on one
+    AVX2 core (`results/benchmarks`). Ten are for the start; larger images and networks get more.
+    """
+    return lambda wildcards, attempt: attempt * int(10 + usual * cost_of_pass(wildcards))
+
+
+def training_minutes(wildcards, attempt):
+    """Wall time of a training, in minutes: 195 s were measured for 800 updates of 32 images."""
+    training = training_of(PARAMS, wildcards.experiment)
+    share = training["updates"] * training["batch_size"] / (800 * 32)
+    return minutes(20 * share)(wildcards, attempt)
+
+
 def figure_inputs(wildcards):
     """The tables and spectra that a figure is drawn from."""
     return gahb_params.figure_files(PARAMS, wildcards.figure)

@@ -24,6 +24,7 @@ rule metrics:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.provenance.metrics"),
@@ -47,6 +48,7 @@ rule data_cards:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.provenance.cards", *classes(PARAMS["experiments"])),
@@ -72,6 +74,7 @@ rule model_cards:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.provenance.cards", *classes(PARAMS["experiments"])),
@@ -100,6 +103,7 @@ rule crate:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         spec=as_json(PARAMS),
