@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -65,10 +66,11 @@ def missing() -> str:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[None]:
-    """A cluster that accepts jobs, until the block ends; its jobs end with it."""
+def cluster() -> Iterator[Path]:
+    """A cluster that accepts jobs, until the block ends; its jobs end with it. Yields its folder."""
+    folder = Path(tempfile.mkdtemp(prefix="slurm"))  # munge wants one that everybody may enter
     for name in ("state", "spool"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     folder.chmod(0o755)
     key = folder / "munge.key"
     key.touch(0o600)
@@ -100,10 +102,11 @@ def cluster(folder: Path) -> Iterator[None]:
         else:
             logs = "\n".join(log.read_text() for log in folder.glob("*.log"))
             raise RuntimeError(f"the node takes no jobs:\n{logs}")
-        yield
+        yield folder
     finally:
         _stop(folder)
         DEFAULT.unlink()
+        shutil.rmtree(folder)
 
 
 def queued() -> list[str]:

@@ -23,7 +23,7 @@ def test_a_cluster_makes_what_this_machine_makes(root: Path, tmp_path: Path):
     here = project(tmp_path / "here", micro(root))
     there = project(tmp_path / "there", micro(root))
     run(here, "snakemake", "--cores", "2", *TARGETS)
-    with cluster(tmp_path / "slurm"):
+    with cluster():
         told = run(there, "snakemake", *SLURM, *SOON, *TARGETS)
         assert queued() == []
         assert "SLURM run ID: gahb" in told, told

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-ROOT = Path(workflow.basedir)
+ROOT = Path(str(workflow.current_basedir)).parents[
+    1
+]  # of this project, also where it is a module of another
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 
 import gahb.datasets.folders as gahb_folders
@@ -247,6 +249,12 @@ def training_set_mb(wildcards):
     pixels = gahb_params.dataset_spec(PARAMS, experiment["image_class"])["size"] ** 2
     largest = getattr(wildcards, "set_size", max(experiment["set_sizes"]))
     return 2000 + int(largest) * pixels * 24 // 10**6
+
+
+# `default-resources: gpu=0` is for clusters without GPUs. Unlike `resources: gpu=0` it reaches the job on the node.
+default_gpu = workflow.resource_settings._parsed_default_resources.get("gpu")
+if default_gpu is not None and default_gpu.value == 0:
+    workflow.register_resource("gpu", 0)
 
 
 def cost_of_pass(wildcards):
