@@ -66,7 +66,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch "$@"
 
 $(VENV)/.installed-test: $(VENV)/.installed tests/workflow/roc-validator.txt
-	$(pip_install) --build-constraint constraints.txt --editable '.[workflow,test]'
+	$(pip_install) --build-constraint constraints.txt --editable '.[workflow,slurm,test]'
 	"$(bin)/python" -m venv "$(VENV)/roc-validator"
 	"$(VENV)/roc-validator/bin/python" -m pip install --requirement tests/workflow/roc-validator.txt
 	@touch "$@"

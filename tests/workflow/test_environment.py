@@ -6,6 +6,7 @@ disagreements it finds; it must find none here, and must find those planted in a
 """
 
 import ast
+import json
 import re
 import shutil
 import sys
@@ -25,6 +26,8 @@ import gahb
 
 ROOT = Path(__file__).parents[2]
 FILES = (
+    ".pre-commit-config.yaml",
+    ".zenodo.json",
     "CITATION.cff",
     "Makefile",
     "constraints.txt",
@@ -222,6 +225,13 @@ def entry_points(root: Path) -> Iterator[str]:
     if not re.search(r"^make test\b", (root / ".ci/run").read_text(), re.MULTILINE):
         yield ".ci/run does not run `make test`"
     jobs = yaml.safe_load((root / ".github/workflows/ci.yml").read_text())["jobs"]
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    linted = re.search(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
+    for hook in hooks:
+        if hook["entry"].removeprefix(".venv/bin/") not in linted:
+            yield f"`make lint` does not run {hook['entry']}"
+    if len(hooks) != len(linted.splitlines()):
+        yield "not all that `make lint` runs is a hook"
     for job, command in (("test", "make test"), ("lint", "make lint")):
         if command not in [step.get("run") for step in jobs[job]["steps"]]:
             yield f"GitHub's job {job} does not run `{command}`"
@@ -239,6 +249,10 @@ def release(root: Path) -> Iterator[str]:
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     if citation["version"] != version:
         yield f"CITATION.cff has version {citation['version']}, gahb/version.py {version}"
+    zenodo = json.loads((root / ".zenodo.json").read_text())
+    for key in ("title", "license", "keywords"):
+        if zenodo[key] != citation[key]:
+            yield f".zenodo.json has {key} {zenodo[key]}, CITATION.cff {citation[key]}"
     if gahb.__version__ != version:
         yield f"gahb.__version__ is {gahb.__version__}, gahb/version.py has {version}"
 
@@ -352,6 +366,8 @@ PLANTED = [
     (entry_points, "constraints.txt", r"^", "--index-url https://example.org\n", "registry"),
     (entry_points, "workflow/envs/gahb.yaml", r" +- nodefaults\n", "", "channels"),
     (release, "src/gahb/version.py", r'"[\d.]+"', '"9.9"', "gahb.__version__ is"),
+    (release, ".zenodo.json", r'"license": "MIT"', '"license": "GPL"', "zenodo.*license"),
+    (entry_points, "Makefile", r"\tlint-imports\n|\t.*lint-imports\n", "", "lint-imports"),
     (release, "CITATION.cff", r"\nversion: .*", "\nversion: 9.9.0", "CITATION"),
 ]
 
