@@ -42,7 +42,11 @@ DISTRIBUTIONS = {
     "pydantic_core": "pydantic",
     "pywt": "pywavelets",
 }  # where the import has another name
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
+CONDA_NAMES = {
+    "huggingface-hub": "huggingface_hub",
+    "matplotlib": "matplotlib-base",
+    "torch": "pytorch",
+}
 WORKFLOW_TOOLS = {"dvc", "grimp", "snakemake"}  # run the rules; the rules do not import them
 DESCRIBING = "provenance"  # the subpackage that may import what only the workflow needs
 
