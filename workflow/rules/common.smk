@@ -272,8 +272,8 @@ def cost_of_pass(wildcards):
 def minutes(usual):
     """Wall time that a job asks a cluster for, in minutes, more with each attempt.
 
-    ``usual`` is what the slowest job of its rule may take in params.yaml: six times what was measured on one
-    AVX2 core (`results/benchmarks`). Ten are for the start; larger images and networks get more.
+    ``usual`` is what the slowest such job may take in the default run, six times what it took on one AVX2
+    core (`results/benchmarks`). Ten are for the start; larger images and networks get more.
     """
     return lambda wildcards, attempt: attempt * int(10 + usual * cost_of_pass(wildcards))
 
