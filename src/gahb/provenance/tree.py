@@ -124,7 +124,7 @@ def out_of_step(root: Path) -> tuple[dict[str, str], set[str]]:
     Raises:
         ArtifactError: DVC cannot say; the message is its own.
     """
-    command = [sys.executable, "-m", "dvc", "status", "--json", "--quiet"]
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     try:
         found: dict[str, list[Any]] = json.loads(run.stdout)
