@@ -12,7 +12,7 @@ unexport PYTHONPATH # it would shadow the pinned packages
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all smoke figures provenance verify track test lint docs setup clean help
+.PHONY: all smoke figures provenance verify track test lint docs lock wheel setup clean help
 
 all: setup ## (default) set up, then compute every result: snakemake --cores all
 	$(in_venv) snakemake --cores all
@@ -33,7 +33,7 @@ verify: setup ## check every result against params.yaml, its record and dvc.lock
 track: setup ## after a plain snakemake run: let DVC take stock (dvc.lock, cache), without running anything
 	$(in_venv) dvc commit --force
 
-test: setup ## set up, then run the tests; more pytest options: make test ARGS='-k spectra'
+test: $(VENV)/.installed-test ## set up, then run the tests; more pytest options: make test ARGS='-k spectra'
 	$(in_venv) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev ## style, types, and the workflow's own linter
@@ -47,6 +47,14 @@ lint: $(VENV)/.installed-dev ## style, types, and the workflow's own linter
 docs: $(VENV)/.installed-docs ## the site of docs/ and of the API's docstrings, into site/
 	$(in_venv) mkdocs build --strict
 
+lock: $(VENV)/.installed-dev ## write constraints.txt anew from pyproject.toml; newer versions: make lock ARGS=--upgrade
+	printf 'pip\nsetuptools\n' | $(in_venv) uv pip compile pyproject.toml - --all-extras --quiet --no-annotate \
+	    --python-version 3.11.5 --python-platform x86_64-manylinux_2_28 --custom-compile-command 'make lock' \
+	    --output-file constraints.txt $(ARGS)
+
+wheel: $(VENV)/.installed ## the library as a wheel, into build/
+	"$(bin)/python" -m pip wheel --constraint constraints.txt --build-constraint constraints.txt --no-deps --wheel-dir build .
+
 setup: $(VENV)/.installed ## create .venv from constraints.txt; again only if the pins or pyproject.toml change
 
 # Stamp files: written last, so that an interrupted installation starts anew. One is written first, and tells
@@ -58,15 +66,21 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@mkdir -p "$(VENV)" && touch "$(VENV)/.gahb"
 	"$(PYTHON)" -m venv "$(VENV)"
 	$(pip_install) pip
-	$(pip_install) --build-constraint constraints.txt --editable '.[test]'
+	$(pip_install) --build-constraint constraints.txt --editable '.[workflow]'
+	@touch "$@"
+
+$(VENV)/.installed-test: $(VENV)/.installed tests/workflow/roc-validator.txt
+	$(pip_install) --build-constraint constraints.txt --editable '.[workflow,slurm,test]'
+	"$(bin)/python" -m venv "$(VENV)/roc-validator"
+	"$(VENV)/roc-validator/bin/python" -m pip install --requirement tests/workflow/roc-validator.txt
 	@touch "$@"
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(pip_install) --build-constraint constraints.txt --editable '.[test,dev]'
+	$(pip_install) --build-constraint constraints.txt --editable '.[workflow,test,dev]'
 	@touch "$@"
 
 $(VENV)/.installed-docs: $(VENV)/.installed
-	$(pip_install) --build-constraint constraints.txt --editable '.[test,docs]'
+	$(pip_install) --build-constraint constraints.txt --editable '.[workflow,docs]'
 	@touch "$@"
 
 clean: ## remove .venv and caches; never results

@@ -10,6 +10,7 @@ name ending in ``.json``. Readers name the spec they expect; a mismatch raises
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -169,10 +170,17 @@ def _differences(found: Any, expected: Any, key: str = "") -> Iterator[tuple[str
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it there on success, remove it on failure."""
+    """Yield a temporary path beside ``path``; rename it there on success, remove it on failure.
+
+    It is this process's own: a job that a killed run has left on a cluster may write the same file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    here = f".{path.name}.{platform.node()}-"
+    partial = path.with_name(f"{here}{os.getpid()}.partial")
+    for left in path.parent.glob(f"{glob.escape(here)}[0-9]*.partial"):
+        if not _is_alive(int(left.stem.rpartition("-")[2])):
+            left.unlink(missing_ok=True)  # its process was killed
     try:
         yield partial
         with open(partial, "rb") as file:
@@ -189,6 +197,16 @@ def atomic(path: Path | str) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path | str, text: str) -> None:

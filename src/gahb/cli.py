@@ -189,12 +189,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=commands.metrics)
     verb = kinds.add_parser("data-cards", help="what every dataset is")
     verb.add_argument("--datasets", type=Path, nargs="+", required=True, help="datasets, .h5")
-    verb.add_argument("--output", type=Path, required=True, help="cards to write, .md")
+    verb.add_argument("--citation", type=Path, required=True, help="CITATION.cff, for the licence")
+    verb.add_argument("--output", type=Path, nargs="+", required=True, help="cards to write, .md")
     verb.set_defaults(run=commands.data_cards)
     verb = kinds.add_parser("model-cards", help="what every network is, and how well it denoises")
     verb.add_argument("--networks", type=Path, nargs="+", required=True, help=".safetensors")
     verb.add_argument("--summary", type=Path, required=True, help="summary table, .csv")
-    verb.add_argument("--output", type=Path, required=True, help="cards to write, .md")
+    verb.add_argument("--citation", type=Path, required=True, help="CITATION.cff, for the licence")
+    verb.add_argument("--output", type=Path, nargs="+", required=True, help="cards to write, .md")
     verb.set_defaults(run=commands.model_cards)
     verb = kinds.add_parser("results-page", help="all figures and the main tables, for a reader")
     verb.add_argument("--tables", type=Path, nargs="+", required=True, help="tables, .csv")
@@ -204,6 +206,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=commands.results_page)
     verb = _verb(kinds, "crate", commands.crate, "machine-readable provenance of the whole run")
     verb.add_argument("--citation", type=Path, required=True, help="CITATION.cff")
+    verb.add_argument("--snakefile", type=Path, required=True, help="the workflow")
+    verb.add_argument(
+        "--versions", nargs="*", default=[], help="NAME=VERSION of what ran the workflow"
+    )
     verb.add_argument("--output", type=Path, required=True, help="ro-crate-metadata.json to write")
 
     verb = verbs.add_parser("pretrained", help="list the trained networks that come with gahb")

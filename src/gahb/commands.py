@@ -210,14 +210,14 @@ def data_cards(options: argparse.Namespace) -> None:
     """One card per dataset."""
     from gahb.provenance.cards import write_data_cards
 
-    write_data_cards(options.datasets, options.output)
+    write_data_cards(options.datasets, options.citation, options.output)
 
 
 def model_cards(options: argparse.Namespace) -> None:
     """One card per network."""
     from gahb.provenance.cards import write_model_cards
 
-    write_model_cards(options.networks, options.summary, options.output)
+    write_model_cards(options.networks, options.summary, options.citation, options.output)
 
 
 def results_page(options: argparse.Namespace) -> None:
@@ -231,7 +231,8 @@ def crate(options: argparse.Namespace) -> None:
     """Write the RO-Crate of a finished run."""
     from gahb.provenance.crate import write_crate
 
-    write_crate(options.spec, options.citation, options.output)
+    versions = dict(package.split("=") for package in options.versions)
+    write_crate(options.spec, versions, options.citation, options.snakefile, options.output)
 
 
 def verify(options: argparse.Namespace) -> None:

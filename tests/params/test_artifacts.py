@@ -113,6 +113,33 @@ def failing_writers() -> dict[str, Callable[[Path], None]]:
     }
 
 
+def test_processes_that_write_one_file_do_not_meet(tmp_path: Path):
+    """As where a run was killed, its jobs live on, and the next run submits them again."""
+    path = tmp_path / "table.csv"
+    write = f"from gahb.artifacts import write_text; write_text({str(path)!r}, 'theirs')"
+    with atomic(path) as partial:
+        partial.write_text("ours")
+        subprocess.run([sys.executable, "-c", write], check=True)
+        assert path.read_text() == "theirs"
+        assert partial.read_text() == "ours"
+    assert path.read_text() == "ours"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path):
+    path = tmp_path / "table.csv"
+    kill = f"""
+import os, signal
+from gahb.artifacts import atomic
+with atomic({str(path)!r}) as partial:
+    partial.write_text("half of")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", kill], check=False)
+    assert [left.suffix for left in tmp_path.iterdir()] == [".partial"]
+    write_text(path, "all of it")
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("kind", failing_writers())
 def test_failed_write_leaves_the_previous_file(tmp_path: Path, kind: str):
     path = tmp_path / "results" / "artifact"

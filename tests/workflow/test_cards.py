@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import TINY
+from huggingface_hub import DatasetCard, ModelCard
 from PIL import Image
 
 from gahb.artifacts import write_table
@@ -39,24 +40,30 @@ def classes(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_data_cards(tmp_path: Path, classes: dict[str, Any]):
+def test_data_cards(tmp_path: Path, root: Path, classes: dict[str, Any]):
     names = ("field", "photos", "mixed")
     for name in names:
         spec = dataset_spec({"image_classes": classes}, name)
         write_dataset(spec, tmp_path / f"{name}.h5")
-    write_data_cards([tmp_path / f"{name}.h5" for name in names], tmp_path / "cards.md")
-    field, photos, mixed = (tmp_path / "cards.md").read_text().split("\n## ")[1:]
-    assert field.startswith("field: Gaussian fields\n")
-    assert "| intensities | around [0, 1], not clipped |" in field
-    assert "photographs" not in field
+    outputs = [tmp_path / f"{name}.md" for name in names]
+    datasets = [tmp_path / f"{name}.h5" for name in names]
+    write_data_cards(datasets, root / "CITATION.cff", outputs)
+    field, photos, mixed = (DatasetCard.load(path) for path in outputs)
+    assert field.data.license == "mit"
+    assert field.data.size_categories == "n<1K"
+    assert "synthetic" in field.data.tags
+    assert "# field: Gaussian fields\n" in field.text
+    assert "| intensities | around [0, 1], not clipped |" in field.text
+    assert "photographs" not in field.text
     for card, title in ((photos, "photos: photographs"), (mixed, "mixed: photographs, their pix")):
-        assert card.startswith(title)
-        assert "| intensities | in [0, 1] |" in card
-        assert "| photographs used | 12 |" in card
-        assert "| files | 15 |" in card
+        assert card.data.license == "unknown"
+        assert f"# {title}" in card.text
+        assert "| intensities | in [0, 1] |" in card.text
+        assert "| photographs used | 12 |" in card.text
+        assert "| files | 15 |" in card.text
 
 
-def test_model_cards(tmp_path: Path, classes: dict[str, Any]):
+def test_model_cards(tmp_path: Path, root: Path, classes: dict[str, Any]):
     params = TINY | {"image_classes": classes | TINY["image_classes"]}
     params["experiments"] = params["experiments"] | {
         "faces": TINY["experiments"]["soft"] | {"image_class": "photos"}
@@ -66,37 +73,27 @@ def test_model_cards(tmp_path: Path, classes: dict[str, Any]):
     )
     write_table(tmp_path / "summary.csv", summary, {"spec": {}, "inputs": {}, "versions": {}})
 
-    def cards(**imported: bool) -> str:
-        for name, outside in imported.items():
-            spec = network_spec(params, name, 4, "S1")
-            computation: dict[str, Any] = {"device": "cpu"}
-            if outside:
-                del spec["training"]
-                spec["imported"], computation = True, {"imported": {"file": "model.pt", "bytes": 7}}
-            network = build_network(spec["architecture"], seed=0)
-            save_denoiser(
-                tmp_path / f"{name}.safetensors", network, spec, {"published": "0a"}, computation
-            )
-        paths = [tmp_path / f"{name}.safetensors" for name in imported]
-        write_model_cards(paths, tmp_path / "summary.csv", tmp_path / "cards.md")
-        return (tmp_path / "cards.md").read_text()
+    def card(name: str, imported: bool) -> ModelCard:
+        spec = network_spec(params, name, 4, "S1")
+        computation = {"imported": True} if imported else {"device": "cpu"}
+        network = build_network(spec["architecture"], seed=0)
+        save_denoiser(tmp_path / "network.safetensors", network, spec, {}, computation)
+        networks, output = [tmp_path / "network.safetensors"], tmp_path / "card.md"
+        write_model_cards(networks, tmp_path / "summary.csv", root / "CITATION.cff", [output])
+        return ModelCard.load(output)
 
-    text = cards(soft=False)
-    assert "\n## soft, N = 4, S1: C^α images, α = 3\n" in text
-    assert "| train-test gap (dB) | 1.250 |" in text
-    assert "The images of soft are synthetic: none is of a person or a thing." in text
-    assert "cut from photographs" not in text
-    assert "imported" not in text
-    text = cards(faces=True)
-    assert "The images of photos are cut from photographs." in text
-    assert "The weights of faces, N = 4, S1 were imported" in text
-    assert "synthetic" not in text
-    for row in ("measured on | 4 images of S1 of photos", "imported.file | model.pt"):
-        assert f"| {row} |" in text
-    assert "| imported.sha256 | 0a |" in text
-    assert "training." not in text
-    assert "| training set |" not in text
-    text = cards(soft=True, faces=False)
-    assert "The images of soft are synthetic" in text
-    assert "The images of photos are cut from photographs." in text
-    assert "The weights of soft, N = 4, S1 were imported" in text
+    trained = card("soft", imported=False)
+    assert "# soft, N = 4, S1: C^α images, α = 3\n" in trained.text
+    assert "| train-test gap (dB) | 1.25 |" in trained.text
+    assert "The images are synthetic: none is of a person or a thing." in trained.text
+    assert "imported" not in trained.text
+    assert trained.data.license == "mit"
+    results = {one.metric_type: one.metric_value for one in trained.data.eval_results}
+    assert results == {"gap": 1.25, "slope": 0.5}
+    assert trained.data.model_name == "soft-N4-S1"
+    imported = card("faces", imported=True)
+    assert "The images are cut from photographs." in imported.text
+    assert "The weights were imported" in imported.text
+    assert "synthetic" not in imported.text
+    assert imported.data.license == "unknown"
+    assert imported.data.eval_results is None

@@ -6,6 +6,7 @@ disagreements it finds; it must find none here, and must find those planted in a
 """
 
 import ast
+import json
 import re
 import shutil
 import sys
@@ -25,6 +26,8 @@ import gahb
 
 ROOT = Path(__file__).parents[2]
 FILES = (
+    ".pre-commit-config.yaml",
+    ".zenodo.json",
     "CITATION.cff",
     "Makefile",
     "constraints.txt",
@@ -39,8 +42,13 @@ DISTRIBUTIONS = {
     "pydantic_core": "pydantic",
     "pywt": "pywavelets",
 }  # where the import has another name
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
+CONDA_NAMES = {
+    "huggingface-hub": "huggingface_hub",
+    "matplotlib": "matplotlib-base",
+    "torch": "pytorch",
+}
 WORKFLOW_TOOLS = {"dvc", "grimp", "snakemake"}  # run the rules; the rules do not import them
+DESCRIBING = "provenance"  # the subpackage that may import what only the workflow needs
 
 
 def project(root: Path) -> dict:
@@ -51,13 +59,20 @@ def requirements(lines: list[str]) -> dict[str, Requirement]:
     return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
 
 
-def dependencies(root: Path) -> dict[str, Requirement]:
+def library(root: Path) -> dict[str, Requirement]:
+    """What `pip install gahb` brings."""
     return requirements(project(root)["project"]["dependencies"])
 
 
 def extras(root: Path) -> dict[str, Requirement]:
     groups = project(root)["project"]["optional-dependencies"]
     return requirements([line for group in groups.values() for line in group])
+
+
+def dependencies(root: Path) -> dict[str, Requirement]:
+    """What `make` installs: the library and what runs the workflow."""
+    groups = project(root)["project"]["optional-dependencies"]
+    return library(root) | requirements(groups["workflow"])
 
 
 def pin_lines(root: Path) -> list[str]:
@@ -80,10 +95,12 @@ def conda_packages(root: Path) -> dict[str, SpecifierSet]:
     return packages
 
 
-def run_time_imports(root: Path) -> set[str]:
+def run_time_imports(root: Path, without: str = "") -> set[str]:
     """Distributions that src/gahb imports when it runs, at the top of a module or inside it."""
     modules = set()
     for path in (root / "src/gahb").rglob("*.py"):
+        if without and without in path.relative_to(root / "src/gahb").parts:
+            continue
         for node in walk_run_time(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
@@ -121,6 +138,9 @@ def imports_and_dependencies(root: Path) -> Iterator[str]:
             yield f"src/gahb imports {name}, which constraints.txt does not pin"
         if CONDA_NAMES.get(name, name) not in conda:
             yield f"src/gahb imports {name}, which the conda environment lacks"
+    for name in sorted(run_time_imports(root, without=DESCRIBING) - library(root).keys()):
+        if name in declared:
+            yield f"src/gahb imports {name} outside {DESCRIBING}, which `pip install gahb` lacks"
     for name in sorted(declared.keys() - imported - WORKFLOW_TOOLS):
         yield f"pyproject.toml declares {name}, which src/gahb never imports"
     expected = {CONDA_NAMES.get(name, name) for name in imported} | {"python"}
@@ -201,13 +221,20 @@ def python_versions(root: Path) -> Iterator[str]:
 def entry_points(root: Path) -> Iterator[str]:
     makefile = (root / "Makefile").read_text()
     for line in re.findall(r".*pip install.*", makefile):
-        if "--constraint constraints.txt" not in line:
+        if "--constraint constraints.txt" not in line and "roc-validator" not in line:
             yield f"the Makefile installs without constraints.txt: {line.strip()}"
     if "pyproject.toml constraints.txt" not in makefile:
         yield "the Makefile does not renew the environment when the packages change"
     if not re.search(r"^make test\b", (root / ".ci/run").read_text(), re.MULTILINE):
         yield ".ci/run does not run `make test`"
     jobs = yaml.safe_load((root / ".github/workflows/ci.yml").read_text())["jobs"]
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    linted = re.search(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
+    for hook in hooks:
+        if hook["entry"].removeprefix(".venv/bin/") not in linted:
+            yield f"`make lint` does not run {hook['entry']}"
+    if len(hooks) != len(linted.splitlines()):
+        yield "not all that `make lint` runs is a hook"
     for job, command in (("test", "make test"), ("lint", "make lint")):
         if command not in [step.get("run") for step in jobs[job]["steps"]]:
             yield f"GitHub's job {job} does not run `{command}`"
@@ -225,6 +252,10 @@ def release(root: Path) -> Iterator[str]:
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     if citation["version"] != version:
         yield f"CITATION.cff has version {citation['version']}, gahb/version.py {version}"
+    zenodo = json.loads((root / ".zenodo.json").read_text())
+    for key in ("title", "license", "keywords"):
+        if zenodo[key] != citation[key]:
+            yield f".zenodo.json has {key} {zenodo[key]}, CITATION.cff {citation[key]}"
     if gahb.__version__ != version:
         yield f"gahb.__version__ is {gahb.__version__}, gahb/version.py has {version}"
 
@@ -294,6 +325,13 @@ PLANTED = [
         "\nimport hashlib\ndef later():\n    import skimage.data\n",
         "imports skimage, which pyproject.toml does not declare",
     ),
+    (
+        imports_and_dependencies,
+        "src/gahb/randomness.py",
+        r"\nimport hashlib\n",
+        "\nimport hashlib\ndef later():\n    import rocrate\n",
+        "imports rocrate outside provenance",
+    ),
     (imports_and_dependencies, "pyproject.toml", r' +"h5py.*\n', "", "h5py.*not declare"),
     (imports_and_dependencies, "constraints.txt", r"h5py==.*\n", "", "h5py.*not pin"),
     (imports_and_dependencies, "workflow/envs/gahb.yaml", r" +- pytorch.*\n", "", "torch.*lacks"),
@@ -337,6 +375,8 @@ PLANTED = [
         "channels",
     ),
     (release, "src/gahb/version.py", r'"[\d.]+"', '"9.9"', "gahb.__version__ is"),
+    (release, ".zenodo.json", r'"license": "MIT"', '"license": "GPL"', "zenodo.*license"),
+    (entry_points, "Makefile", r"\tlint-imports\n|\t.*lint-imports\n", "", "lint-imports"),
     (release, "CITATION.cff", r"\nversion: .*", "\nversion: 9.9.0", "CITATION"),
 ]
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from helpers.published_files import publish
-from helpers.tracking_project import fails, micro, planned, project, run
+from helpers.tracking_project import ROOT, fails, micro, planned, project, run
 
 from gahb.artifacts import digest_file, read_tensors
 
@@ -83,17 +90,85 @@ def test_networks_are_imported_and_described_as_imported(folder: Path):
 def test_cards_and_crate_are_no_foreign_files(folder: Path):
     run(folder, "snakemake", "provenance", *PRESET)
     assert verified(folder)
-    cards = folder / "results/micro/cards/denoisers.md"
+    cards = folder / "results/micro/cards/denoisers/alpha1/N2_S1.md"
     text = cards.read_text()
     assert "The weights of alpha1, N = 2, S1 were imported" in text
     assert f"| imported.sha256 | {digest_file(folder / FILE)} |" in text
     assert text.count("| training.updates |") == 1
     cards.write_text(text + "edited\n")
-    assert "cards/denoisers.md: damaged or foreign" in refused_by_verify(folder)
+    assert "cards/denoisers/alpha1/N2_S1.md: damaged or foreign" in refused_by_verify(folder)
     cards.unlink()
-    assert "cards/denoisers.md: missing" in refused_by_verify(folder)
+    assert "cards/denoisers/alpha1/N2_S1.md: missing" in refused_by_verify(folder)
     cards.write_text(text)
     assert verified(folder)
+
+
+def crate(folder: Path) -> dict[str, Any]:
+    document = json.loads((folder / "results/micro/ro-crate-metadata.json").read_text())
+    return {entity["@id"]: entity for entity in document["@graph"]}
+
+
+def test_the_crate_names_what_travels_by_its_path_and_all_else_by_its_digest(folder: Path):
+    entities = crate(folder)
+    files = {name: entity for name, entity in entities.items() if "File" in entity["@type"]}
+    here = {name for name in files if not name.startswith("ni:")}
+    assert all((folder / "results/micro" / name).is_file() for name in here)
+    assert "figures/transition.png" in here
+    assert not [name for name in here if name.startswith(("datasets", "denoisers", "training"))]
+    remote = [entity for name, entity in files.items() if name.startswith("ni:")]
+    (weights,) = [one for one in remote if one["name"] == "denoisers/alpha1/N2_S1.safetensors"]
+    assert "dvc pull" in weights["description"]
+    assert weights["sha256"] == hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+
+
+def test_the_crate_tells_who_ran_what_and_when(folder: Path):
+    entities = crate(folder)
+    actions = [one for one in entities.values() if one["@type"] == "CreateAction"]
+    assert len(actions) > 10
+    for action in actions:
+        assert entities[action["agent"]["@id"]]["@type"] == "Organization"
+        assert action["endTime"] <= datetime.now(UTC).isoformat()
+        assert action["instrument"]["@id"] in entities
+    main = entities[entities["./"]["mainEntity"]["@id"]]
+    assert "ComputationalWorkflow" in main["@type"]
+    text = (folder / "results/micro" / main["@id"]).read_text()
+    assert "rule denoiser:" in text
+    assert "include:" not in text
+    assert entities[entities["./"]["license"]["@id"]]["name"] == "MIT"
+    assert entities["#software-snakemake"]["version"] == version("snakemake")
+
+
+VALIDATOR = Path(sys.prefix, "roc-validator/bin/python")
+
+
+@pytest.mark.skipif(not VALIDATOR.exists(), reason="roc-validator is installed by `make test` only")
+def test_the_crate_is_a_provenance_run_crate(folder: Path, tmp_path: Path):
+    """By roc-validator; of its two sources, the context is rocrate's, with the terms of 1.1."""
+    context = json.loads((resources.files("rocrate") / "data/ro-crate.jsonld").read_text())
+    bioschemas = "https://bioschemas.org/"
+    context["@context"] |= {
+        name: bioschemas + name for name in ("ComputationalWorkflow", "FormalParameter")
+    } | {name: f"{bioschemas}ComputationalWorkflow#{name}" for name in ("input", "output")}
+    (tmp_path / "context.json").write_text(json.dumps(context))
+    shutil.copytree(folder / "results/micro", tmp_path / "crate")
+
+    def lacking() -> list[str]:
+        told = subprocess.run(
+            [VALIDATOR, validate_crate, tmp_path / "context.json", tmp_path / "crate"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [line for line in told.stdout.splitlines() if line.startswith("lacks")]
+
+    validate_crate = ROOT / "tests/helpers/validate_crate.py"
+    assert lacking() == []
+    metadata = tmp_path / "crate/ro-crate-metadata.json"
+    document = json.loads(metadata.read_text())
+    for entity in document["@graph"]:
+        entity.pop("mainEntity", None)
+    metadata.write_text(json.dumps(document))
+    assert any("mainEntity" in line for line in lacking())
 
 
 def test_damaged_imports_are_refused(folder: Path):

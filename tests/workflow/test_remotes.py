@@ -1,4 +1,4 @@
-"""Remotes: a real OpenSSH server and an S3 server, both on loopback."""
+"""Remotes: a real OpenSSH server, an S3 server, and files that a web server hands out, all on loopback."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from helpers.tracking_project import FILES, ROOT, commit, run
+from helpers.tracking_project import FILES, ROOT, commit, fails, run
 
 pytestmark = pytest.mark.slow
 IMAGES = "data/alpha1.h5"
@@ -95,6 +98,23 @@ def ssh_server(tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_ssh(tracked: Path, ssh_server: dict[str, str], tmp_path: Path):
     there_and_back(tracked, ssh_server, f"ssh://127.0.0.1{tmp_path}/remote")
     assert any((tmp_path / "remote").rglob("*.dir"))
+
+
+def test_http_to_read_only(tracked: Path, tmp_path: Path):
+    """A folder that was pushed to, behind any web server, is enough for everybody else to pull."""
+    run(tracked, "dvc", "remote", "add", "--local", "--default", "tested", f"{tmp_path}/remote")
+    run(tracked, "dvc", "push")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "remote")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        clone = tmp_path / "elsewhere"
+        run(tmp_path, "git", "clone", "-q", str(tracked), str(clone))
+        assert "missing-files" in fails(clone, "dvc", "pull")  # no folder lies beside the clone
+        url = f"http://127.0.0.1:{server.server_port}"
+        run(clone, "dvc", "remote", "add", "--local", "--default", "published", url)
+        run(clone, "dvc", "pull")
+        server.shutdown()
+    assert (clone / IMAGES).read_bytes() == (tracked / IMAGES).read_bytes()
 
 
 def test_s3(tracked: Path):

@@ -20,6 +20,7 @@ rule claims:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         spec=as_json(gahb_params.claims_spec(PARAMS)),

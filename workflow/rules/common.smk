@@ -6,12 +6,17 @@ import re
 import shlex
 import sys
 from functools import cache
+<<<<<<< HEAD
 from importlib.util import find_spec
+=======
+from importlib import metadata
+>>>>>>> H
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
+<<<<<<< HEAD
 ROOT = Path(workflow.basedir)
 
 # What a plan needs, by the names that pip has; the rules need more.
@@ -23,6 +28,11 @@ if missing:
         f"{sys.executable}, which runs Snakemake, lacks {', '.join(missing)}. Type: {pip} {' '.join(missing)}"
     )
 
+=======
+ROOT = Path(str(workflow.current_basedir)).parents[
+    1
+]  # of this project, also where it is a module of another
+>>>>>>> H
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 
 import gahb.datasets.files as gahb_files
@@ -76,6 +86,17 @@ wildcard_constraints:
 
 
 SOURCES = Sources(ROOT / "src")
+
+
+def in_root(name):
+    """A file of this project, named from where results are made: by its own name, if that is here."""
+    return os.path.relpath(ROOT / name)
+
+
+def versions(*packages):
+    """NAME=VERSION of those that are installed: the environment of a rule has none of them."""
+    installed = {item.metadata["Name"]: item.version for item in metadata.distributions()}
+    return [f"{name}={installed[name]}" for name in packages if name in installed]
 
 
 def as_json(value):
@@ -279,6 +300,40 @@ def training_set_mb(wildcards):
     pixels = gahb_params.dataset_spec(PARAMS, experiment["image_class"])["size"] ** 2
     largest = getattr(wildcards, "set_size", max(experiment["set_sizes"]))
     return 2000 + int(largest) * pixels * 24 // 10**6
+
+
+# `default-resources: gpu=0` is for clusters without GPUs. Unlike `resources: gpu=0` it reaches the job on the node.
+default_gpu = workflow.resource_settings._parsed_default_resources.get("gpu")
+if default_gpu is not None and default_gpu.value == 0:
+    workflow.register_resource("gpu", 0)
+
+
+def cost_of_pass(wildcards):
+    """What a pass through a job's networks costs, in those of params.yaml: 32x32 pixels, 16 channels."""
+    image_class = getattr(wildcards, "image_class", None)
+    channels = 16
+    if image_class is None and hasattr(wildcards, "experiment"):
+        experiment = PARAMS["experiments"][wildcards.experiment]
+        image_class = experiment["image_class"]
+        channels = PARAMS["architectures"][experiment["architecture"]].get("channels", channels)
+    size = gahb_params.dataset_spec(PARAMS, image_class)["size"] if image_class else 32
+    return max(1, (size / 32) ** 2) * max(1, (channels / 16) ** 2)
+
+
+def minutes(usual):
+    """Wall time that a job asks a cluster for, in minutes, more with each attempt.
+
+    ``usual`` is what the slowest such job may take in the default run, six times what it took on one AVX2
+    core (`results/benchmarks`). Ten are for the start; larger images and networks get more.
+    """
+    return lambda wildcards, attempt: attempt * int(10 + usual * cost_of_pass(wildcards))
+
+
+def training_minutes(wildcards, attempt):
+    """Wall time of a training, in minutes: 195 s were measured for 800 updates of 32 images."""
+    training = training_of(PARAMS, wildcards.experiment)
+    share = training["updates"] * training["batch_size"] / (800 * 32)
+    return minutes(20 * share)(wildcards, attempt)
 
 
 def figure_inputs(wildcards):

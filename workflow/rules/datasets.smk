@@ -25,6 +25,7 @@ rule dataset:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(2),
         mem_mb=2000,
     params:
         spec=DATASET.spec,

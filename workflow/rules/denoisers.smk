@@ -30,6 +30,7 @@ rule denoiser:
         ENVIRONMENT
     threads: training_threads
     resources:
+        runtime=training_minutes,
         mem_mb=training_set_mb,
         gpu=1,
         planned=planned,

@@ -102,6 +102,7 @@ rule evaluation_network:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
+        runtime=minutes(2),
         mem_mb=training_set_mb,
         gpu=1,
     params:
@@ -129,6 +130,7 @@ rule evaluation_memorising:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
+        runtime=minutes(2),
         mem_mb=training_set_mb,
         gpu=1,
     params:
@@ -161,6 +163,7 @@ rule evaluation_agreement:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
+        runtime=minutes(3),
         mem_mb=training_set_mb,
         gpu=1,
     params:
@@ -191,6 +194,7 @@ rule evaluation_control:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
+        runtime=minutes(3),
         mem_mb=training_set_mb,
         gpu=1,
     params:
@@ -218,6 +222,7 @@ rule evaluation_reference:
         ENVIRONMENT
     threads: PARAMS["evaluation"]["threads"]
     resources:
+        runtime=minutes(4),
         mem_mb=3000,
     params:
         spec=REFERENCE.spec,
@@ -246,6 +251,7 @@ rule evaluation_ensembles:
         ENVIRONMENT
     threads: PARAMS["ensembles"]["threads"]
     resources:
+        runtime=minutes(31),
         mem_mb=training_set_mb,
         gpu=1,
     params:
@@ -274,6 +280,7 @@ rule evaluation_elbo:
         ENVIRONMENT
     threads: PARAMS["ensembles"]["threads"]
     resources:
+        runtime=minutes(2),
         mem_mb=2000,
         gpu=1,
     params:
@@ -301,6 +308,7 @@ rule evaluation_density:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.evaluation.divergence"),
@@ -326,6 +334,7 @@ rule evaluation_references:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         spec=SUMMARY.spec,
@@ -356,6 +365,7 @@ rule evaluation_gaps:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.evaluation.gaps"),
@@ -390,6 +400,7 @@ rule evaluation_summary:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         spec=SUMMARY.spec,

@@ -28,6 +28,7 @@ rule figure:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         spec=lambda wildcards: as_json(gahb_params.figure_spec(PARAMS, wildcards.figure)),
@@ -55,6 +56,7 @@ rule results_page:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.provenance.results_page"),

@@ -1,10 +1,13 @@
 # What is said about finished results. `snakemake provenance` makes it; `all` does not need it.
 
+DATA_CARDS = expand(f"{RESULTS}/cards/datasets/{{name}}.md", name=USED_IMAGE_CLASSES)
+MODEL_CARDS = networks(f"{RESULTS}/cards/denoisers/{{experiment}}/N{{set_size}}_{{split}}.md")
+
 
 rule provenance:
     input:
-        f"{RESULTS}/cards/datasets.md",
-        f"{RESULTS}/cards/denoisers.md",
+        DATA_CARDS,
+        MODEL_CARDS,
         f"{RESULTS}/ro-crate-metadata.json",
 
 
@@ -21,6 +24,7 @@ rule metrics:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.provenance.metrics"),
@@ -33,8 +37,9 @@ rule metrics:
 rule data_cards:
     input:
         datasets=rules.datasets.input,
+        about=in_root("CITATION.cff"),
     output:
-        f"{RESULTS}/cards/datasets.md",
+        DATA_CARDS,
     log:
         f"{RESULTS}/logs/provenance/data_cards.log",
     benchmark:
@@ -43,22 +48,24 @@ rule data_cards:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.provenance.cards", *classes(PARAMS["experiments"])),
     message:
         "describing the datasets"
     shell:
-        "python -m gahb provenance data-cards --datasets {input.datasets} --output {output}"
-        " > {log} 2>&1"
+        "python -m gahb provenance data-cards --datasets {input.datasets}"
+        " --citation {input.about} --output {output} > {log} 2>&1"
 
 
 rule model_cards:
     input:
         networks=rules.denoisers.input,
         summary=f"{RESULTS}/evaluation/summary.csv",
+        about=in_root("CITATION.cff"),
     output:
-        f"{RESULTS}/cards/denoisers.md",
+        MODEL_CARDS,
     log:
         f"{RESULTS}/logs/provenance/model_cards.log",
     benchmark:
@@ -67,6 +74,7 @@ rule model_cards:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=code("gahb.provenance.cards", *classes(PARAMS["experiments"])),
@@ -74,16 +82,19 @@ rule model_cards:
         "describing the networks"
     shell:
         "python -m gahb provenance model-cards --networks {input.networks}"
-        " --summary {input.summary} --output {output} > {log} 2>&1"
+        " --summary {input.summary} --citation {input.about} --output {output} > {log} 2>&1"
 
 
 rule crate:
     input:
         results=rules.all.input,
         records=records,
-        about="CITATION.cff",
+        about=in_root("CITATION.cff"),
+        snakefile=in_root("Snakefile"),
+        dvc=in_root("dvc.yaml"),
     output:
-        f"{RESULTS}/ro-crate-metadata.json",
+        metadata=f"{RESULTS}/ro-crate-metadata.json",
+        workflow=f"{RESULTS}/ro-crate-workflow.smk",
     log:
         f"{RESULTS}/logs/provenance/crate.log",
     benchmark:
@@ -92,12 +103,14 @@ rule crate:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         spec=as_json(PARAMS),
         code=code("gahb.provenance.crate"),
+        versions=versions("dvc", "snakemake"),
     message:
         "describing the run as an RO-Crate"
     shell:
         "python -m gahb provenance crate --spec {params.spec:q} --citation {input.about}"
-        " --output {output} > {log} 2>&1"
+        " --snakefile {input.snakefile} --versions {params.versions} --output {output.metadata} > {log} 2>&1"

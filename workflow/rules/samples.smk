@@ -43,6 +43,7 @@ rule sample_pair:
         ENVIRONMENT
     threads: PARAMS["sampling"]["threads"]
     resources:
+        runtime=minutes(8),
         mem_mb=training_set_mb,
         gpu=1,
     params:
@@ -70,6 +71,7 @@ rule samples_over_training:
         ENVIRONMENT
     threads: PARAMS["sampling"]["threads"]
     resources:
+        runtime=minutes(13),
         mem_mb=training_set_mb,
         gpu=1,
     params:

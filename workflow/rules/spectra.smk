@@ -49,6 +49,7 @@ rule spectrum:
         ENVIRONMENT
     threads: PARAMS["spectra"]["threads"]
     resources:
+        runtime=minutes(5),
         mem_mb=3000,
         gpu=1,
     params:
@@ -74,6 +75,7 @@ rule spectrum_reference:
         ENVIRONMENT
     threads: PARAMS["spectra"]["threads"]
     resources:
+        runtime=minutes(6),
         mem_mb=3000,
     params:
         spec=SPECTRUM_OF_REFERENCE.spec,
@@ -99,6 +101,7 @@ rule spectra_adaptivity:
         ENVIRONMENT
     threads: PARAMS["spectra"]["threads"]
     resources:
+        runtime=minutes(1),
         mem_mb=oracles_mb,
     params:
         spec=ADAPTIVITY.spec,

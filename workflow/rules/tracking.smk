@@ -5,6 +5,13 @@ from snakemake.settings.types import ExecMode
 from tracking import alone, limits, previous, watch
 from tracking.records import Records
 
+backend = workflow.workflow_settings.persistence_backend
+if backend.name != "FILE":
+    raise WorkflowError(
+        f"--persistence-backend: found {backend}, allowed is file: the records that travel with the results "
+        "are read from it (docs/tracking.md)"
+    )
+
 RECORDS = Records(Path(RESULTS))
 PHASES = {"datasets", "denoisers", "evaluation", "samples", "spectra", "claims", "figures"}
 

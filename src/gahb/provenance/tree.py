@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import subprocess
 import sys
@@ -130,33 +129,34 @@ def on_disk(results: Path) -> set[str]:
 # DVC
 
 
-def locked(root: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """What dvc.lock holds: output -> MD5, and section of params.yaml -> its value."""
-    file = root / "dvc.lock"
-    if not file.exists():
-        return {}, {}
+def cached_by_dvc(file: Path) -> set[str]:
+    """The folders of the results that DVC holds and git does not, from ``dvc.yaml``."""
+    stages = yaml.safe_load(file.read_text())["stages"].values()
+    outputs = {name: how for stage in stages for out in stage["outs"] for name, how in out.items()}
+    return {Path(name).name for name, how in outputs.items() if how.get("cache", True)}
+
+
+def out_of_step(root: Path) -> tuple[dict[str, str], set[str]]:
+    """Where the folder is not what dvc.lock says, as ``dvc status`` finds it.
+
+    Returns:
+        Output -> how it differs (``modified``, ``deleted``, ``not in cache``), and the sections of
+        params.yaml that have changed.
+
+    Raises:
+        ArtifactError: DVC cannot say; the message is its own.
+    """
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    try:
+        found: dict[str, list[Any]] = json.loads(run.stdout)
+    except ValueError:
+        raise ArtifactError(f"dvc status fails:\n{run.stderr.strip()}") from None
     outputs: dict[str, str] = {}
-    params: dict[str, Any] = {}
-    for stage in yaml.safe_load(file.read_text())["stages"].values():
-        outputs |= {entry["path"]: entry["md5"] for entry in stage.get("outs", [])}
-        params |= stage.get("params", {}).get("params.yaml", {})
-    return outputs, params
-
-
-def md5(path: Path) -> str:
-    """The MD5 by which DVC knows a file or a folder."""
-    if path.is_file():
-        return _md5_of_file(path)
-    entries = [
-        {"md5": _md5_of_file(file), "relpath": file.relative_to(path).as_posix()}
-        for file in path.rglob("*")
-        if file.is_file() and not file.name.endswith(".partial")
-    ]
-    entries.sort(key=lambda entry: entry["relpath"])
-    text = json.dumps(entries, sort_keys=True)
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def _md5_of_file(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    sections: set[str] = set()
+    for changes in found.values():
+        for change in changes:
+            if isinstance(change, dict):  # "always changed" is a word
+                outputs |= change.get("changed outs", {})
+                sections |= set(change.get("changed deps", {}).get("params.yaml", {}))
+    return outputs, sections

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from gahb.artifacts import (
     ArtifactError,
     Spec,
-    canonical_json,
     check_spec,
     digest_file,
     open_hdf5,
@@ -21,7 +19,7 @@ from gahb.artifacts import (
 )
 from gahb.params import load_params
 from gahb.provenance.machines import differences
-from gahb.provenance.tree import Result, locked, md5, on_disk, planned, recorded, refuse_conflicts
+from gahb.provenance.tree import Result, on_disk, out_of_step, planned, recorded, refuse_conflicts
 
 PROVENANCE = ("cards", "ro-crate-metadata.json")  # what the target of that name makes
 
@@ -49,7 +47,7 @@ def disagreements(root: Path, preset: str | None = None) -> list[str]:
     for path in sorted(asked.keys() | found):
         problems[path] = list(_problems(root, path, asked, records.get(path), digests))
     lines = [line for path in sorted(problems) for line in problems[path]]
-    return lines + list(_against_lock(root, results, params, preset))
+    return lines + (list(_against_lock(root, results)) if preset is None else [])
 
 
 def notes(root: Path, preset: str | None = None) -> list[str]:
@@ -139,19 +137,14 @@ def _identities(file: Path) -> set[str]:
     return identities
 
 
-def _against_lock(
-    root: Path, results: Path, params: dict[str, Any], preset: str | None
-) -> Iterator[str]:
-    outputs, sections = locked(root)
-    if preset is None and not outputs:
-        yield "dvc.lock: missing, or without outputs (dvc commit writes it)"
-    for path, expected in sorted(outputs.items()):
-        if preset is not None or not Path(path).is_relative_to(results):
-            continue  # DVC keeps params.yaml's own results, not those of presets
-        found = md5(root / path) if (root / path).exists() else "nothing"
-        if found != expected:
-            yield f"{path}: found MD5 {found}, dvc.lock has {expected}"
-    if preset is None:
-        for section, value in sorted(sections.items()):
-            if canonical_json(params.get(section)) != canonical_json(value):
-                yield f"params.yaml: {section} is not what dvc.lock has: dvc repro has not run since"
+def _against_lock(root: Path, results: Path) -> Iterator[str]:
+    """What DVC finds different; it keeps params.yaml's own results, not those of presets."""
+    if not (root / "dvc.lock").exists():
+        yield "dvc.lock: missing (dvc commit writes it)"
+        return
+    outputs, sections = out_of_step(root)
+    for path, how in sorted(outputs.items()):
+        if Path(path).is_relative_to(results) and how != "not in cache":
+            yield f"{path}: {how} since dvc.lock was written"
+    for section in sorted(sections):
+        yield f"params.yaml: {section} is not what dvc.lock has: dvc repro has not run since"
