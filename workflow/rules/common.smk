@@ -13,6 +13,7 @@ ROOT = Path(workflow.basedir)
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 
 import gahb.datasets.folders as gahb_folders
+import gahb.devices as gahb_devices
 import gahb.params as gahb_params
 from gahb.params.modules import named_modules
 from gahb.params.specs import figure_options, planned_images, training_of
@@ -165,6 +166,18 @@ def one_of(names):
 def training_threads(wildcards):
     """Threads of one training: a training parameter, since they change the last bits of the weights."""
     return training_of(PARAMS, wildcards.experiment)["threads"]
+
+
+on_this_machine = workflow.global_resources["_nodes"].value is None
+if on_this_machine and "gpu" not in workflow.global_resources and gahb_devices.visible():
+    workflow.register_resource("gpu", gahb_devices.JOBS * len(gahb_devices.visible()))
+
+
+def gpus(wildcards):
+    """How many GPUs a job asks for: none where its networks are for the processor, or `--resources gpu=0` was given."""
+    wanted = training_of(PARAMS, wildcards.experiment)["device"] != "cpu"
+    limit = workflow.global_resources.get("gpu")
+    return int(wanted and (limit is None or limit.value != 0))
 
 
 def planned(wildcards):

@@ -30,7 +30,7 @@ rule denoiser:
     threads: training_threads
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
         planned=planned,
     params:
         spec=NETWORK.spec,

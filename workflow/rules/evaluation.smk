@@ -103,7 +103,7 @@ rule evaluation_network:
     threads: PARAMS["evaluation"]["threads"]
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=EVALUATION.spec,
         code=EVALUATION.code,
@@ -130,7 +130,7 @@ rule evaluation_memorising:
     threads: PARAMS["evaluation"]["threads"]
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=MEMORISING.spec,
         code=MEMORISING.code,
@@ -162,7 +162,7 @@ rule evaluation_agreement:
     threads: PARAMS["evaluation"]["threads"]
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=AGREEMENT.spec,
         code=AGREEMENT.code,
@@ -192,7 +192,7 @@ rule evaluation_control:
     threads: PARAMS["evaluation"]["threads"]
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=CONTROL.spec,
         code=CONTROL.code,
@@ -247,7 +247,7 @@ rule evaluation_ensembles:
     threads: PARAMS["ensembles"]["threads"]
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=ENSEMBLE.spec,
         code=ENSEMBLE.code,
@@ -275,7 +275,7 @@ rule evaluation_elbo:
     threads: PARAMS["ensembles"]["threads"]
     resources:
         mem_mb=2000,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=ELBO.spec,
         code=ELBO.code,

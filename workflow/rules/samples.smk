@@ -44,7 +44,7 @@ rule sample_pair:
     threads: PARAMS["sampling"]["threads"]
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=SAMPLES.spec,
         code=SAMPLES.code,
@@ -71,7 +71,7 @@ rule samples_over_training:
     threads: PARAMS["sampling"]["threads"]
     resources:
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=SAMPLES_OVER_TRAINING.spec,
         code=SAMPLES_OVER_TRAINING.code,

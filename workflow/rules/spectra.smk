@@ -50,7 +50,7 @@ rule spectrum:
     threads: PARAMS["spectra"]["threads"]
     resources:
         mem_mb=3000,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=SPECTRUM.spec,
         code=SPECTRUM.code,

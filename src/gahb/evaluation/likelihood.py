@@ -65,6 +65,7 @@ def measure_likelihoods(
     likelihood = log_likelihood(fields, test.images[:, 0].double().numpy())
     optimal = elbo_terms(exact, fields, test, sigmas, measured["seed"])
     inputs, rows = {"dataset": dataset.images_sha256}, []
+    device = ensemble["training"]["device"]
     members = [
         member_spec(ensemble, set_size, split)
         for set_size in ensemble["set_sizes"]
@@ -73,7 +74,7 @@ def measure_likelihoods(
     for member, path in zip(members, networks, strict=True):
         denoiser, header = load_denoiser(path, member, dataset.images_sha256)
         inputs[f"N{member['set_size']}_{member['split']}"] = header["tensors_sha256"]
-        learned = elbo_terms(fastest(denoiser), fields, test, sigmas, measured["seed"])
+        learned = elbo_terms(fastest(denoiser, device), fields, test, sigmas, measured["seed"])
         rows.append(
             {
                 **{key: ensemble[key] for key in ("experiment", "image_class")},

@@ -19,4 +19,5 @@ def evaluate_network(spec: Spec, dataset: Dataset, network: Path | str, output: 
     denoiser, header = load_denoiser(network, spec["network"], dataset.images_sha256)
     inputs = {"network": header["tensors_sha256"]}
     trained = {"trained_by": header["computation"]}
-    evaluate_on_sets("network", fastest(denoiser), spec, dataset, inputs, output, trained)
+    network_on_device = fastest(denoiser, spec["network"]["training"]["device"])
+    evaluate_on_sets("network", network_on_device, spec, dataset, inputs, output, trained)

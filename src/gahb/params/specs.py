@@ -89,8 +89,10 @@ def memorising_spec(params: Params, experiment: str, set_size: int, split: str) 
     """What the evaluation of the optimum for one training set is made from: no network."""
     network = network_spec(params, experiment, set_size, split)
     kept = ("experiment", "image_class", "dataset", "set_size", "split")
+    device = network["training"]["device"]
+    asked = {} if device == "auto" else {"device": device}
     return {
-        "memorising": {key: network[key] for key in kept},
+        "memorising": {key: network[key] for key in kept} | asked,
         "evaluation": _measurement(params),
     }
 

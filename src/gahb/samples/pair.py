@@ -40,12 +40,23 @@ def sample_pair(
     torch.set_num_threads(settings["threads"])
     inputs, start = {"dataset": dataset.images_sha256}, start_of(settings, dataset)
     drawn, images, indices = [], [], []
+    device = spec["first"]["training"]["device"]
     for role, path in zip(("first", "second"), networks, strict=True):
         network = spec[role]
         denoiser, header = load_denoiser(path, network, dataset.images_sha256)
         inputs[role] = header["tensors_sha256"]
         label = f"{network['experiment']} N={network['set_size']} {network['split']}"
-        drawn.append(draw(denoiser, settings, start, size, label, followed=settings["samples"]))
+        drawn.append(
+            draw(
+                denoiser,
+                settings,
+                start,
+                size,
+                label,
+                device=device,
+                followed=settings["samples"],
+            )
+        )
         indices.append(dataset.training_set(network["split"], network["set_size"]))
         images.append(torch.from_numpy(dataset.images(indices[-1])))
     threshold, shown = settings["duplicate_threshold"], settings["shown"]
@@ -54,6 +65,6 @@ def sample_pair(
     arrays |= compare_fresh(drawn, images, dataset, start, settings["seed"])
     noise = [sample_noise(settings["seed"], number, 0, size) for number in range(shown)]
     arrays["start_noise"] = np.stack(noise)
-    made_from = provenance(spec, inputs, computation_of(settings).recorded())
+    made_from = provenance(spec, inputs, computation_of(settings, device).recorded())
     write_samples(samples_of(output), arrays, made_from)
     write_table(output, summary_table(arrays, threshold), made_from)
