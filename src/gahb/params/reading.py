@@ -36,14 +36,20 @@ def load_params(root: Path | str = ".", preset: str | None = None) -> Params:
         ParamsError: naming every key that is wrong, what was found and what is allowed.
     """
     params = _read_yaml(Path(root, "params.yaml"))
-    if preset is not None:
-        folder = Path(root, "workflow/presets")
-        path = folder / f"{preset}.yaml"
-        if not path.exists():
-            known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-            raise ParamsError(f"preset: found {preset!r}, allowed are {known}")
-        params = overlay(params, _read_yaml(path))
+    for changes in [] if preset is None else _presets(Path(root, "workflow/presets"), preset):
+        params = overlay(params, changes)
     return validate(params)
+
+
+def _presets(folder: Path, preset: str, *above: str) -> list[Params]:
+    """A preset, after the one that its key ``preset`` names, which it is laid over."""
+    path = folder / f"{preset}.yaml"
+    if not path.exists() or preset in above:
+        known = ", ".join(sorted({file.stem for file in folder.glob("*.yaml")} - {*above}))
+        raise ParamsError(f"preset: found {preset!r}, allowed are {known}")
+    changes = _read_yaml(path)
+    below = changes.pop("preset", None)
+    return [*([] if below is None else _presets(folder, below, preset, *above)), changes]
 
 
 def _read_yaml(path: Path) -> Params:

@@ -93,8 +93,8 @@ def analyse(
         denoiser: maps (B, 1, H, W) to (B, 1, H, W); told the level if it has a parameter ``sigma``.
         clean, noisy: x and y, (1, H, W). Type and device of ``noisy`` are those of the products.
         sigma: noise level, on the intensity scale of the images.
-        method: ``full``, ``leading``, or ``auto``: full up to 6,400 pixels unless fewer than one
-            eigenvector per 16 pixels is asked for.
+        method: ``full``, ``leading``, or ``auto``: full up to 6,400 pixels unless, on a processor,
+            fewer than one eigenvector per 16 pixels is asked for.
         eigenvectors: k, how many are kept; for the leading method also the number of eigenvalues.
             By default all.
         engine: see :class:`~gahb.spectra.jacobian.LinearisedDenoiser`.
@@ -203,7 +203,8 @@ def _spectrum(
     if count is not None and not 1 <= count <= d:
         raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
     if method == "auto":
-        few = count is not None and (16 * count < d or d > LARGEST_FULL)
+        slow = linearised.noisy.device.type == "cpu"  # a GPU has the full one sooner than few
+        few = count is not None and (d > LARGEST_FULL or (slow and 16 * count < d))
         method = "leading" if few else "full"
     if method == "full":
         return full_spectrum(linearised)
