@@ -1,8 +1,8 @@
 """Which device a process computes on: of several GPUs the one that fewest others hold.
 
 A device is held by a lock of the operating system on a file, which goes back with the process however that
-ends. Nobody waits for one: where there are more processes than devices, which Snakemake's ``--resources gpu=``
-decides, they are shared evenly.
+ends. Nobody waits for one: where there are more processes than devices, which Snakemake's
+``--resources gpu=`` decides, they are shared evenly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
-JOBS = 4  # at once on each device, unless --resources says otherwise: while one starts, others compute
+JOBS = (
+    4  # at once on each device, unless --resources says otherwise: while one starts, others compute
+)
 _chosen: list[str] = []  # of this process, the last one first
 _held: list[IO[str]] = []  # open for as long as this process lives
 
@@ -69,7 +71,7 @@ def hold(names: list[str]) -> tuple[int, IO[str]]:
     folder.mkdir(parents=True, exist_ok=True)
     for others in count():
         for number, name in enumerate(names):
-            file = open(folder / f"{name.replace('/', '-')}.{others}", "a")
+            file = open(folder / f"{name.replace('/', '-')}.{others}", "a")  # noqa: SIM115
             try:
                 free = _lock(file)
             except (ImportError, OSError) as error:

@@ -1,4 +1,4 @@
-"""What a GPU decomposes, in torch's float64 instead of numpy's: the same functions, here on the processor."""
+"""What a GPU decomposes, in torch's float64 instead of numpy's: the same lines, on the processor."""
 
 from __future__ import annotations
 

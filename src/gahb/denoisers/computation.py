@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from gahb.artifacts import Spec, processor
-from gahb.devices import choose_device
 from gahb.denoisers.compilation import can_compile
+from gahb.devices import choose_device
 
 # Measured on one core with a UNet of 2 blocks and 16 channels, 32x32 images, batches of 32.
 # Seconds that compiling takes, on an AMD EPYC Zen 4: the first network of a shape (27 to 48 of them),

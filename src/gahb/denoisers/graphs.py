@@ -1,4 +1,4 @@
-"""A whole update as one CUDA graph: one launch in place of several hundred, which is what short updates consist of."""
+"""A whole update as one CUDA graph: one launch for the several hundred that short updates consist of."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def capture(update: Update) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
 
 
 def repays(device: torch.device, optimiser: Any, updates: int) -> bool:
-    """Whether recording takes less than it saves, and all parts of an optimiser say that they may be recorded."""
+    """Whether recording takes less than it saves, and all parts of an optimiser allow it."""
     capturable = all("capturable" in group for group in optimiser.param_groups)
     return device.type == "cuda" and capturable and updates > 10 * WARM_UPS
 

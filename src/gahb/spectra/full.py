@@ -52,7 +52,7 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
 
 
 class _Decomposed(NamedTuple):
-    """J, its asymmetry, and the eigenvalues, ascending, and eigenvectors of its symmetric part and of J^T J."""
+    """J, its asymmetry, and the eigenpairs, ascending, of its symmetric part and of J^T J."""
 
     jacobian: Array
     asymmetry: float

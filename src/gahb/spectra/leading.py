@@ -138,7 +138,9 @@ class _Growth:
         guarded = int(_GUARD * count) + _LOCAL_BLOCK
         self.local: LocalPairs | None = None
         products = 0
-        if guarded < largest and not basis.on_device:  # there products cost less than what saves them
+        if (
+            guarded < largest and not basis.on_device
+        ):  # there products cost less than what saves them
             self.local, products = local_pairs(basis.linearised, guarded, basis.random)
         basis.products += products
         d = basis.linearised.pixels
