@@ -26,8 +26,7 @@ def visible() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name for name in re.split(r"\s*,\s*", named.strip()) if name not in ("", "-1")]
-    numbers = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
-    return sorted((found[1] for found in numbers if found), key=int)
+    return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
 
 
 def choose_device(asked: str = "auto") -> str:
@@ -38,24 +37,20 @@ def choose_device(asked: str = "auto") -> str:
     """
     import torch
 
-    present = asked != "cpu" and torch.cuda.is_available()
-    device = "cuda" if present or asked == "cuda" else "cpu"
-    if present and torch.cuda.device_count() > 1 and not _held:
-        number, lease = hold(_names(torch.cuda.device_count()))
+    names = visible()
+    if asked != "cpu" and len(names) > 1 and not _held and not torch.cuda.is_initialized():
+        number, lease = hold(names)
         _held.append(lease)
-        torch.cuda.set_device(number)
-    _chosen[:] = [device]
-    return device
+        # the only one in sight: what is compiled for one device then serves all
+        os.environ["CUDA_VISIBLE_DEVICES"] = names[number]
+    present = asked == "cuda" or (asked != "cpu" and torch.cuda.is_available())
+    _chosen[:] = ["cuda" if present else "cpu"]
+    return _chosen[0]
 
 
 def device_in_use() -> str:
     """What :func:`choose_device` came to last; ``cpu`` where nothing has asked it."""
     return _chosen[0] if _chosen else "cpu"
-
-
-def _names(number: int) -> list[str]:
-    found = visible()
-    return found if len(found) == number else [str(index) for index in range(number)]
 
 
 def hold(names: list[str]) -> tuple[int, IO[str]]:

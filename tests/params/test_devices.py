@@ -75,16 +75,15 @@ def test_visible_devices_are_those_named(
 
 
 def test_a_process_takes_one_device_for_good(monkeypatch: pytest.MonkeyPatch):
-    taken: list[int] = []
+    """It sees that one alone, so that what is compiled for the first device serves on any."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
-    other = devices.hold(devices._names(2))[1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    other = devices.hold(devices.visible())[1]
     assert devices.device_in_use() == "cpu"
     assert devices.choose_device("cpu") == "cpu"
-    assert taken == []
+    assert devices.visible() == ["4", "7"]
     assert devices.choose_device() == devices.choose_device("cuda") == "cuda"
-    assert taken == [1]
+    assert devices.visible() == ["7"]
     assert devices.device_in_use() == "cuda"
     other.close()
 
