@@ -8,11 +8,16 @@ bin := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin
 in_venv := PATH="$(bin):$$PATH"
 pip_install := "$(bin)/python" -m pip install --constraint constraints.txt
 
+ifdef WHEELS # a folder of packages for a machine without a network, which has torch and others itself
+venv_options := --system-site-packages
+pip_install := "$(bin)/python" -m pip install --no-index --find-links "$(WHEELS)" --upgrade --upgrade-strategy only-if-needed
+endif
+
 unexport PYTHONPATH # it would shadow the pinned packages
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all smoke figures provenance verify track test lint docs lock wheel setup clean help
+.PHONY: all smoke gpu figures provenance verify track test lint docs lock wheel setup clean help
 
 all: setup ## (default) set up, then compute every result: snakemake --cores all
 	$(in_venv) snakemake --cores all
@@ -20,6 +25,9 @@ all: setup ## (default) set up, then compute every result: snakemake --cores all
 smoke: setup ## set up, then run every rule on a tiny preset (results/smoke)
 	$(in_venv) snakemake --cores all --config preset=smoke
 	$(in_venv) snakemake provenance --cores all --config preset=smoke
+
+gpu: setup ## set up, then compute the preset gpu (results/gpu); without a network: make gpu WHEELS=folder
+	$(in_venv) snakemake --cores all --config preset=gpu
 
 figures: setup ## redraw every figure, and results/README.md, from what git holds: no datasets, no weights
 	$(in_venv) snakemake figures --allowed-rules figure figures claims results_page --forcerun figure
@@ -64,7 +72,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -e "$(VENV)/.gahb" || test -e "$@" || test -z "$$(ls -A "$(VENV)" 2>/dev/null)" || \
 	    { echo "$(VENV) is not empty, and make did not make it. Name another folder: make VENV=..." >&2; exit 1; }
 	@mkdir -p "$(VENV)" && touch "$(VENV)/.gahb"
-	"$(PYTHON)" -m venv "$(VENV)"
+	"$(PYTHON)" -m venv $(venv_options) "$(VENV)"
 	$(pip_install) pip
 	$(pip_install) --build-constraint constraints.txt --editable '.[workflow]'
 	@touch "$@"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from gahb.devices import device_in_use
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -55,18 +57,19 @@ def closest(queries: Tensor, images: Tensor, measure: str) -> tuple[Tensor, Tens
     """
     import torch
 
-    best = torch.full((len(queries),), -torch.inf, dtype=queries.dtype)
-    where = torch.zeros(len(queries), dtype=torch.int64)
-    sought = directions(queries, measure)
+    device = device_in_use()
+    best = torch.full((len(queries),), -torch.inf, dtype=queries.dtype, device=device)
+    where = torch.zeros(len(queries), dtype=torch.int64, device=device)
+    sought = directions(queries.to(device), measure)
     for first, block in _blocks(images):
-        known = directions(block, measure)
+        known = directions(block.to(device), measure)
         for start in range(0, len(queries), BLOCK):
             rows = slice(start, start + BLOCK)
             value, position = (sought[rows] @ known.T).max(dim=1)
             better = value > best[rows]
             best[rows] = torch.where(better, value, best[rows])
             where[rows] = torch.where(better, position + first, where[rows])
-    return best, where
+    return best.to(queries.device), where.to(queries.device)
 
 
 def nearest_distances(queries: Tensor, images: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ from gahb.params import (
     summary_spec,
     validate,
 )
+from gahb.params.specs import planned_images
 
 Params = dict[str, Any]
 PRESETS = sorted(path.stem for path in (ROOT / "workflow/presets").glob("*.yaml"))
@@ -112,6 +113,38 @@ def test_paper_preset_is_the_paper(root: Path):
         assert (training["learning_rate"], training["schedule"]) == (1e-3, "halving")
         assert (training["batch_size"], training["warmup"]) == (512, 0)
     assert len(alphas) == 4
+
+
+@pytest.mark.parametrize("preset", ["gpu", "gpu-dry"])
+def test_gpu_preset_has_the_networks_asked_for(root: Path, preset: str):
+    params = load_params(root, preset)
+    sets = {name: len(chosen["set_sizes"]) for name, chosen in params["experiments"].items()}
+    assert sets["alpha2"] == 6
+    assert (
+        {sets[f"alpha{alpha}"] for alpha in (1, 3, 5)} == {sets["disks"], sets["gaussian"]} == {1}
+    )
+    for name in params["experiments"]:
+        small = name.endswith("-small")
+        assert (network_spec(params, name, 1, "S1")["training"]["device"] == "cpu") == small
+    if preset == "gpu":
+        assert params["experiments"]["alpha2"]["set_sizes"] == [10**power for power in range(6)]
+        assert params["architectures"]["unet"] == {"network": "unet", "blocks": 2, "channels": 64}
+        rate = 50_451  # images per second, measured on an H100 with batches of 512
+        assert planned_images(params, "alpha2") / rate < 300  # of the 540 seconds that all may take
+
+
+def test_a_preset_laid_over_another(project: Callable[..., Path], params: Params):
+    folder = project(
+        yaml.safe_dump(params),
+        short="training: {updates: 3, batch_size: 2}",
+        shorter="preset: short\ntraining: {updates: 1}",
+        endless="preset: endless",
+    )
+    found = load_params(folder, "shorter")
+    assert (found["training"]["updates"], found["training"]["batch_size"]) == (1, 2)
+    assert "preset" not in found
+    with pytest.raises(ParamsError, match="preset: found 'endless', allowed are short, shorter"):
+        load_params(folder, "endless")
 
 
 # ---------------------------------------------------------------------------------------------

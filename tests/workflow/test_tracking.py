@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,18 @@ def test_one_command_brings_dvc_level_after_snakemake(tree: Path):
     assert stages(tree) == []
     assert planned(tree) == set()
     assert "every result is what" in run(tree, "python", "-m", "gahb", "verify", **SOURCE)
+
+
+def test_results_that_somebody_brings_back_are_taken_in_as_they_are(finished: Path, tmp_path: Path):
+    """Made on another machine: copied in with their records, at any times, and without .snakemake."""
+    folder = clone(finished, tmp_path / "elsewhere/gahb")
+    left_behind = shutil.ignore_patterns("checkpoints", "benchmarks", "logs")
+    shutil.rmtree(folder / "results")
+    shutil.copytree(finished / "results", folder / "results", ignore=left_behind)
+    touch_everything(folder, random.Random(3))
+    assert planned(folder) == set()
+    assert "every result is what" in run(folder, "python", "-m", "gahb", "verify", **SOURCE)
+    assert planned(folder) == set()
 
 
 # 2 -------------------------------------------------------------------------------------------

@@ -6,18 +6,14 @@ import re
 import shlex
 import sys
 from functools import cache
-<<<<<<< HEAD
-from importlib.util import find_spec
-=======
 from importlib import metadata
->>>>>>> H
+from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-<<<<<<< HEAD
-ROOT = Path(workflow.basedir)
+ROOT = Path(str(workflow.current_basedir)).parents[1]  # of this project, also as another's module
 
 # What a plan needs, by the names that pip has; the rules need more.
 NEEDED = "grimp h5py lazy_loader numpy pandas pydantic pywavelets scipy".split()
@@ -28,15 +24,11 @@ if missing:
         f"{sys.executable}, which runs Snakemake, lacks {', '.join(missing)}. Type: {pip} {' '.join(missing)}"
     )
 
-=======
-ROOT = Path(str(workflow.current_basedir)).parents[
-    1
-]  # of this project, also where it is a module of another
->>>>>>> H
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "workflow")]
 
 import gahb.datasets.files as gahb_files
 import gahb.datasets.folders as gahb_folders
+import gahb.devices as gahb_devices
 import gahb.params as gahb_params
 from gahb.params.modules import named_modules
 from gahb.params.specs import (
@@ -230,6 +222,18 @@ def published_options(wildcards):
 def training_threads(wildcards):
     """Threads of one training: a training parameter, since they change the last bits of the weights."""
     return training_of(PARAMS, wildcards.experiment)["threads"]
+
+
+on_this_machine = workflow.global_resources["_nodes"].value is None
+if on_this_machine and "gpu" not in workflow.global_resources and gahb_devices.visible():
+    workflow.register_resource("gpu", gahb_devices.JOBS * len(gahb_devices.visible()))
+
+
+def gpus(wildcards):
+    """How many GPUs a job asks for: none where its networks are for the processor, or `--resources gpu=0` was given."""
+    wanted = training_of(PARAMS, wildcards.experiment)["device"] != "cpu"
+    limit = workflow.global_resources.get("gpu")
+    return int(wanted and (limit is None or limit.value != 0))
 
 
 def planned(wildcards):

@@ -32,7 +32,7 @@ rule denoiser:
     resources:
         runtime=training_minutes,
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
         planned=planned,
     params:
         spec=NETWORK.spec,

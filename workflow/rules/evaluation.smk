@@ -104,7 +104,7 @@ rule evaluation_network:
     resources:
         runtime=minutes(2),
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=EVALUATION.spec,
         code=EVALUATION.code,
@@ -132,7 +132,7 @@ rule evaluation_memorising:
     resources:
         runtime=minutes(2),
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=MEMORISING.spec,
         code=MEMORISING.code,
@@ -165,7 +165,7 @@ rule evaluation_agreement:
     resources:
         runtime=minutes(3),
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=AGREEMENT.spec,
         code=AGREEMENT.code,
@@ -196,7 +196,7 @@ rule evaluation_control:
     resources:
         runtime=minutes(3),
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=CONTROL.spec,
         code=CONTROL.code,
@@ -253,7 +253,7 @@ rule evaluation_ensembles:
     resources:
         runtime=minutes(31),
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=ENSEMBLE.spec,
         code=ENSEMBLE.code,
@@ -282,7 +282,7 @@ rule evaluation_elbo:
     resources:
         runtime=minutes(2),
         mem_mb=2000,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=ELBO.spec,
         code=ELBO.code,

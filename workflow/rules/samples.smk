@@ -45,7 +45,7 @@ rule sample_pair:
     resources:
         runtime=minutes(8),
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=SAMPLES.spec,
         code=SAMPLES.code,
@@ -73,7 +73,7 @@ rule samples_over_training:
     resources:
         runtime=minutes(13),
         mem_mb=training_set_mb,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=SAMPLES_OVER_TRAINING.spec,
         code=SAMPLES_OVER_TRAINING.code,

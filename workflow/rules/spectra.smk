@@ -51,7 +51,7 @@ rule spectrum:
     resources:
         runtime=minutes(5),
         mem_mb=3000,
-        gpu=1,
+        gpu=gpus,
     params:
         spec=SPECTRUM.spec,
         code=SPECTRUM.code,

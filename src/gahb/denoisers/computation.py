@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from gahb.artifacts import Spec, processor
 from gahb.denoisers.compilation import can_compile
+from gahb.devices import choose_device
 
 # Measured on one core with a UNet of 2 blocks and 16 channels, 32x32 images, batches of 32.
 # Seconds that compiling takes, on an AMD EPYC Zen 4: the first network of a shape (27 to 48 of them),
@@ -20,6 +22,8 @@ FIRST_START, START = 40.0, 6.0
 # bfloat16, 23 in float32 limited to AVX2. On a processor with AMX 129 (771 images/s against 293), before a
 # norm's gradient was written out: what is left of that is estimated, and so is CUDA, from memory traffic.
 SAVED = {"cuda": 0.05, "amx": 80.0, "bfloat16": 10.0, "float32": 23.0}
+
+ON_CUDA = 512  # images denoised at once on a GPU, while its memory suffices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +38,6 @@ class Computation:
         """What :func:`gahb.artifacts.provenance` takes: this, and the processor's name."""
         found = torch.cuda.get_device_name() if self.device == "cuda" else processor()
         return {"processor": found, **dataclasses.asdict(self)}
-
-
-def fastest_device() -> str:
-    """``cuda`` where present, else ``cpu``."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def resolve_computation(
@@ -57,9 +56,7 @@ def resolve_computation(
         planned: images in all updates of all networks of this shape that are being trained; at least this
             network's own are counted.
     """
-    device = training["device"]
-    if device == "auto":
-        device = fastest_device()
+    device = choose_device(training["device"])
     precision = training["precision"]
     if precision == "auto":
         gains = (
@@ -109,13 +106,40 @@ def in_float32(device: str) -> dict[str, Any]:
     return Computation(device, "float32", compiled=False).recorded()
 
 
-def on_fastest_device(denoiser: nn.Module) -> Callable[[Tensor, float], Tensor]:
-    """The denoiser on CUDA where present, in full float32; images come from and go to the CPU."""
-    device = fastest_device()
-    if device == "cpu":
-        return denoiser
-    exact = _full_products(denoiser.to(device))
-    return lambda y, sigma: exact(y.to(device), sigma).cpu()
+def on_fastest_device(denoiser: nn.Module, asked: str = "auto") -> Callable[..., Tensor]:
+    """The denoiser on CUDA where present, in full float32; images come from and go to the CPU.
+
+    Args:
+        denoiser: f(y, sigma).
+        asked: of :func:`gahb.devices.choose_device`.
+    """
+    device = choose_device(asked)
+    return denoiser if device == "cpu" else _Moving(denoiser, device)
+
+
+class _Moving:
+    """A denoiser on another device than the images.
+
+    Attributes:
+        batch: images that are best denoised at once; as many as it says itself, or as fit the device.
+    """
+
+    def __init__(self, denoiser: nn.Module, device: str) -> None:
+        self._exact = _full_products(denoiser.to(device))
+        self._device = device
+        self.batch: int = getattr(denoiser, "batch", ON_CUDA)
+
+    def __call__(self, y: Tensor, sigma: float | None = None) -> Tensor:
+        """Denoise (B, 1, H, W), half as many images at a time whenever memory does not suffice."""
+        while True:
+            try:
+                parts = y.to(self._device).split(self.batch)
+                return torch.cat([self._exact(part, sigma) for part in parts]).cpu()
+            except torch.cuda.OutOfMemoryError:
+                if self.batch == 1:
+                    raise
+                self.batch //= 2
+                torch.cuda.empty_cache()
 
 
 def prepared(network: nn.Module, precision: str, device: str) -> Callable[..., Tensor]:
@@ -135,9 +159,18 @@ def prepared(network: nn.Module, precision: str, device: str) -> Callable[..., T
     return denoise
 
 
+def full_products(benchmark: bool = False) -> AbstractContextManager[None]:
+    """Products of float32 are not shortened (TF32) here.
+
+    Args:
+        benchmark: try the kernels for each new shape, and take the fastest.
+    """
+    return torch.backends.cudnn.flags(enabled=True, benchmark=benchmark, allow_tf32=False)
+
+
 def _full_products(denoiser: nn.Module) -> Callable[..., Tensor]:
     def denoise(y: Tensor, sigma: float | None) -> Tensor:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with full_products():
             denoised: Tensor = denoiser(y, sigma)
         return denoised
 

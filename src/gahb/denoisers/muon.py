@@ -71,11 +71,14 @@ def _factors(gram: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon for matrices and convolutions: Nesterov momentum, orthogonalised; no weight decay.
 
-    A step of ``lr`` changes each matrix by ``lr max(1, rows / columns)^1/2`` in spectral norm.
+    A step of ``lr``, a number or a tensor without dimensions, changes each matrix by
+    ``lr max(1, rows / columns)^1/2`` in spectral norm.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = MOMENTUM) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
+    def __init__(
+        self, params: Iterable[Tensor], lr: float | Tensor, momentum: float = MOMENTUM
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "capturable": True})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]

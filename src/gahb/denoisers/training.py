@@ -34,7 +34,8 @@ from gahb.datasets.store import Dataset
 from gahb.denoisers.batches import BatchOrder
 from gahb.denoisers.choices import NOISE_DRAWS, NOISE_LAWS, OPTIMISERS, WEIGHTINGS
 from gahb.denoisers.compilation import compiled_or_not, use_cache
-from gahb.denoisers.computation import Computation, resolve_computation
+from gahb.denoisers.computation import Computation, full_products, resolve_computation
+from gahb.denoisers.graphs import GraphedUpdate, make_capturable, repays
 from gahb.denoisers.networks import NetworkDenoiser, build_network, fix_norms
 from gahb.denoisers.schedule import learning_rate, rate_share
 from gahb.denoisers.snapshots import Snapshots
@@ -102,6 +103,10 @@ class Trainer:
             self.network, self.training["learning_rate"]
         )
         self._rates = [group["lr"] for group in self.optimiser.param_groups]
+        self._graphs = repays(self.device, self.optimiser, self.training["updates"])
+        if self._graphs:
+            make_capturable(self.optimiser, self.device)
+        self._graphed: tuple[bool, GraphedUpdate] | None = None  # by whether its norms are fixed
         self._noise_draws = module(NOISE_DRAWS, self.training["noise_draws"])
         self._noise_law = module(NOISE_LAWS, self.training["noise_law"])
         self._weighting = module(WEIGHTINGS, self.training["weighting"])
@@ -144,26 +149,52 @@ class Trainer:
         sigma = self._noise_law.sigma(uniform, *training["sigma_range"])
         noise = torch.randn(clean.shape, generator=draws, device=self.device)
 
+        weights = self._weighting.weight(sigma, self.update / training["updates"])
+
         share = rate_share(training, self.update)
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = share * rate
+            if self._graphs:
+                group["lr"].fill_(share * rate)
+            else:
+                group["lr"] = share * rate
+        fixed = self.update >= training["fix_norm_after"] * training["updates"]
         self.network.train()
-        fix_norms(self.network, self.update >= training["fix_norm_after"] * training["updates"])
-        errors = self._errors(self.network, clean, noise, sigma, self.computation.precision)
-        weights = self._weighting.weight(sigma, self.update / training["updates"])
-        loss = (weights * errors).mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
+        fix_norms(self.network, fixed)
+        with full_products(benchmark=True):
+            loss, relative = self._prepared(fixed, clean, noise, sigma, weights)
 
         with torch.no_grad():
             row = self.log[self.update]
-            row[0], row[1] = share * training["learning_rate"], loss
-            row[2] = errors.mean() / sigma.square().mean()
+            row[0], row[1], row[2] = share * training["learning_rate"], loss, relative
         self.update += 1
         if self.update % training["monitor_every"] == 0 or self.update == training["updates"]:
             row[3], row[4] = map(self._psnr, self._monitored)
         self.snapshots.look(self.update, self.network)
+
+    def _prepared(self, fixed: bool, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """:meth:`_descend`, on CUDA as a graph; another one where norms have another form."""
+        form = fixed and not self.computation.compiled
+        if self._graphs and (self._graphed is None or self._graphed[0] != form):
+            self._graphed = None  # free its memory
+            try:
+                graphed = GraphedUpdate(self._descend, inputs, self.network, self.optimiser)
+                self._graphed = form, graphed
+            except Exception as error:
+                print(f"updates are launched kernel by kernel: {type(error).__name__}: {error}")
+                self._graphs = False
+        return self._descend(*inputs) if self._graphed is None else self._graphed[1](*inputs)
+
+    def _descend(
+        self, clean: Tensor, noise: Tensor, sigma: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Estimate the noise, weigh, descend: the loss, and the error in units of the noise energy."""
+        errors = self._errors(self.network, clean, noise, sigma, self.computation.precision)
+        loss = (weights * errors).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        with torch.no_grad():
+            return loss.detach(), errors.mean() / sigma.square().mean()
 
     @torch.no_grad()
     def _psnr(self, images: Tensor) -> float:
@@ -171,7 +202,8 @@ class Trainer:
         draws = torch.Generator().manual_seed(seed_of(0, "monitor"))
         noise = torch.randn(images.shape, generator=draws).to(self.device)
         denoiser = NetworkDenoiser(self.network).eval()
-        error = denoiser(images + MONITOR_SIGMA * noise) - images
+        with full_products():
+            error = denoiser(images + MONITOR_SIGMA * noise) - images
         return float(-10 * torch.log10(error.square().mean()))
 
     def check(self, since: int) -> None:
@@ -217,6 +249,7 @@ class Trainer:
                 key: _laid_out_like(parameter, value)
                 for key, value in under(f"optimiser.{name}.", tensors).items()
             }
+        self._graphed = None  # of the state that has been replaced
         self.update = len(tensors["log"])
         self.log[: self.update] = tensors["log"].to(self.device)
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import fastest_device, in_float32
+from gahb.denoisers.computation import in_float32
 from gahb.denoisers.weights import load_denoiser
+from gahb.devices import asked_of, choose_device
 from gahb.evaluation.draws import write_measured
 from gahb.evaluation.evaluate import with_images
 from gahb.evaluation.measure import NoisySet, fastest, noisy_set, squared_differences
@@ -32,11 +33,12 @@ def compare_networks(
     """
     torch.set_num_threads(spec["evaluation"]["threads"])
     measured = spec["evaluation"]
+    device = choose_device(asked_of(spec["first"]))
     inputs, compared = {"dataset": dataset.images_sha256}, []
     for role, path in zip(("first", "second"), networks, strict=True):
         denoiser, header = load_denoiser(path, spec[role], dataset.images_sha256)
         inputs[role] = header["tensors_sha256"]
-        compared.append(fastest(denoiser))
+        compared.append(fastest(denoiser, device))
     noisy = noisy_set(
         dataset, dataset.indices["test"], measured["images"], measured["minimum_draws"]
     )
@@ -44,7 +46,7 @@ def compare_networks(
     differences = squared_differences(first, second, noisy, measured["sigmas"], measured["seed"])
     table = agreement_table(differences, noisy, measured["sigmas"])
     draws = with_images({"test": differences}, {"test": noisy})
-    write_measured(output, table, draws, provenance(spec, inputs, in_float32(fastest_device())))
+    write_measured(output, table, draws, provenance(spec, inputs, in_float32(device)))
 
 
 def agreement_table(

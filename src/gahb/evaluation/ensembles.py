@@ -30,13 +30,14 @@ from torch import Tensor
 
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import fastest_device, in_float32, on_fastest_device
+from gahb.denoisers.computation import ON_CUDA, in_float32, on_fastest_device
 from gahb.denoisers.empirical import EmpiricalDenoiser
 from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import member_spec, read_snapshots
 from gahb.denoisers.weights import load_denoiser
+from gahb.devices import asked_of, choose_device, device_in_use
 from gahb.evaluation.draws import write_measured
-from gahb.evaluation.measure import Denoiser, NoisySet, fastest, noisy_set
+from gahb.evaluation.measure import BATCH, Denoiser, NoisySet, fastest, noisy_set
 from gahb.evaluation.psnr import input_psnr
 from gahb.likeness import MEASURES, closest, similarity
 from gahb.means import standard_error
@@ -68,6 +69,7 @@ def measure_ensembles(
     """
     measured, ensemble = spec["measured"], spec["ensemble"]
     torch.set_num_threads(measured["threads"])
+    device = choose_device(asked_of(ensemble))
     levels: list[float] = measured["sigmas"]
     members = [
         member_spec(ensemble, set_size, split)
@@ -91,7 +93,7 @@ def measure_ensembles(
         for member, path in zip(members[part], networks[part], strict=True):
             denoiser, header = load_denoiser(path, member, dataset.images_sha256)
             inputs[f"N{set_size}_{member['split']}"] = header["tensors_sha256"]
-            trained.append(fastest(denoiser))
+            trained.append(fastest(denoiser, device))
         if snapshots:
             for update, early in _early(snapshots[part], members[part], ensemble, inputs):
                 found = comparison.measure(early, measured["sigmas_over_training"])
@@ -106,9 +108,8 @@ def measure_ensembles(
             for quantity in ("mse", "variance", "excess")
             if quantity in found
         }
-    write_measured(
-        output, pd.DataFrame(rows), draws, provenance(spec, inputs, in_float32(fastest_device()))
-    )
+    made_from = provenance(spec, inputs, in_float32(device))
+    write_measured(output, pd.DataFrame(rows), draws, made_from)
 
 
 class _Comparison:
@@ -134,7 +135,9 @@ class _Comparison:
             index = dataset.training_set(member["split"], member["set_size"])
             own = noisy_set(dataset, index, measured["images"], measured["images"])
             self._training.append(torch.from_numpy(dataset.images(index)))
-            memorising = on_fastest_device(EmpiricalDenoiser(self._training[-1]))
+            memorising = on_fastest_device(
+                EmpiricalDenoiser(self._training[-1]), asked_of(members[0])
+            )
             self._own.append(own)
             self._own_noisy.append(_at_levels(own, measured))
             self._empirical.append(_outputs(memorising, noisy, self._levels))
@@ -244,7 +247,7 @@ def _early(
         inputs[f"N{member['set_size']}_{member['split']}_snapshots"] = digests["snapshots"]
         opened.append(networks)
     for same in itertools.islice(zip(*opened, strict=True), len(snapshots) - 1):
-        yield same[0][0], [fastest(denoiser) for _, denoiser in same]
+        yield same[0][0], [fastest(denoiser, device_in_use()) for _, denoiser in same]
 
 
 def _updates(ensemble: Spec) -> int | None:
@@ -260,8 +263,9 @@ def _labelled(
 
 
 def _at_levels(noisy: NoisySet, measured: Spec) -> list[Batches]:
+    count = BATCH if device_in_use() == "cpu" else ON_CUDA
     return [
-        noisy.batches(measured["seed"], level, sigma)
+        noisy.batches(measured["seed"], level, sigma, count)
         for level, sigma in enumerate(measured["sigmas"])
     ]
 

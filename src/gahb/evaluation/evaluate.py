@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from gahb.artifacts import Spec, provenance
 from gahb.datasets.splits import half_and_turn, paired_split
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import fastest_device, in_float32
+from gahb.denoisers.computation import in_float32
+from gahb.devices import device_in_use
 from gahb.evaluation.draws import write_measured
 from gahb.evaluation.measure import Denoiser, NoisySet, noisy_set, squared_errors
 from gahb.evaluation.psnr import input_psnr, mean_psnr, psnr_of_mean_mse
@@ -60,7 +61,7 @@ def evaluate_on_sets(
 
     Args:
         name: of the denoiser in the table, and of its part of the spec.
-        denoiser: f(y, sigma), on the fastest device.
+        denoiser: f(y, sigma), on the device in use.
         spec: what the table is made from, with ``evaluation``.
         dataset: where the images are from.
         inputs: digests of what the denoiser was made from, beside the dataset.
@@ -74,7 +75,7 @@ def evaluate_on_sets(
         for where, noisy in sets.items()
     }
     inputs = {"dataset": dataset.images_sha256, **inputs}
-    made_from = provenance(spec, inputs, in_float32(fastest_device())) | dict(more or {})
+    made_from = provenance(spec, inputs, in_float32(device_in_use())) | dict(more or {})
     table = psnr_table(name, errors, sets, measured["sigmas"])
     write_measured(output, table, with_images(errors, sets), made_from)
 

@@ -33,6 +33,7 @@ from gahb.datasets.store import Dataset
 from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import member_spec
 from gahb.denoisers.weights import load_denoiser
+from gahb.devices import asked_of
 from gahb.evaluation.measure import Denoiser, NoisySet, fastest, noisy_set, squared_errors
 from gahb.means import standard_error
 
@@ -65,6 +66,7 @@ def measure_likelihoods(
     likelihood = log_likelihood(fields, test.images[:, 0].double().numpy())
     optimal = elbo_terms(exact, fields, test, sigmas, measured["seed"])
     inputs, rows = {"dataset": dataset.images_sha256}, []
+    device = asked_of(ensemble)
     members = [
         member_spec(ensemble, set_size, split)
         for set_size in ensemble["set_sizes"]
@@ -73,7 +75,7 @@ def measure_likelihoods(
     for member, path in zip(members, networks, strict=True):
         denoiser, header = load_denoiser(path, member, dataset.images_sha256)
         inputs[f"N{member['set_size']}_{member['split']}"] = header["tensors_sha256"]
-        learned = elbo_terms(fastest(denoiser), fields, test, sigmas, measured["seed"])
+        learned = elbo_terms(fastest(denoiser, device), fields, test, sigmas, measured["seed"])
         rows.append(
             {
                 **{key: ensemble[key] for key in ("experiment", "image_class")},

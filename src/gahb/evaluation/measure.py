@@ -92,10 +92,15 @@ def squared_errors(
     return _mean_squares(lambda x, y, sigma: known(y, sigma) - x, noisy, sigmas, seed, count)
 
 
-def fastest(network: nn.Module) -> Denoiser:
-    """A network on the fastest device, its weights laid out with channels last, in full float32."""
+def fastest(network: nn.Module, asked: str = "auto") -> Denoiser:
+    """A network on the fastest device, its weights laid out with channels last, in full float32.
+
+    Args:
+        network: the denoiser.
+        asked: the device, as ``training.device`` says it.
+    """
     torch.nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
-    return on_fastest_device(network)
+    return on_fastest_device(network, asked)
 
 
 def squared_differences(
@@ -103,7 +108,13 @@ def squared_differences(
 ) -> NDArray[np.float64]:
     """Mean squared difference of two denoisers' outputs on each draw: (levels, M)."""
     one, other = (as_denoiser(denoiser, noisy.images) for denoiser in (first, second))
-    return _mean_squares(lambda x, y, sigma: one(y, sigma) - other(y, sigma), noisy, sigmas, seed)
+    return _mean_squares(
+        lambda x, y, sigma: one(y, sigma) - other(y, sigma),
+        noisy,
+        sigmas,
+        seed,
+        getattr(first, "batch", BATCH),
+    )
 
 
 @torch.no_grad()

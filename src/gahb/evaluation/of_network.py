@@ -9,6 +9,7 @@ import torch
 from gahb.artifacts import Spec
 from gahb.datasets.store import Dataset
 from gahb.denoisers.weights import load_denoiser
+from gahb.devices import asked_of
 from gahb.evaluation.evaluate import evaluate_on_sets
 from gahb.evaluation.measure import fastest
 
@@ -19,4 +20,5 @@ def evaluate_network(spec: Spec, dataset: Dataset, network: Path | str, output: 
     denoiser, header = load_denoiser(network, spec["network"], dataset.images_sha256)
     inputs = {"network": header["tensors_sha256"]}
     trained = {"trained_by": header["computation"]}
-    evaluate_on_sets("network", fastest(denoiser), spec, dataset, inputs, output, trained)
+    network_on_device = fastest(denoiser, asked_of(spec["network"]))
+    evaluate_on_sets("network", network_on_device, spec, dataset, inputs, output, trained)

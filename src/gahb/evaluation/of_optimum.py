@@ -18,5 +18,6 @@ def evaluate_memorising(spec: Spec, dataset: Dataset, output: Path | str) -> Non
     torch.set_num_threads(spec["evaluation"]["threads"])
     chosen = spec["memorising"]
     images = dataset.images(dataset.training_set(chosen["split"], chosen["set_size"]))
-    denoiser = on_fastest_device(EmpiricalDenoiser(torch.from_numpy(images)))
+    optimum = EmpiricalDenoiser(torch.from_numpy(images))
+    denoiser = on_fastest_device(optimum, chosen.get("device", "auto"))
     evaluate_on_sets("memorising", denoiser, spec, dataset, {}, output)

@@ -42,24 +42,25 @@ def load_params(root: Path | str = ".", preset: str | None = None) -> Params:
         ParamsError: naming every key that is wrong, what was found and what is allowed.
     """
     params = _read_yaml(Path(root, "params.yaml"))
-    if preset is not None:
-        params = overlay(params, _read_preset(Path(root, "workflow/presets"), preset))
+    for changes in [] if preset is None else _presets(Path(root, "workflow/presets"), preset):
+        params = overlay(params, changes)
     return validate(params)
 
 
-def _read_preset(folder: Path, preset: str) -> Params:
-    if Path(preset).suffix in (".yaml", ".yml"):
-        changes = _read_yaml(Path(preset).expanduser())
-        if "results" not in changes:  # or it would write over those of params.yaml
-            raise ParamsError(f"{preset}: 'results', the folder of what it makes, is required")
-        return changes
-    path = folder / f"{preset}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+def _presets(folder: Path, preset: str, *above: str) -> list[Params]:
+    """A preset, after the one that its key ``preset`` names, which it is laid over."""
+    own = Path(preset).suffix in (".yaml", ".yml")
+    path = Path(preset).expanduser() if own else folder / f"{preset}.yaml"
+    if preset in above or not (own or path.exists()):
+        known = ", ".join(sorted({file.stem for file in folder.glob("*.yaml")} - {*above}))
         raise ParamsError(
             f"preset: found {preset!r}, allowed are {known}, or a path ending in .yaml"
         )
-    return _read_yaml(path)
+    changes = _read_yaml(path)
+    if own and "results" not in changes:  # or it would write over those of params.yaml
+        raise ParamsError(f"{preset}: 'results', the folder of what it makes, is required")
+    below = changes.pop("preset", None)
+    return [*([] if below is None else _presets(folder, below, preset, *above)), changes]
 
 
 def _read_yaml(path: Path) -> Params:

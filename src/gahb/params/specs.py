@@ -14,6 +14,7 @@ from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import CLASSES, ImageClass
 from gahb.datasets.image_class import image_class as built_class
 from gahb.denoisers.options import training_in_full
+from gahb.devices import asked_of
 from gahb.figures.parts.figure import FIGURES, Figure, files
 from gahb.options import model
 
@@ -119,8 +120,10 @@ def memorising_spec(params: Params, experiment: str, set_size: int, split: str) 
     """What the evaluation of the optimum for one training set is made from: no network."""
     network = network_spec(params, experiment, set_size, split)
     kept = ("experiment", "image_class", "dataset", "set_size", "split")
+    device = asked_of(network)
+    asked = {} if device == "auto" else {"device": device}
     return {
-        "memorising": {key: network[key] for key in kept},
+        "memorising": {key: network[key] for key in kept} | asked,
         "evaluation": _measurement(params),
     }
 

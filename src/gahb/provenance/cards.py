@@ -143,7 +143,9 @@ def write_model_cards(
             ),
             **({"training": _in_line(spec["training"])} if "training" in spec else {}),
             "computation": _in_line(header["computation"]),
-            **({"SHA-256 of the published file": header["inputs"]["published"]} if imported else {}),
+            **(
+                {"SHA-256 of the published file": header["inputs"]["published"]} if imported else {}
+            ),
             **{_MEASURED[key]: f"{value:g}" for key, value in numbers.items()},
             "SHA-256 of the weights": header["tensors_sha256"],
             "made with": _in_line(header["versions"]),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gahb.artifacts import Spec
-from gahb.denoisers.computation import Computation, prepared, resolve_computation
+from gahb.denoisers.computation import ON_CUDA, Computation, prepared, resolve_computation
 from gahb.denoisers.contract import as_denoiser
 from gahb.progress import Progress
 from gahb.randomness import Size, image_shape
@@ -125,14 +125,26 @@ def _never_alone(denoiser: Denoiser) -> Denoiser:
     return denoise
 
 
-def computation_of(settings: Spec) -> Computation:
-    """Where and how ``settings``, the section ``sampling`` of params.yaml, has networks computed."""
-    asked = {"device": "auto", "precision": settings["precision"], "compile": "never"}
+def computation_of(settings: Spec, device: str) -> Computation:
+    """Where and how ``settings``, the section ``sampling`` of params.yaml, has networks computed.
+
+    Args:
+        settings: the section.
+        device: that which the networks were to be trained on: auto, cpu or cuda.
+    """
+    asked = {"device": device, "precision": settings["precision"], "compile": "never"}
     return resolve_computation(asked, {}, 0)
 
 
 def draw(
-    network: nn.Module, settings: Spec, start: Start, size: Size, label: str, *, followed: int = 0
+    network: nn.Module,
+    settings: Spec,
+    start: Start,
+    size: Size,
+    label: str,
+    *,
+    device: str = "auto",
+    followed: int = 0,
 ) -> Samples:
     """The samples of a trained denoiser that ``settings``, the section ``sampling``, ask for.
 
@@ -142,9 +154,10 @@ def draw(
         start: law of the images that sampling starts from, see :func:`gahb.samples.start.start_of`.
         size: side, or shape, of the images; see :func:`draw_samples`.
         label: shown with the progress.
+        device: as for :func:`computation_of`.
         followed: of how many of the samples to keep the trajectory.
     """
-    computation = computation_of(settings)
+    computation = computation_of(settings, device)
     sampler = build_sampler(settings["sampler"])
     low, high = sampler.sigma_range
     return draw_samples(
@@ -156,6 +169,7 @@ def draw(
         start=start,
         followed=followed,
         levels=np.geomspace(high, low, settings["levels_kept"]).tolist(),
+        batch=BATCH if computation.device == "cpu" else ON_CUDA,
         device=computation.device,
         label=label,
     )

@@ -11,6 +11,7 @@ import torch
 from gahb.artifacts import Spec, provenance, write_table
 from gahb.datasets.store import Dataset
 from gahb.denoisers.snapshots import member_spec, read_snapshots
+from gahb.devices import asked_of
 from gahb.samples.comparison import SPLITS, compare_samples, summary_table
 from gahb.samples.draw import computation_of, draw
 from gahb.samples.start import start_of
@@ -36,6 +37,7 @@ def sample_over_training(
     size, start = ensemble["dataset"]["size"], start_of(settings, dataset)
     inputs = {"dataset": dataset.images_sha256}
     tables = []
+    device = asked_of(ensemble)
     for number, set_size in enumerate(ensemble["set_sizes"]):
         indices = [dataset.training_set(split, set_size) for split in SPLITS]
         images = [torch.from_numpy(dataset.images(index)) for index in indices]
@@ -51,7 +53,7 @@ def sample_over_training(
             update = pair[0][0]
             label = f"{ensemble['experiment']} N={set_size} %s, {update} updates"
             drawn = [
-                draw(denoiser, settings, start, size, label % split)
+                draw(denoiser, settings, start, size, label % split, device=device)
                 for split, (_, denoiser) in zip(SPLITS, pair, strict=True)
             ]
             arrays = compare_samples(drawn, images, indices, settings["duplicate_threshold"])
@@ -59,5 +61,5 @@ def sample_over_training(
             table.insert(0, "set_size", set_size)
             table.insert(1, "update", update)
             tables.append(table)
-    made_from = provenance(spec, inputs, computation_of(settings).recorded())
+    made_from = provenance(spec, inputs, computation_of(settings, device).recorded())
     write_table(output, pd.concat(tables, ignore_index=True), made_from)

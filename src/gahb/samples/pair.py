@@ -13,6 +13,7 @@ import torch
 from gahb.artifacts import Spec, provenance, write_table
 from gahb.datasets.store import Dataset
 from gahb.denoisers.weights import load_denoiser
+from gahb.devices import asked_of
 from gahb.samples.comparison import compare_samples, compare_sets, summary_table
 from gahb.samples.draw import computation_of, draw
 from gahb.samples.fresh import compare_fresh
@@ -40,12 +41,23 @@ def sample_pair(
     torch.set_num_threads(settings["threads"])
     inputs, start = {"dataset": dataset.images_sha256}, start_of(settings, dataset)
     drawn, images, indices = [], [], []
+    device = asked_of(spec["first"])
     for role, path in zip(("first", "second"), networks, strict=True):
         network = spec[role]
         denoiser, header = load_denoiser(path, network, dataset.images_sha256)
         inputs[role] = header["tensors_sha256"]
         label = f"{network['experiment']} N={network['set_size']} {network['split']}"
-        drawn.append(draw(denoiser, settings, start, size, label, followed=settings["samples"]))
+        drawn.append(
+            draw(
+                denoiser,
+                settings,
+                start,
+                size,
+                label,
+                device=device,
+                followed=settings["samples"],
+            )
+        )
         indices.append(dataset.training_set(network["split"], network["set_size"]))
         images.append(torch.from_numpy(dataset.images(indices[-1])))
     threshold, shown = settings["duplicate_threshold"], settings["shown"]
@@ -54,6 +66,6 @@ def sample_pair(
     arrays |= compare_fresh(drawn, images, dataset, start, settings["seed"])
     noise = [sample_noise(settings["seed"], number, 0, size) for number in range(shown)]
     arrays["start_noise"] = np.stack(noise)
-    made_from = provenance(spec, inputs, computation_of(settings).recorded())
+    made_from = provenance(spec, inputs, computation_of(settings, device).recorded())
     write_samples(samples_of(output), arrays, made_from)
     write_table(output, summary_table(arrays, threshold), made_from)

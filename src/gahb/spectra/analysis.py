@@ -97,8 +97,8 @@ def analyse(
         clean, noisy: x and y, (C, H, W), tensors or arrays; (H, W) is taken for (1, H, W). Type and
             device of ``noisy`` are those of the products.
         sigma: noise level, on the intensity scale of the images.
-        method: ``full``, ``leading``, or ``auto``: full up to d = C H W = 6,400 unless fewer than
-            d/16 eigenvectors are asked for.
+        method: ``full``, ``leading``, or ``auto``: full up to d = C H W = 6,400 unless, on a
+            processor, fewer than d/16 eigenvectors are asked for.
         eigenvectors: k, how many are kept; for the leading method also the number of eigenvalues.
             By default all.
         engine: see :class:`~gahb.spectra.jacobian.LinearisedDenoiser`.
@@ -213,7 +213,8 @@ def _spectrum(
     if count is not None and not 1 <= count <= d:
         raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
     if method == "auto":
-        few = count is not None and (16 * count < d or d > LARGEST_FULL)
+        slow = linearised.noisy.device.type == "cpu"  # a GPU has the full one sooner than few
+        few = count is not None and (d > LARGEST_FULL or (slow and 16 * count < d))
         method = "leading" if few else "full"
     if method == "full":
         return full_spectrum(linearised)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from gahb.spectra.eigen import Spectrum, fourier_quotients, oriented, ratio
+import numpy as np
+import torch
+from torch import Tensor
+
+from gahb.spectra.eigen import Array, Spectrum, fourier_quotients, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.options import LARGEST_FULL
 
@@ -27,11 +31,9 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
             f"({f'{channels}x' * (channels > 1)}{height}x{width}): ask for leading eigenvectors "
             "instead (method='leading')"
         )
-    jacobian = linearised.matrix().cpu().numpy().astype(np.float64)
-    symmetric = (jacobian + jacobian.T) / 2
-    asymmetry = ratio(np.linalg.norm(jacobian - symmetric), np.linalg.norm(symmetric))
-    eigenvalues, eigenvectors = np.linalg.eigh(symmetric)
-    squares, right = np.linalg.eigh(jacobian.T @ jacobian)
+    matrix = linearised.matrix()
+    decomposed = _on_processor if matrix.device.type == "cpu" else _on_device
+    jacobian, asymmetry, eigenvalues, eigenvectors, squares, right = decomposed(matrix)
     within = jacobian.reshape(channels, height * width, channels, height * width)
     fourier = [fourier_quotients(within[c, :, c], height, width) for c in range(channels)]
     return Spectrum(
@@ -50,3 +52,33 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
         right_vectors=right.T[::-1],
         fourier=fourier[0] if channels == 1 else np.stack(fourier),
     )
+
+
+class _Decomposed(NamedTuple):
+    """J, its asymmetry, and the eigenpairs, ascending, of its symmetric part and of J^T J."""
+
+    jacobian: Array
+    asymmetry: float
+    eigenvalues: Array
+    eigenvectors: Array
+    squares: Array
+    right: Array
+
+
+def _on_processor(matrix: Tensor) -> _Decomposed:
+    jacobian = matrix.numpy().astype(np.float64)
+    symmetric = (jacobian + jacobian.T) / 2
+    asymmetry = ratio(np.linalg.norm(jacobian - symmetric), np.linalg.norm(symmetric))
+    return _Decomposed(
+        jacobian, asymmetry, *np.linalg.eigh(symmetric), *np.linalg.eigh(jacobian.T @ jacobian)
+    )
+
+
+def _on_device(matrix: Tensor) -> _Decomposed:
+    """The same, where the matrix is."""
+    jacobian = matrix.double()
+    symmetric = (jacobian + jacobian.T) / 2
+    asymmetry = ratio(float((jacobian - symmetric).norm()), float(symmetric.norm()))
+    eigen = [found.cpu().numpy() for found in torch.linalg.eigh(symmetric)]
+    singular = [found.cpu().numpy() for found in torch.linalg.eigh(jacobian.T @ jacobian)]
+    return _Decomposed(jacobian.cpu().numpy(), asymmetry, *eigen, *singular)

@@ -1,8 +1,12 @@
-"""A growing orthonormal basis on which a Jacobian is known in both directions."""
+"""A growing orthonormal basis on which a Jacobian is known in both directions.
+
+On a processor its matrices are numpy's; on a GPU they are torch's, in float64 too, and stay there.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +14,7 @@ import torch
 from gahb.spectra.eigen import Array
 from gahb.spectra.jacobian import LinearisedDenoiser
 
+Matrix = Any  # float64, numpy's or torch's: both have +, @, .T, slices, and the same functions in `linalg`
 _SAFETY = 2.0  # what is left of a remainder may have a smaller gap than what was taken up
 _SHRUNK = 0.1  # part of a squared residual that must be taken up before it says anything
 
@@ -26,14 +31,14 @@ class Ritz:
     """
 
     values: Array
-    vectors: Array
-    remainders: Array
+    vectors: Matrix
+    remainders: Matrix
     width: float
 
     @property
     def residuals(self) -> Array:
         """||S v - theta v||, (k,)."""
-        return np.linalg.norm(self.remainders, axis=0)
+        return _column_norms(self.remainders)
 
     def errors(self, before: Ritz | None) -> Array:
         """Estimated errors of the values, (k,), from what growing the basis has changed.
@@ -70,6 +75,7 @@ class KrylovBasis:
     Attributes:
         projection: H, (m, m) for m columns.
         products: products with J or J^T made so far.
+        functions: of its matrices: numpy, or torch.
     """
 
     def __init__(self, linearised: LinearisedDenoiser, random: np.random.Generator) -> None:
@@ -77,22 +83,23 @@ class KrylovBasis:
         self.random = random
         self.size = 0
         self.products = 0
-        self.projection: Array = np.empty((0, 0))
+        self.functions: Any = array_functions(linearised)
+        self.projection: Matrix = self.placed(np.empty((0, 0)))
         self._columns, self._images, self._pulled = (self._empty(256) for _ in range(3))
         self._scale = 0.0  # largest norm of a column of S X so far, at most that of S
 
     @property
-    def columns(self) -> Array:
+    def columns(self) -> Matrix:
         """Q, (d, m)."""
         return self._columns[:, : self.size]
 
     @property
-    def images(self) -> Array:
+    def images(self) -> Matrix:
         """J Q, (d, m)."""
         return self._images[:, : self.size]
 
     @property
-    def pulled(self) -> Array:
+    def pulled(self) -> Matrix:
         """J^T Q, (d, m)."""
         return self._pulled[:, : self.size]
 
@@ -101,16 +108,34 @@ class KrylovBasis:
         """How many columns are missing to a basis of the whole space."""
         return self.linearised.pixels - self.size
 
-    def apply(self, block: Array) -> tuple[Array, Array]:
+    @property
+    def on_device(self) -> bool:
+        """Whether its matrices are on a GPU."""
+        return self.functions is torch
+
+    def placed(self, matrix: Array) -> Matrix:
+        """A matrix of numpy's, where those of the basis are."""
+        if not self.on_device:
+            return matrix
+        return torch.from_numpy(matrix).to(self.linearised.noisy.device, torch.float64)
+
+    def fresh(self, columns: int) -> Matrix:
+        """Standard normal draws, (d, columns)."""
+        return self.placed(self.random.standard_normal((self.linearised.pixels, columns)))
+
+    def apply(self, block: Matrix) -> tuple[Matrix, Matrix]:
         """J X and J^T X for the columns of X, (d, b)."""
         noisy = self.linearised.noisy
-        images = torch.from_numpy(np.ascontiguousarray(block.T)).view(-1, *noisy.shape).to(noisy)
+        rows = block.T if self.on_device else torch.from_numpy(np.ascontiguousarray(block.T))
+        images = rows.reshape(-1, *noisy.shape).to(noisy)
         self.products += 2 * block.shape[1]
-        forward = self.linearised.product(images)
-        backward = self.linearised.transposed_product(images)
+        forward = self.linearised.product(images).flatten(1)
+        backward = self.linearised.transposed_product(images).flatten(1)
+        if self.on_device:
+            return forward.double().T, backward.double().T
         return _columns(forward), _columns(backward)
 
-    def append(self, block: Array, products: tuple[Array, Array] | None = None) -> Array:
+    def append(self, block: Matrix, products: tuple[Matrix, Matrix] | None = None) -> Matrix:
         """Add orthonormal columns X, orthogonal to Q; return S X.
 
         Args:
@@ -126,19 +151,23 @@ class KrylovBasis:
         self._pulled[:, first:last] = backward
         self.size = last
         symmetric = (forward + backward) / 2
-        self._scale = max(self._scale, float(np.linalg.norm(symmetric, axis=0).max()))
+        self._scale = max(self._scale, float(_column_norms(symmetric).max()))
         new = self.columns.T @ symmetric
         corner = (new[first:] + new[first:].T) / 2
-        self.projection = np.block([[self.projection, new[:first]], [new[:first].T, corner]])
+        self.projection = self._block(self.projection, new[:first], new[:first].T, corner)
         return symmetric
 
-    def orthogonalised(self, block: Array) -> Array:
+    def _block(self, *quarters: Matrix) -> Matrix:
+        rows = [self.functions.hstack(quarters[:2]), self.functions.hstack(quarters[2:])]
+        return self.functions.vstack(rows)
+
+    def orthogonalised(self, block: Matrix) -> Matrix:
         """The columns less their projection on Q, twice, since once leaves rounding errors."""
         for _ in range(2):
             block = block - self.columns @ (self.columns.T @ block)
         return block
 
-    def continuation(self, block: Array) -> Array:
+    def continuation(self, block: Matrix) -> Matrix:
         """The directions of X, (d, b), that are new to the basis, made up to b by random ones.
 
         Returns:
@@ -146,22 +175,23 @@ class KrylovBasis:
         """
         width = min(block.shape[1], self.room)
         if not width:
-            return np.empty((len(block), 0))
-        directions, sizes, _ = np.linalg.svd(self.orthogonalised(block), full_matrices=False)
+            return self.placed(np.empty((len(block), 0)))
+        linalg = self.functions.linalg
+        directions, sizes, _ = linalg.svd(self.orthogonalised(block), full_matrices=False)
         noise = 100 * torch.finfo(self.linearised.noisy.dtype).eps * self._scale
         kept = directions[:, sizes > noise][:, :width]
-        fresh = self.random.standard_normal((len(block), width - kept.shape[1]))
-        return np.linalg.qr(self.orthogonalised(np.hstack([kept, fresh])))[0]
+        mixed = self.functions.hstack([kept, self.fresh(width - kept.shape[1])])
+        return linalg.qr(self.orthogonalised(mixed))[0]
 
     def ritz(self, count: int) -> Ritz:
         """The leading eigenpairs of S as the basis sees it."""
-        values, coordinates = np.linalg.eigh(self.projection)
-        width = float(values[-1] - values[0])
-        values = values[::-1][:count].copy()
-        coordinates = coordinates[:, ::-1][:, :count].copy()
+        ascending, coordinates = self.functions.linalg.eigh(self.projection)
+        width = float(ascending[-1] - ascending[0])
+        values = on_processor(ascending)[::-1][:count].copy()
+        coordinates = last_columns(coordinates, count)
         vectors = self.columns @ coordinates
         applied = (self.images @ coordinates + self.pulled @ coordinates) / 2
-        return Ritz(values, vectors, applied - vectors * values, width)
+        return Ritz(values, vectors, applied - vectors * self.placed(values), width)
 
     def singular_values(self, count: int) -> Array:
         """Estimates of the leading singular values of J, from J Q and J^T Q together.
@@ -171,13 +201,18 @@ class KrylovBasis:
         known; zero in its place makes an error of second order in R and T.
         """
         inner = self.columns.T @ self.images
-        lower = _triangle(self.orthogonalised(self.images))
-        right = _triangle(self.orthogonalised(self.pulled)).T
-        corner = np.zeros((lower.shape[0], right.shape[1]))
-        compressed = np.block([[inner, right], [lower, corner]])
+        linalg = self.functions.linalg
+        lower = linalg.qr(self.orthogonalised(self.images))[1]
+        right = linalg.qr(self.orthogonalised(self.pulled))[1].T
+        corner = self.placed(np.zeros((lower.shape[0], right.shape[1])))
+        compressed = self._block(inner, right, lower, corner)
+        if self.on_device:
+            return on_processor(torch.linalg.svdvals(compressed))[:count]
         return np.linalg.svd(compressed, compute_uv=False)[:count]
 
-    def _empty(self, capacity: int) -> Array:
+    def _empty(self, capacity: int) -> Matrix:
+        if self.on_device:  # its columns one after another in memory
+            return self.placed(np.empty((0, 0))).new_empty(capacity, self.linearised.pixels).T
         return np.empty((self.linearised.pixels, capacity), order="F")
 
     def _grow(self) -> None:
@@ -188,9 +223,30 @@ class KrylovBasis:
             setattr(self, name, new)
 
 
-def _triangle(matrix: Array) -> Array:
-    return np.linalg.qr(matrix, mode="reduced")[1]
+def array_functions(linearised: LinearisedDenoiser) -> Any:
+    """Whose matrices are used for a Jacobian: torch's on a GPU, else numpy's."""
+    return np if linearised.noisy.device.type == "cpu" else torch
+
+
+def on_processor(matrix: Matrix) -> Array:
+    """A matrix as one of numpy's."""
+    found: Array = matrix.cpu().numpy() if isinstance(matrix, torch.Tensor) else matrix
+    return found
+
+
+def last_columns(matrix: Matrix, count: int) -> Matrix:
+    """The last ``count`` columns, from the last on."""
+    if isinstance(matrix, torch.Tensor):
+        return matrix.flip(1)[:, :count]
+    return matrix[:, ::-1][:, :count].copy()
+
+
+def _column_norms(matrix: Matrix) -> Array:
+    if isinstance(matrix, torch.Tensor):
+        return on_processor(matrix.norm(dim=0))
+    norms: Array = np.linalg.norm(matrix, axis=0)
+    return norms
 
 
 def _columns(images: torch.Tensor) -> Array:
-    return images.flatten(1).cpu().numpy().astype(np.float64).T
+    return images.cpu().numpy().astype(np.float64).T

@@ -24,7 +24,7 @@ from gahb.means import standard_error
 from gahb.randomness import generator
 from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
-from gahb.spectra.krylov import KrylovBasis, Ritz
+from gahb.spectra.krylov import KrylovBasis, Matrix, Ritz, last_columns, on_processor
 from gahb.spectra.local import LocalPairs, local_pairs
 
 _CHECK_EVERY = 32  # columns between two looks at the residuals
@@ -33,6 +33,7 @@ _LOCAL_PART = 4  # or so many-th part of the eigenvectors asked for
 _GUARD = 1.25  # columns of a local start, per eigenvector asked for
 _MOVED = 0.1  # of the tolerance: how far the probes may move the values
 _VERIFY_STEPS = 5  # blocks by which the probes are followed
+_DEVICE_BLOCK = 32  # columns added at a time on a GPU, which has many products for the time of one
 
 
 def leading_spectrum(
@@ -51,7 +52,7 @@ def leading_spectrum(
         count: k, the number of eigenvalues and eigenvectors.
         tolerance: largest estimated error of an eigenvalue accepted, in units of the largest
             eigenvalue; see :meth:`~gahb.spectra.krylov.Ritz.errors`.
-        block: columns added at a time.
+        block: columns added at a time; on a GPU at least 32.
         probes: random vectors behind the stochastic estimates, at least 2.
         seed: of the starting block and of the probes.
         largest_basis: give up at this many columns, by default the larger of 2,000 and 8 k. Memory
@@ -75,6 +76,8 @@ def leading_spectrum(
     largest = min(d, largest_basis or max(2000, 8 * count))
     random = generator(seed, "leading spectrum", count)
     basis = KrylovBasis(linearised, random)
+    if basis.on_device:
+        block = max(block, _DEVICE_BLOCK)
     growth = _Growth(basis, count, block, largest)
     while True:
         ritz, errors = growth.until(tolerance)
@@ -104,7 +107,7 @@ def leading_spectrum(
     return Spectrum(
         method="leading",
         eigenvalues=final.values,
-        eigenvectors=oriented(final.vectors.T),
+        eigenvectors=oriented(on_processor(final.vectors).T),
         residuals=final.residuals,
         errors=errors,
         singular_values=basis.singular_values(count),
@@ -127,7 +130,7 @@ class _Growth:
         largest: columns at which the basis stops growing.
 
     Attributes:
-        frontier: the orthonormal block that comes next.
+        frontier: the orthonormal block that comes next, (d, b).
     """
 
     def __init__(self, basis: KrylovBasis, count: int, block: int, largest: int) -> None:
@@ -135,13 +138,15 @@ class _Growth:
         guarded = int(_GUARD * count) + _LOCAL_BLOCK
         self.local: LocalPairs | None = None
         products = 0
-        if guarded < largest:
+        if (
+            guarded < largest and not basis.on_device
+        ):  # there products cost less than what saves them
             self.local, products = local_pairs(basis.linearised, guarded, basis.random)
         basis.products += products
         d = basis.linearised.pixels
         if self.local is not None:
             basis.append(self.local.span(guarded))
-        self.frontier = basis.continuation(np.zeros((d, min(block, d))))
+        self.frontier = basis.continuation(basis.placed(np.zeros((d, min(block, d)))))
 
     def extend(self, target: int) -> None:
         """Grow by the frontier, and by Krylov blocks after it, to ``target`` columns."""
@@ -182,7 +187,7 @@ class _Estimates:
     effective_rank: float
 
 
-def _probe(basis: KrylovBasis, probes: int, block: int) -> tuple[_Estimates, Array]:
+def _probe(basis: KrylovBasis, probes: int, block: int) -> tuple[_Estimates, Matrix]:
     """Sample J outside the basis with random vectors, then take them into it.
 
     For g ~ N(0, I) and g' = (I - Q Q^T) g,
@@ -193,18 +198,18 @@ def _probe(basis: KrylovBasis, probes: int, block: int) -> tuple[_Estimates, Arr
         The estimates, exact if the basis is complete; and the block that follows the probes.
     """
     forward, backward = basis.images, basis.pulled
-    trace = float(np.trace(basis.projection))
-    symmetric = float(np.sum((forward + backward) ** 2)) / 4
-    antisymmetric = float(np.sum((forward - backward) ** 2)) / 4
+    trace = float(basis.projection.trace())
+    symmetric = float(((forward + backward) ** 2).sum()) / 4
+    antisymmetric = float(((forward - backward) ** 2).sum()) / 4
     if not basis.room:
         asymmetry = ratio(antisymmetric**0.5, symmetric**0.5)
         return _Estimates(trace, 0.0, asymmetry, 0.0, symmetric + antisymmetric), np.empty((0, 0))
 
-    outside = basis.orthogonalised(basis.random.standard_normal((len(forward), probes)))
+    outside = basis.orthogonalised(basis.fresh(probes))
     forward, backward = basis.apply(outside)
-    traces = np.sum(outside * forward, axis=0)
-    symmetrics = np.sum((forward + backward) ** 2, axis=0) / 4
-    antisymmetrics = np.sum((forward - backward) ** 2, axis=0) / 4
+    traces = on_processor((outside * forward).sum(0))
+    symmetrics = on_processor(((forward + backward) ** 2).sum(0)) / 4
+    antisymmetrics = on_processor(((forward - backward) ** 2).sum(0)) / 4
     symmetric += symmetrics.mean()
     antisymmetric += antisymmetrics.mean()
     asymmetry = ratio(antisymmetric**0.5, symmetric**0.5)
@@ -218,8 +223,9 @@ def _probe(basis: KrylovBasis, probes: int, block: int) -> tuple[_Estimates, Arr
         effective_rank=symmetric + antisymmetric,
     )
 
-    columns, triangle = np.linalg.qr(outside)
-    inverse = np.linalg.inv(triangle)
+    linalg = basis.functions.linalg
+    columns, triangle = linalg.qr(outside)
+    inverse = linalg.inv(triangle)
     applied = basis.append(columns, (forward @ inverse, backward @ inverse))
-    ascending = np.linalg.eigh(columns.T @ applied)[1]
-    return estimates, basis.continuation(applied @ ascending[:, ::-1][:, :block])
+    coordinates = linalg.eigh(columns.T @ applied)[1]
+    return estimates, basis.continuation(applied @ last_columns(coordinates, block))

@@ -8,8 +8,8 @@ import torch
 
 from gahb.artifacts import Spec
 from gahb.datasets.store import Dataset
-from gahb.denoisers.computation import fastest_device
 from gahb.denoisers.weights import load_denoiser
+from gahb.devices import asked_of, choose_device
 from gahb.spectra.run import spectra_on_test_images
 
 
@@ -27,4 +27,5 @@ def spectra_of_network(
     torch.set_num_threads(spec["spectra"]["threads"])
     denoiser, header = load_denoiser(network, spec["network"], dataset.images_sha256)
     inputs = {"network": header["tensors_sha256"]}
-    spectra_on_test_images(denoiser, spec, dataset, output, inputs, fastest_device())
+    device = choose_device(asked_of(spec["network"]))
+    spectra_on_test_images(denoiser, spec, dataset, output, inputs, device)

@@ -1,0 +1,89 @@
+"""A whole update as one CUDA graph: one launch for the several hundred that short updates consist of."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+WARM_UPS = 3  # updates before the capture, in which kernels are chosen and compiled
+Update = Callable[..., tuple[Tensor, ...]]
+
+
+class GraphedUpdate:
+    """``update``, recorded once and then replayed on other inputs of the same shapes.
+
+    Args:
+        update: maps tensors on a CUDA device to tensors, and changes network and optimiser in place; it
+            draws nothing at random and waits for nothing.
+        inputs: as those that it will be called with.
+        network: is left as it was by the recording.
+        optimiser: likewise; its learning rates are tensors.
+    """
+
+    def __init__(
+        self, update: Update, inputs: tuple[Tensor, ...], network: nn.Module, optimiser: Any
+    ) -> None:
+        self._inputs = tuple(given.clone() for given in inputs)
+        with unchanged(network, optimiser):
+            self._replay, self._outputs = capture(lambda: update(*self._inputs))
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """What ``update`` returns; the next call overwrites it."""
+        for own, given in zip(self._inputs, inputs, strict=True):
+            own.copy_(given)
+        self._replay()
+        return self._outputs
+
+
+def capture(update: Update) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
+    """Run ``update`` a few times, then record it: how to replay it, and where its results will be."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UPS):
+            update()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = update()
+    return graph.replay, outputs
+
+
+def repays(device: torch.device, optimiser: Any, updates: int) -> bool:
+    """Whether recording takes less than it saves, and all parts of an optimiser allow it."""
+    capturable = all("capturable" in group for group in optimiser.param_groups)
+    return device.type == "cuda" and capturable and updates > 10 * WARM_UPS
+
+
+def make_capturable(optimiser: Any, device: torch.device) -> None:
+    """Let an optimiser read its learning rates, and count its updates, on the device."""
+    for group in optimiser.param_groups:
+        group["capturable"] = True
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+
+
+@contextlib.contextmanager
+def unchanged(network: nn.Module, optimiser: Any) -> Iterator[None]:
+    """Bring weights, running values and the optimiser's state back, in place, to what they were.
+
+    State that did not exist before becomes zero, as every optimiser that can be captured starts with.
+    """
+    weights = {name: value.clone() for name, value in network.state_dict().items()}
+    known = {
+        parameter: {key: value.clone() for key, value in state.items()}
+        for parameter, state in optimiser.state.items()
+    }
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in network.state_dict().items():
+                value.copy_(weights[name])
+            for parameter, state in optimiser.state.items():
+                for key, value in state.items():
+                    before = known.get(parameter, {}).get(key)
+                    value.zero_() if before is None else value.copy_(before)
