@@ -199,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--tables", type=Path, nargs="+", required=True, help="tables, .csv")
     verb.add_argument("--figures", type=Path, nargs="+", required=True, help="captions, .rst")
     verb.add_argument("--claims", type=Path, required=True, help="table of claims, .csv")
+    _scales(verb)
     verb.add_argument("--output", type=Path, required=True, help="page to write, .md")
     verb.set_defaults(run=commands.results_page)
     verb = _verb(kinds, "crate", commands.crate, "machine-readable provenance of the whole run")
@@ -220,6 +221,12 @@ def _verb(
     verb.add_argument("--spec", type=_json, required=True, help="what it is made from, JSON")
     verb.set_defaults(run=run)
     return verb
+
+
+def _scales(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--scales", type=Path, nargs="*", default=[], help="claims of runs of other scales, .csv"
+    )
 
 
 def _json(text: str) -> Spec:

@@ -244,7 +244,9 @@ def results_page(options: argparse.Namespace) -> None:
     """The page on which all figures and the main tables stand."""
     from gahb.provenance.results_page import write_results_page
 
-    write_results_page(options.claims, options.tables, options.figures, options.output)
+    write_results_page(
+        options.claims, options.tables, options.figures, options.output, options.scales
+    )
 
 
 def crate(options: argparse.Namespace) -> None:

@@ -5,6 +5,15 @@ from gahb.options import names
 
 CLAIMED = f"{RESULTS}/claims.csv"
 
+# Presets that run the same experiments at another scale: where one was run, its claims stand beside those of
+# params.yaml on the page of results.
+SCALES = ["extended", "gpu", "paper", "published"]
+OTHER_SCALES = [
+    table
+    for table in (f"{RESULTS}/{scale}/claims.csv" for scale in SCALES)
+    if "preset" not in config and os.path.isfile(table)
+]
+
 
 rule claims:
     input:
