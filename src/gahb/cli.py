@@ -180,6 +180,23 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--inputs", type=Path, nargs="*", default=[], help="tables and spectra")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
+    verb = verbs.add_parser(
+        "page",
+        help="a page to look at, in one file",
+        description=(commands.page.__doc__ or "").split("\n\n")[0],
+    )
+    verb.set_defaults(run=commands.page)
+    verb.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of what is not named below"
+    )
+    verb.add_argument("--claims", type=Path, help="table of claims, .csv")
+    _scales(verb)
+    verb.add_argument("--inputs", type=Path, nargs="+", help="spectra, samples, tables of PSNR")
+    verb.add_argument("--figures", type=Path, nargs="+", help="captions, .rst, beside their .png")
+    verb.add_argument(
+        "--output", type=Path, default=Path("page.html"), help="page to write (default page.html)"
+    )
+
     phase = verbs.add_parser("provenance", help="say what finished results are and were made from")
     kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
     verb = kinds.add_parser("metrics", help="the numbers that DVC compares between commits")

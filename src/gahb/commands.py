@@ -249,6 +249,19 @@ def results_page(options: argparse.Namespace) -> None:
     )
 
 
+def page(options: argparse.Namespace) -> None:
+    """Write the page to look at: bases, samples, curves, claims and figures in one HTML file."""
+    from gahb.page.make import results_of, write_page
+
+    results = options.results
+    claims = options.claims or results / "claims.csv"
+    figures = options.figures or sorted(results.glob("figures/*.rst"))
+    write_page(
+        claims, options.inputs or results_of(results), figures, options.output, options.scales
+    )
+    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")
+
+
 def crate(options: argparse.Namespace) -> None:
     """Write the RO-Crate of a finished run."""
     from gahb.provenance.crate import write_crate
