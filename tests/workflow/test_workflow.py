@@ -12,7 +12,11 @@ import h5py
 import pandas as pd
 import pytest
 import yaml
+from helpers.browser import complaints, opened, requests
 from helpers.tracking_project import copied, environment, run, snakemake_plan
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from gahb.artifacts import read_table
 from gahb.spectra.store import read_spectra
@@ -193,6 +197,33 @@ def test_the_report_carries_the_captions(finished: Path):
     report = (finished / "report.html").read_text()
     assert "16 x 16 pixels" in report
     assert "networks alpha2, unet, 1 blocks, 8 channels" in report
+    assert "ERROR" not in run.stdout  # of a caption that is no reStructuredText
+
+
+def test_the_report_has_categories_and_switches(finished: Path):
+    snakemake(finished, *SMOKE, "--report", "report.html")
+    with opened(finished / "report.html") as browser:
+
+        def choose(text: str) -> None:
+            path = f"//*[normalize-space(text())='{text}']"
+            WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.XPATH, path))[0].click()
+
+        choose("Errors of networks")
+        choose("alpha2")
+        menu = browser.find_element(By.TAG_NAME, "body").text
+        assert re.search(r"split\s+S1\s+S2\s+N\s+alpha\s+2\s+2\s+16\s+2", menu, re.IGNORECASE), menu
+        link = "a[download='N2_S1.csv']"
+        assert browser.find_elements(By.CSS_SELECTOR, link)
+        browser.find_element(By.CSS_SELECTOR, "label[for='toggle-split-S2']").click()
+        assert not browser.find_elements(By.CSS_SELECTOR, link)
+        assert browser.find_elements(By.CSS_SELECTOR, "a[download='N2_S2.csv']")
+        browser.get(browser.current_url)
+        for category in ("Figures", "Samples", "Tables", "Claims"):
+            assert browser.find_elements(By.XPATH, f"//*[normalize-space(text())='{category}']")
+        choose("Claims")
+        assert browser.find_elements(By.CSS_SELECTOR, "a[download='claims.csv']")
+        assert requests(browser) == []
+        assert not [line for line in complaints(browser) if "tailwindcss" not in line]
 
 
 def test_a_corrupted_dataset_stops_the_run_by_name(finished: Path):

@@ -19,7 +19,12 @@ rule claims:
     input:
         gahb_params.claim_files(PARAMS),
     output:
-        table=CLAIMED,
+        table=report(
+            CLAIMED,
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"table": "claims"},
+        ),
         sidecar=f"{RESULTS}/claims.json",
     log:
         f"{RESULTS}/logs/claims.log",

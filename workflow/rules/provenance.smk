@@ -34,7 +34,12 @@ rule data_cards:
     input:
         datasets=rules.datasets.input,
     output:
-        f"{RESULTS}/cards/datasets.md",
+        report(
+            f"{RESULTS}/cards/datasets.md",
+            caption="../report/cards.rst",
+            category="Cards",
+            labels={"card": "datasets"},
+        ),
     log:
         f"{RESULTS}/logs/provenance/data_cards.log",
     benchmark:
@@ -58,7 +63,12 @@ rule model_cards:
         networks=rules.denoisers.input,
         summary=f"{RESULTS}/evaluation/summary.csv",
     output:
-        f"{RESULTS}/cards/denoisers.md",
+        report(
+            f"{RESULTS}/cards/denoisers.md",
+            caption="../report/cards.rst",
+            category="Cards",
+            labels={"card": "denoisers"},
+        ),
     log:
         f"{RESULTS}/logs/provenance/model_cards.log",
     benchmark:
