@@ -14,7 +14,6 @@ import pytest
 import yaml
 from helpers.browser import complaints, opened, requests
 from helpers.tracking_project import copied, environment, run, snakemake_plan
-
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
