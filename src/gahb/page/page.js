@@ -10,6 +10,8 @@ const SIDES = [["#cf5020", "dash", "diamond"], ["#3f6fd0", "solid", "circle"]].m
   coefficients: { mode: "markers", marker: { color, symbol, size: 5 } },
 }));
 
+const symbol = (i) => (i + 3 * Math.floor(i / COLOURS.length)) % SYMBOLS.length; // no two alike in both
+
 function fill(select, labels, chosen) {
   select.replaceChildren(...labels.map((label, i) => new Option(label, i, i === chosen, i === chosen)));
 }
@@ -167,7 +169,7 @@ function curves() {
         const sign = document.createElement("span");
         sign.ariaHidden = "true";
         sign.style.color = COLOURS[i % COLOURS.length];
-        sign.textContent = SIGNS[i % SIGNS.length];
+        sign.textContent = SIGNS[symbol(i)];
         label.append(sign);
       }
       label.append(text);
@@ -194,7 +196,7 @@ function curves() {
         const test = set.startsWith("test");
         traces.push({
           x, y, name: `${one.label}, ${set}`, error, mode: test ? "lines+markers" : "lines",
-          marker: { symbol: SYMBOLS[i % SYMBOLS.length], size: 8 }, line: { color: COLOURS[i % COLOURS.length], width: 2, dash: test ? "solid" : "dash" },
+          marker: { symbol: SYMBOLS[symbol(i)], size: 8 }, line: { color: COLOURS[i % COLOURS.length], width: 2, dash: test ? "solid" : "dash" },
           hovertemplate: "%{x:.1f} dB in, %{y:.2f} dB out",
         });
       }
