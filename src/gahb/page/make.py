@@ -95,7 +95,7 @@ def _shown(captions: Iterable[Path]) -> Iterator[dict[str, Any]]:
         picture, width, height = figure(caption.with_suffix(".png"))
         yield {
             "name": caption.stem,
-            "title": title.strip("*"),
+            "title": title.strip("*").replace("\\", ""),
             "description": description.replace("\\", ""),
             "picture": picture,
             "width": width,
