@@ -29,7 +29,7 @@ class Disks(Claim):
         "PSNR of the exact denoiser less that of the network in dB, at the worst σ; mean number of "
         "λ_k above 1/2"
     )
-    paper = "σ = 0.04: λ = 1.18, 1.07, 1.00, 1.00, 0.94, then 0.67, 0.55, 0.39"
+    paper = "σ = 0.04: λ = 1.177, 1.067, 1.004, 0.999, 0.945, then 0.674, 0.552, 0.390"
     figure = "optimum"
 
     def needs(self, run: Run) -> Needs | None:

@@ -22,12 +22,13 @@ _USED = (
 )
 ALL, MORE = 64, 96  # ranks whose numbers are drawn: all up to the first, and so many beyond
 DIGITS = 4
+IMAGES = 4  # of each file at most: the page is to stay small
 
 Group = dict[str, Any]
 
 
 def read_bases(paths: Iterable[Path]) -> list[Group]:
-    """One group for each experiment among the files, of the most networks first.
+    """One group for each experiment among the files, of the most networks first; see :data:`IMAGES`.
 
     A group has ``name``, ``words`` for its images, its ``sigmas`` and test ``images``, and ``denoisers``:
     networks by growing N, then exact denoisers. A denoiser has a ``label`` and ``views``, by image
@@ -76,7 +77,7 @@ def _group(name: str, spec: Spec) -> Group:
         "name": name,
         "words": image_class(spec["network"]["dataset"]).words,
         "sigmas": settings["sigmas"],
-        "images": settings["test_images"],
+        "images": settings["test_images"][:IMAGES],
         "denoisers": [],
         "of": _measured(spec),
     }
@@ -85,7 +86,7 @@ def _group(name: str, spec: Spec) -> Group:
 def _views(path: Path) -> list[list[dict[str, Any]]]:
     arrays, _ = read_spectra(path, names=_USED)
     images, levels = arrays["eigenvalues"].shape[:2]
-    return [[_view(arrays, (i, s)) for s in range(levels)] for i in range(images)]
+    return [[_view(arrays, (i, s)) for s in range(levels)] for i in range(min(images, IMAGES))]
 
 
 def _view(arrays: dict[str, NDArray[Any]], at: tuple[int, int]) -> dict[str, Any]:
