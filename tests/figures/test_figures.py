@@ -287,9 +287,7 @@ def test_gap_draws_the_tables(results: dict[str, list[Path]]) -> None:
     same = summary.query("split == 'S1'")[["set_size", "agreement_same_set"]].dropna().to_numpy()
     assert len(same) == 2
     assert any(np.array_equal(found, same) for found in lines_of(right))
-    assert [text.get_text() for text in right.get_legend().get_texts()] == [
-        "same set, other seed"
-    ]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["same set, other seed"]
     bars = [b.get_segments()[0] for b in left.collections]  # of N = 1
     halves = [np.ptp(bar[:, 1]) / 2 for bar in bars]
     assert max(halves) == pytest.approx(2.5)  # between trainings, more than over images
