@@ -18,6 +18,7 @@ include: "workflow/rules/samples.smk"
 include: "workflow/rules/spectra.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/page.smk"
 include: "workflow/rules/tracking.smk"
 
 

@@ -181,6 +181,23 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--inputs", type=Path, nargs="*", default=[], help="tables and spectra")
     verb.add_argument("--output", type=Path, required=True, help="table to write, .csv")
 
+    verb = verbs.add_parser(
+        "page",
+        help="a page to look at, in one file",
+        description=(commands.page.__doc__ or "").split("\n\n")[0],
+    )
+    verb.set_defaults(run=commands.page)
+    verb.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of what is not named below"
+    )
+    verb.add_argument("--claims", type=Path, help="table of claims, .csv")
+    _scales(verb)
+    verb.add_argument("--inputs", type=Path, nargs="+", help="spectra, samples, tables of PSNR")
+    verb.add_argument("--figures", type=Path, nargs="+", help="captions, .rst, beside their .png")
+    verb.add_argument(
+        "--output", type=Path, default=Path("page.html"), help="page to write (default page.html)"
+    )
+
     phase = verbs.add_parser("provenance", help="say what finished results are and were made from")
     kinds = phase.add_subparsers(dest="kind", required=True, metavar="WHAT")
     verb = kinds.add_parser("metrics", help="the numbers that DVC compares between commits")
@@ -202,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--tables", type=Path, nargs="+", required=True, help="tables, .csv")
     verb.add_argument("--figures", type=Path, nargs="+", required=True, help="captions, .rst")
     verb.add_argument("--claims", type=Path, required=True, help="table of claims, .csv")
+    _scales(verb)
     verb.add_argument("--output", type=Path, required=True, help="page to write, .md")
     verb.set_defaults(run=commands.results_page)
     verb = _verb(kinds, "crate", commands.crate, "machine-readable provenance of the whole run")
@@ -342,6 +360,12 @@ def _verb(
     verb.add_argument("--spec", type=_json, required=True, help="what it is made from, JSON")
     verb.set_defaults(run=run)
     return verb
+
+
+def _scales(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--scales", type=Path, nargs="*", default=[], help="claims of runs of other scales, .csv"
+    )
 
 
 def _json(text: str) -> Spec:

@@ -224,7 +224,22 @@ def results_page(options: argparse.Namespace) -> None:
     """The page on which all figures and the main tables stand."""
     from gahb.provenance.results_page import write_results_page
 
-    write_results_page(options.claims, options.tables, options.figures, options.output)
+    write_results_page(
+        options.claims, options.tables, options.figures, options.output, options.scales
+    )
+
+
+def page(options: argparse.Namespace) -> None:
+    """Write the page to look at: bases, samples, curves, claims and figures in one HTML file."""
+    from gahb.page.make import results_of, write_page
+
+    results = options.results
+    claims = options.claims or results / "claims.csv"
+    figures = options.figures or sorted(results.glob("figures/*.rst"))
+    write_page(
+        claims, options.inputs or results_of(results), figures, options.output, options.scales
+    )
+    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")
 
 
 def crate(options: argparse.Namespace) -> None:

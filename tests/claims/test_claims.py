@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.claim_results import NOTHING, RUN, World, world
 
 from gahb.claims.parts.claim import Finding
+from gahb.claims.parts.found import Found, Spectrum
 from gahb.claims.parts.make import all_claims, judge
 from gahb.options import names
 
@@ -133,7 +135,9 @@ def found(name: str, *changes: Change) -> Finding:
     made, run = world(), RUN
     if name == "regularity":  # of two steps, so that one can hold
         frame = made.frames[SUMMARY]
-        more = frame[frame.experiment == "a3"].assign(experiment="a5", slope=0.83)
+        more = frame[frame.experiment == "a3"].assign(
+            experiment="a5", slope=0.83, oracle_slope=0.83
+        )
         made.frames[SUMMARY] = pd.concat([frame, more], ignore_index=True)
         alphas, sizes = RUN.alphas | {"a5": 5.0}, RUN.sizes | {"a5": [1000]}
         run = RUN.model_copy(update={"alphas": alphas, "sizes": sizes})
@@ -170,6 +174,39 @@ def test_each_verdict_comes_out(name: str) -> None:
     if name != "samplers":
         assert all_claims()[name].needs(RUN) is not None
     assert judge(NOTHING, World().found)[name].verdict == "not measured"
+
+
+def test_a_step_of_regularity_that_pixels_hide_is_not_counted() -> None:
+    flat = slope("a3", 0.67), table(SUMMARY, "oracle_slope", 0.67, experiment="a3")
+    hidden = found("regularity", *flat)
+    assert hidden.checks == {"α = 2 to 3, hidden by pixels": None, "α = 3 to 5": True}
+    assert hidden.verdict == "holds"
+    assert "α = 3: 0.6700 ± 0.0020 ± 0.0035 (oracle 0.67)" in hidden.text
+    unknown = found("regularity", slope("a3", 0.67), table(SUMMARY, "oracle_slope", float("nan")))
+    assert unknown.checks == {"α = 2 to 3": False, "α = 3 to 5": True}
+
+
+def test_errors_are_over_images_and_between_trainings() -> None:
+    made = world()
+    made.set(("psnr", "mixed", 1000, "S2"), "psnr_of_mean_mse", 1.0, sigma=0.1)
+    between = made.found.psnr("mixed", 1000).loc[0.1]
+    first = made.frames["psnr", "mixed", 1000, "S1"].set_index("sigma").loc[0.1, "psnr_of_mean_mse"]
+    assert between["between"] == pytest.approx((first - 1.0) / 2)  # of the mean of two trainings
+    assert found("disks").text.startswith("N = 1000: worst gap 0.500 ± 0.050 ± 0.035 dB")
+    assert "intercept 30.103 ± 0.065 ± 0.073 dB" in found("cones").text
+
+
+def test_spectra_of_several_trainings_tell_what_lies_between_them() -> None:
+    made = world()
+    both = RUN.spectra_splits | {"a2": ["S1", "S2"]}
+    run = RUN.model_copy(update={"spectra_splits": both})
+    one = made.found.spectra[1]
+    other = Spectrum({"network": one.spec["network"] | {"split": "S2"}}, dict(one.arrays))
+    other.arrays["null_response"] = np.full_like(one.arrays["null_response"], 0.04)
+    found = Found(made.found.tables, [*made.found.spectra, other])
+    finding = all_claims()["null_space"].measure(run, found)
+    assert finding.text.startswith("N = 1000: null space 0.030 ± 0.000 ± 0.010")
+    assert len(run.main_spectrum().spectra) == 2
 
 
 def test_one_sampler_alone_does_not_tell_of_two() -> None:

@@ -160,7 +160,12 @@ def _summary() -> pd.DataFrame:
     return pd.DataFrame(
         {"experiment": name, "image_class": name, "set_size": n, "split": split}
         | {"gap": GAPS[n], "gap_se": 0.05, "gap_between": 0.1, "largest_gap": 2 * GAPS[n]}
-        | {"slope": SLOPES[name], "slope_se": 0.002, "slope_between": 0.005, "oracle_slope": 0.65}
+        | {
+            "slope": SLOPES[name],
+            "slope_se": 0.002,
+            "slope_between": 0.005,
+            "oracle_slope": SLOPES[name],
+        }
         | {"agreement": 10 + 5 * np.log10(n), "agreement_se": 0.05}
         | {"agreement_same_set": 25.5, "agreement_same_set_se": 0.05}
         | {"sigma_low": 0.02, "sigma_high": 0.4}

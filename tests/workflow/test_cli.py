@@ -175,6 +175,7 @@ def test_the_commands_make_everything(project: Path):
         (["samples", "updates"], ["--spec", "--dataset", "--snapshots", "--output"]),
         (["spectra"], ["--spec", "--dataset", "--network", "--output"]),
         (["adaptivity"], ["--spec", "--spectra", "--output"]),
+        (["page"], ["--results", "--claims", "--scales", "--inputs", "--figures", "--output"]),
         (["claims"], ["--spec", "--inputs", "--output"]),
         (["figures"], ["name", "--spec", "--inputs", "--output"]),
     ],

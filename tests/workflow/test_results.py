@@ -45,7 +45,8 @@ def test_the_page_of_results_is_that_of_the_committed_tables(root: Path, tmp_pat
     ]
     captions = [results / f"figures/{name}.rst" for name in params["figures"]]
     page = results / "page.md"
-    write_results_page(results / "claims.csv", tables, captions, page)
+    scales = sorted(results.glob("*/claims.csv"))
+    write_results_page(results / "claims.csv", tables, captions, page, scales)
     assert page.read_text() == (results / "README.md").read_text()
 
 

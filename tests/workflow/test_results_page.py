@@ -20,12 +20,13 @@ EXPERIMENTS = {"alpha2": 2.0, "alpha3": 3.0}
 SIGMAS = (1.0, 0.3, 0.1, 0.03)
 
 
-def write_claims(folder: Path) -> None:
+def write_claims(folder: Path, here: str = "1.0 ± 0.1", count: int = 3) -> None:
     claims = [
-        {"number": number, "claim": f"Claim {number}, |x| falls.", "source": "Fig. 1"}
+        {"number": number, "name": f"claim{number}", "claim": f"Claim {number}, |x| falls."}
+        | {"source": "Fig. 1", "quantity": "dB"}
         | {
             "in_print": paper,
-            "here": "1.0 ± 0.1",
+            "here": here,
             "checks": "",
             "verdict": verdict,
             "figure": figure,
@@ -34,7 +35,7 @@ def write_claims(folder: Path) -> None:
             (1, "slope 1", "holds", "density"),
             (2, None, "not measured", "absent"),
             (3, None, "holds", None),
-        )
+        )[:count]
     ]
     write_table(folder / "claims.csv", pd.DataFrame(claims), provenance({}))
 
@@ -97,17 +98,32 @@ def test_claims_stand_first_and_lead_to_their_figures(results: Path) -> None:
     text = page(results, ["evaluation/summary.csv"], ("density",))
     first = text.split("\n## ")[1]
     assert first.startswith("What holds, and what does not")
-    assert (
-        "3 claims; holds: 2, holds in part: 0, does not hold at this scale: 0, not measured: 1."
-        in first
-    )
+    told = "holds: 2, holds in part: 0, does not hold at this scale: 0, not measured: 1."
+    assert f"3 claims; here, {told}" in first
     lines = [line for line in first.splitlines() if line.startswith("| ")]
     assert lines[2:] == [
-        r"| [Claim 1, \|x\| falls.](figures/density.png) | Fig. 1 | slope 1 | 1.0 ± 0.1 | **holds** |",
-        r"| Claim 2, \|x\| falls. | Fig. 1 |  | 1.0 ± 0.1 | **not measured** |",
-        r"| Claim 3, \|x\| falls. | Fig. 1 |  | 1.0 ± 0.1 | **holds** |",
+        r"| [Claim 1, \|x\| falls.](figures/density.png) | Fig. 1 | slope 1 | **holds**: 1.0 ± 0.1 |",
+        r"| Claim 2, \|x\| falls. | Fig. 1 |  | **not measured**: 1.0 ± 0.1 |",
+        r"| Claim 3, \|x\| falls. | Fig. 1 |  | **holds**: 1.0 ± 0.1 |",
     ]
     assert "(claims.csv)" in first
+
+
+def test_each_scale_that_was_run_is_a_column(results: Path, tmp_path: Path) -> None:
+    gpu = tmp_path / "gpu"
+    write_claims(gpu, here="2.0 ± 0.1", count=2)  # of an older version, without the third claim
+    output = tmp_path / "README.md"
+    write_results_page(results / "claims.csv", [], [], output, [gpu / "claims.csv"])
+    text = output.read_text()
+    assert "Other columns are the same claims" in text
+    assert "not measured: 1; gpu, holds: 1, holds in part: 0" in text
+    assert cells(text, "claim") == ["claim", "source", "in print", "here", "gpu"]
+    assert cells(text, r"Claim 1, \|x\| falls.")[3:] == [
+        "**holds**: 1.0 ± 0.1",
+        "**holds**: 2.0 ± 0.1",
+    ]
+    assert cells(text, r"Claim 3, \|x\| falls.")[3:] == ["**holds**: 1.0 ± 0.1", "not asked"]
+    assert "[gpu/claims.csv](gpu/claims.csv)" in text
 
 
 def test_every_figure_is_shown_with_what_it_measured(results: Path) -> None:

@@ -12,7 +12,11 @@ import h5py
 import pandas as pd
 import pytest
 import yaml
+from helpers.browser import complaints, opened, requests
 from helpers.tracking_project import copied, environment, run, snakemake_plan
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
 from gahb.artifacts import read_table
 from gahb.spectra.store import read_spectra
@@ -187,12 +191,52 @@ def test_bad_params_stop_before_anything_runs(finished: Path, section: str, valu
         params.write_text(original)
 
 
-def test_the_report_carries_the_captions(finished: Path):
+@pytest.fixture(scope="module")
+def report(finished: Path) -> Path:
     run = snakemake(finished, *SMOKE, "--report", "report.html")
     assert run.returncode == 0, run.stdout
-    report = (finished / "report.html").read_text()
-    assert "16 x 16 pixels" in report
-    assert "networks alpha2, unet, 1 blocks, 8 channels" in report
+    assert "ERROR" not in run.stdout  # of a caption that is no reStructuredText
+    return finished / "report.html"
+
+
+def test_the_report_carries_the_captions(report: Path):
+    text = report.read_text()
+    assert "16 x 16 pixels" in text
+    assert "networks alpha2, unet, 1 blocks, 8 channels" in text
+
+
+def test_the_page_to_look_at_lies_beside_the_results(finished: Path):
+    made = snakemake(finished, *SMOKE, "page")
+    assert made.returncode == 0, made.stdout
+    assert 'id="bases"' in (finished / "page-smoke.html").read_text()
+    assert not list((finished / "results").rglob("page*.html"))
+    assert "Nothing to be done" in snakemake(finished, "-n", *SMOKE, "all", "page").stdout
+
+
+def test_the_report_has_categories_and_switches(report: Path):
+    with opened(report) as browser:
+
+        def entry(text: str) -> WebElement:
+            path = f"//*[normalize-space(text())='{text}']"
+            return WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.XPATH, path))[0]
+
+        for category in ("Claims", "Figures", "Samples", "Tables", "Errors of networks"):
+            entry(category)
+        entry("Errors of networks").click()
+        entry("alpha2").click()
+        menu = browser.find_element(By.TAG_NAME, "body").text
+        assert re.search(r"split\s+S1\s+S2\s+N\s+alpha\s+2\s+2\s+16\s+2", menu, re.IGNORECASE), menu
+        link = "a[download='N2_S1.csv']"
+        assert browser.find_elements(By.CSS_SELECTOR, link)
+        browser.find_element(By.CSS_SELECTOR, "label[for='toggle-split-S2']").click()
+        assert not browser.find_elements(By.CSS_SELECTOR, link)
+        assert browser.find_elements(By.CSS_SELECTOR, "a[download='N2_S2.csv']")
+        browser.get("about:blank")
+        browser.get(report.as_uri())
+        entry("Claims").click()
+        assert browser.find_elements(By.CSS_SELECTOR, "a[download='claims.csv']")
+        assert requests(browser) == []
+        assert not [line for line in complaints(browser) if "tailwindcss" not in line]
 
 
 def test_a_corrupted_dataset_stops_the_run_by_name(finished: Path):

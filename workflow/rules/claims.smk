@@ -5,12 +5,26 @@ from gahb.options import names
 
 CLAIMED = f"{RESULTS}/claims.csv"
 
+# Presets that run the same experiments at another scale: where one was run, its claims stand beside those of
+# params.yaml on the page of results.
+SCALES = ["extended", "gpu", "paper", "published"]
+OTHER_SCALES = [
+    table
+    for table in (f"{RESULTS}/{scale}/claims.csv" for scale in SCALES)
+    if "preset" not in config and os.path.isfile(table)
+]
+
 
 rule claims:
     input:
         gahb_params.claim_files(PARAMS),
     output:
-        table=CLAIMED,
+        table=report(
+            CLAIMED,
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"table": "claims"},
+        ),
         sidecar=f"{RESULTS}/claims.json",
     log:
         f"{RESULTS}/logs/claims.log",

@@ -161,6 +161,22 @@ def classes(experiments):
     return [module for spec in specs for module in named_modules(spec, "dataset")]
 
 
+def network_labels(wildcards):
+    """What tells the networks of an experiment apart in the report, and the regularity alpha of their images.
+
+    The report makes a switch of a label after the first that has two values.
+    """
+    image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
+    alpha = PARAMS["image_classes"][image_class].get("alpha")
+    labels = size_label(wildcards) | {"split": wildcards.split}
+    return labels if alpha is None else labels | {"alpha": f"{alpha:g}"}
+
+
+def size_label(wildcards):
+    """N in the report, which sorts labels as text: with spaces before it they sort as numbers do."""
+    return {"N": f"{wildcards.set_size:>9}"}
+
+
 def dataset_of(wildcards):
     """The dataset that an experiment draws on."""
     image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]

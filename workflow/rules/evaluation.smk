@@ -91,7 +91,13 @@ rule evaluation_network:
         dataset=dataset_of,
         network=f"{RESULTS}/denoisers/{{experiment}}/N{{set_size}}_{{split}}.safetensors",
     output:
-        table=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv",
+        table=report(
+            f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv",
+            caption="../report/network.rst",
+            category="Errors of networks",
+            subcategory="{experiment}",
+            labels=network_labels,
+        ),
         sidecar=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.json",
         draws=f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.h5",
     log:
@@ -298,7 +304,12 @@ rule evaluation_density:
         tables=ENSEMBLES,
         draws=[path.replace(".csv", ".h5") for path in ENSEMBLES],
     output:
-        table=f"{RESULTS}/evaluation/density.csv",
+        table=report(
+            f"{RESULTS}/evaluation/density.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "density"},
+        ),
         sidecar=f"{RESULTS}/evaluation/density.json",
     log:
         f"{RESULTS}/logs/evaluation/density.log",
@@ -324,7 +335,12 @@ rule evaluation_references:
         tables=REFERENCES,
         draws=[path.replace(".csv", ".h5") for path in REFERENCES],
     output:
-        table=f"{RESULTS}/evaluation/references.csv",
+        table=report(
+            f"{RESULTS}/evaluation/references.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "references"},
+        ),
         sidecar=f"{RESULTS}/evaluation/references.json",
     log:
         f"{RESULTS}/logs/evaluation/references.log",
@@ -355,7 +371,12 @@ rule evaluation_gaps:
         references=REFERENCES,
         reference_draws=[path.replace(".csv", ".h5") for path in REFERENCES],
     output:
-        table=f"{RESULTS}/evaluation/gaps.csv",
+        table=report(
+            f"{RESULTS}/evaluation/gaps.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "gaps"},
+        ),
         sidecar=f"{RESULTS}/evaluation/gaps.json",
     log:
         f"{RESULTS}/logs/evaluation/gaps.log",
@@ -390,7 +411,12 @@ rule evaluation_summary:
             *[path.replace(".csv", ".h5") for path in [*AGREEMENTS, *CONTROLLED, *REFERENCES]],
         ],
     output:
-        table=f"{RESULTS}/evaluation/summary.csv",
+        table=report(
+            f"{RESULTS}/evaluation/summary.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "summary"},
+        ),
         sidecar=f"{RESULTS}/evaluation/summary.json",
     log:
         f"{RESULTS}/logs/evaluation/summary.log",

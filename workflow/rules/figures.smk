@@ -44,6 +44,7 @@ rule results_page:
     input:
         tables=[f"{RESULTS}/evaluation/summary.csv", *GAPS, *DENSITY, *ELBOS, *PAIRS],
         claims=CLAIMED,
+        scales=OTHER_SCALES,
         captions=expand(f"{RESULTS}/figures/{{figure}}.rst", figure=PARAMS["figures"]),
         pictures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=PARAMS["figures"]),
     output:
@@ -63,5 +64,5 @@ rule results_page:
     message:
         "putting figures and tables on one page"
     shell:
-        "python -m gahb provenance results-page --claims {input.claims} --tables {input.tables}"
-        " --figures {input.captions} --output {output} > {log} 2>&1"
+        "python -m gahb provenance results-page --claims {input.claims} --scales {input.scales}"
+        " --tables {input.tables} --figures {input.captions} --output {output} > {log} 2>&1"

@@ -39,7 +39,12 @@ rule data_cards:
         datasets=rules.datasets.input,
         about=in_root("CITATION.cff"),
     output:
-        DATA_CARDS,
+        report(
+            DATA_CARDS,
+            caption="../report/cards.rst",
+            category="Cards",
+            subcategory="Datasets",
+        ),
     log:
         f"{RESULTS}/logs/provenance/data_cards.log",
     benchmark:
@@ -65,7 +70,12 @@ rule model_cards:
         summary=f"{RESULTS}/evaluation/summary.csv",
         about=in_root("CITATION.cff"),
     output:
-        MODEL_CARDS,
+        report(
+            MODEL_CARDS,
+            caption="../report/cards.rst",
+            category="Cards",
+            subcategory="Networks",
+        ),
     log:
         f"{RESULTS}/logs/provenance/model_cards.log",
     benchmark:

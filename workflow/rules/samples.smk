@@ -32,7 +32,13 @@ rule sample_pair:
             split=["S1", "S2"],
         ),
     output:
-        table=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.csv",
+        table=report(
+            f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.csv",
+            caption="../report/samples.rst",
+            category="Samples",
+            subcategory="{experiment}",
+            labels=size_label,
+        ),
         sidecar=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.json",
         samples=f"{RESULTS}/samples/{{experiment}}/N{{set_size}}.h5",
     log:

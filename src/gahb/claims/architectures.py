@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gahb.claims.parts.claim import Claim, Finding, judged, number
+from gahb.claims.parts.claim import Claim, Finding, judged
 from gahb.claims.parts.found import Found
 from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
@@ -46,7 +46,7 @@ class Architectures(Claim):
         apart = abs(slopes[0].value - slopes[1].value)
         checks[f"N = {sizes[-1]}, slopes within {SLOPE:g}"] = judged(apart < SLOPE, apart)
         texts = [
-            f"{name}: worst gap {gap:.2f} dB, slope {number(slope.value, slope.se, slope.between)}"
+            f"{name}: worst gap {gap:.2f} dB, slope {slope}"
             for name, gap, slope in zip(both, gaps, slopes, strict=True)
         ]
         return Finding(f"N = {sizes[-1]}, " + "; ".join(texts), checks)

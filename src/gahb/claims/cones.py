@@ -46,12 +46,15 @@ class Cones(Claim):
             curve = found.psnr(*cell)
             low, high = (found.mean(*cell, f"sigma_{end}").value for end in ("low", "high"))
             inside = curve[(curve.index >= low * 0.9999) & (curve.index <= high * 1.0001)]
-            centre = inside[["input_psnr", "psnr_of_mean_mse"]].mean()
-            meets = float(centre["psnr_of_mean_mse"] - slope.value * centre["input_psnr"])
+            centre = inside.mean()
+            away = centre["input_psnr"]
+            meets = float(centre["psnr_of_mean_mse"] - slope.value * away)
+            images = math.hypot(centre["psnr_of_mean_mse_se"], away * slope.se)
+            trainings = math.hypot(centre["between"], away * slope.between)
             wanted = 10 * math.log10(found.pixels(name) / DIMENSIONS[run.kinds[name]])
             texts.append(
-                f"{name}: slope {number(slope.value, slope.se, slope.between)}, intercept {meets:.1f} dB "
-                f"(optimum {wanted:.1f})"
+                f"{name}: slope {slope}, intercept "
+                f"{number(meets, images, trainings)} dB (optimum {wanted:.1f})"
             )
             checks[f"{name}, slope 1"] = judged(abs(slope.value - 1) < SLOPE, slope.value)
             checks[f"{name}, intercept"] = judged(abs(meets - wanted) < INTERCEPT, meets)

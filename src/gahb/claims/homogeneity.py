@@ -21,12 +21,15 @@ class Homogeneity(Claim):
 
     def needs(self, run: Run) -> Needs | None:
         """Spectra."""
-        return Needs(spectra=tuple(map(run.spectrum, run.spectra))) if run.spectra else None
+        return run.all_spectra()
 
     def measure(self, run: Run, found: Found) -> Finding:
         """The largest residual of each experiment."""
         largest = {
-            name: float(found.spectrum(*run.spectrum(name)).arrays["homogeneity_residual"].max())
+            name: max(
+                float(spectrum.arrays["homogeneity_residual"].max())
+                for spectrum in found.spectra_of(run.spectra_of(name))
+            )
             for name in run.spectra
         }
         worst = max(largest, key=lambda name: largest[name])

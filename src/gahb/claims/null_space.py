@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gahb.claims.parts.claim import Claim, Finding, judged, number
+from gahb.claims.parts.claim import Claim, Finding, judged
 from gahb.claims.parts.found import Found, over_images
 from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
@@ -32,12 +32,13 @@ class NullSpace(Claim):
     def measure(self, run: Run, found: Found) -> Finding:
         """Of the network of the most N."""
         assert run.main is not None
-        spectrum = found.spectrum(*run.spectrum(run.main))
-        null = over_images(spectrum.at("null_response", SIGMA))
-        leading = over_images(spectrum.at("leading_response", SIGMA))
+        spectra = found.spectra_of(run.spectra_of(run.main))
+        null, leading = (
+            over_images([spectrum.at(f"{space}_response", SIGMA) for spectrum in spectra])
+            for space in ("null", "leading")
+        )
         return Finding(
-            f"N = {run.spectrum(run.main)[1]}: null space {number(null.value, null.se)}, leading space "
-            f"{number(leading.value, leading.se)}",
+            f"N = {run.spectrum(run.main)[1]}: null space {null}, leading space {leading}",
             {
                 f"below {SILENT:g} in the null space": judged(null.value < SILENT, null.value),
                 f"above {LOUD:g} in the leading space": judged(leading.value > LOUD, leading.value),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gahb.claims.parts.claim import Claim, Finding, above, number
 from gahb.claims.parts.found import Found
 from gahb.claims.parts.run import Run
@@ -44,17 +42,22 @@ class Shuffled(Claim):
         size = self._sizes(run)[-1]
         plain, mixed = (found.psnr(name, size) for name in run.shuffled)
         lost = plain["psnr_of_mean_mse"] - mixed["psnr_of_mean_mse"]
-        error = np.hypot(plain["psnr_of_mean_mse_se"], mixed["psnr_of_mean_mse_se"])
+        columns = ["psnr_of_mean_mse_se", "between"]
+        errors = (plain[columns] ** 2 + mixed[columns] ** 2) ** 0.5
         slopes = [found.mean(name, size, "slope") for name in run.shuffled]
-        every = [above(float(v), float(e)) for v, e in zip(lost, error, strict=True)]
+        every = [above(float(v), *map(float, e)) for v, e in zip(lost, errors.values, strict=True)]
         told = [number(slope.value, slope.se, slope.between) for slope in slopes]
-        errors = [e for slope in slopes for e in (slope.se, slope.between)]
+        of_slopes = [e for slope in slopes for e in (slope.se, slope.between)]
+        ends = [
+            f"{number(float(lost[s]), *map(float, errors.loc[s]))} at σ = {s:g}"
+            for s in (float(str(lost.idxmin())), float(str(lost.idxmax())))
+        ]
         return Finding(
-            f"N = {size}: loses {lost.mean():.2f} dB ({lost.min():.2f} to {lost.max():.2f}); slopes "
-            f"{told[0]}, shuffled {told[1]}",
+            f"N = {size}: loses {lost.mean():.2f} dB, least {ends[0]}, most {ends[1]}; slopes {told[0]}, "
+            f"shuffled {told[1]}",
             {
                 "loses at every σ": all(every),
-                "smaller slope": above(slopes[0].value - slopes[1].value, *errors),
+                "smaller slope": above(slopes[0].value - slopes[1].value, *of_slopes),
             },
         )
 

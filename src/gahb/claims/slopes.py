@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gahb.claims.parts.claim import Claim, Finding, judged, number
+from gahb.claims.parts.claim import Claim, Finding, judged
 from gahb.claims.parts.found import Found
 from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
@@ -42,7 +42,7 @@ class Slopes(Claim):
             cell = experiment, run.largest(experiment)
             slope, oracle = (found.mean(*cell, name) for name in ("slope", "oracle_slope"))
             checks[f"α = {alpha:g}, network"] = judged(abs(slope.value - rate) < NEAR, slope.value)
-            text = f"α = {alpha:g}: {number(slope.value, slope.se, slope.between)} (rate {rate:.2f}"
+            text = f"α = {alpha:g}: {slope} (rate {rate:.2f}"
             text += f", oracle {oracle.value:.2f}" if judged(True, oracle.value) else ""
             names = run.bandlets.get(experiment, [])
             if names:

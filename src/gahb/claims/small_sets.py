@@ -40,7 +40,7 @@ class SmallSets(Claim):
         for size in self._sizes(run):
             gap = found.mean(run.main, size, "gap")
             checks[f"N = {size}, gap above {GAP:g} dB"] = judged(gap.value > GAP, gap.value)
-            text = f"N = {size}: {number(gap.value, gap.se, gap.between)} dB"
+            text = f"N = {size}: {gap} dB"
             if run.main in run.sampled:
                 copied = found.samples(run.main, size, "copied", "correlation", True)
                 checks[f"N = {size}, most samples are copies"] = judged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gahb.claims.parts.claim import Claim, Finding, judged, number
+from gahb.claims.parts.claim import Claim, Finding, judged
 from gahb.claims.parts.found import Found, over_images
 from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
@@ -37,14 +37,19 @@ class Symmetry(Claim):
     def measure(self, run: Run, found: Found) -> Finding:
         """Of the network of the most N."""
         assert run.main is not None
-        spectrum = found.spectrum(*run.spectrum(run.main))
-        asymmetry = over_images(spectrum.at("asymmetry", SIGMA))
-        least = over_images(spectrum.at("least_eigenvalue", SIGMA))
-        errors = [spectrum.errors(SIGMA, name) for name in ("symmetric_denoised", "denoised")]
-        loss = float(10 * np.log10(errors[0].mean() / errors[1].mean()))
+        spectra = found.spectra_of(run.spectra_of(run.main))
+        asymmetry, least = (
+            over_images([spectrum.at(name, SIGMA) for spectrum in spectra])
+            for name in ("asymmetry", "least_eigenvalue")
+        )
+        errors = [
+            np.mean([spectrum.errors(SIGMA, name) for spectrum in spectra])
+            for name in ("symmetric_denoised", "denoised")
+        ]
+        loss = float(10 * np.log10(errors[0] / errors[1]))
         return Finding(
-            f"N = {run.spectrum(run.main)[1]}: asymmetry {number(asymmetry.value, asymmetry.se)}, least "
-            f"eigenvalue {number(least.value, least.se)}, S y loses {loss:.2f} dB",
+            f"N = {run.spectrum(run.main)[1]}: asymmetry {asymmetry}, least eigenvalue {least}, S y "
+            f"loses {loss:.2f} dB",
             {
                 f"asymmetry below {ASYMMETRY:g}": judged(
                     asymmetry.value < ASYMMETRY, asymmetry.value

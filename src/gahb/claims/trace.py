@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gahb.claims.parts.claim import ERRORS, Claim, Finding, judged, number
 from gahb.claims.parts.found import Found, over_images
 from gahb.claims.parts.run import Run
@@ -29,25 +31,29 @@ class Trace(Claim):
 
     def needs(self, run: Run) -> Needs | None:
         """Spectra."""
-        return Needs(spectra=tuple(map(run.spectrum, run.spectra))) if run.spectra else None
+        return run.all_spectra()
 
     def measure(self, run: Run, found: Found) -> Finding:
         """Error and trace of each experiment."""
         texts, checks = [], {}
         for experiment in run.spectra:
-            spectrum = found.spectrum(*run.spectrum(experiment))
-            passing, error = spectrum.passing(SIGMA), spectrum.errors(SIGMA)
-            apart, through = over_images(error - passing), float(passing.mean())
+            spectra = found.spectra_of(run.spectra_of(experiment))
+            passing = [spectrum.passing(SIGMA) for spectrum in spectra]
+            error = [spectrum.errors(SIGMA) for spectrum in spectra]
+            apart = over_images([e - p for e, p in zip(error, passing, strict=True)])
+            through = float(np.mean(passing))
             allowed = NEAR * through
             if judged(True, apart.se):
                 allowed = max(allowed, ERRORS * apart.se)
             checks[f"{experiment}, error is σ² tr J"] = judged(
                 abs(apart.value) < allowed, apart.value
             )
-            ratio = error.mean() / through
-            texts.append(f"{experiment}: ratio {number(ratio, apart.se / through)}")
+            errors = apart.se / through, apart.between / through
+            texts.append(f"{experiment}: ratio {number(float(np.mean(error)) / through, *errors)}")
             if experiment == run.main:
-                rank = over_images(spectrum.at("effective_rank", SIGMA) / spectrum.pixels)
+                rank = over_images(
+                    [one.at("effective_rank", SIGMA) / one.pixels for one in spectra]
+                )
                 checks["rank below d/8"] = judged(rank.value < LOW, rank.value)
-                texts[-1] += f", ‖J‖²/d {number(rank.value, rank.se)}"
+                texts[-1] += f", ‖J‖²/d {rank}"
         return Finding("; ".join(texts), checks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gahb.claims.parts.claim import Claim, Finding, judged, number
+from gahb.claims.parts.claim import Claim, Finding, judged
 from gahb.claims.parts.found import Found
 from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
@@ -44,9 +44,7 @@ class Transition(Claim):
             mean = found.mean(run.main, size, "gap")
             worst = found.largest_gap(run.main, size)
             between += CLOSED < mean.value < OPEN
-            texts.append(
-                f"N = {size}: {number(mean.value, mean.se, mean.between)}, worst {worst:.2f}"
-            )
+            texts.append(f"N = {size}: {mean}, worst {worst:.2f}")
             if size >= MANY:
                 checks[f"N = {size}, below {CLOSED:g} dB at every σ"] = judged(
                     worst < CLOSED, worst

@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 
-from gahb.artifacts import read_sidecar, read_table, write_text
-from gahb.claims.parts.claim import Verdict
+from gahb.artifacts import read_sidecar, write_text
+from gahb.claims.parts.scales import counted, read_scales
 from gahb.figures.parts.intervals import summarised
 from gahb.figures.parts.tables import Table, read_tables
 from gahb.provenance.machines import in_words
@@ -31,7 +30,11 @@ _RULE = re.compile(r"=+( +=+)*")
 
 
 def write_results_page(
-    claims: Path, tables: Sequence[Path], figures: Sequence[Path], output: Path
+    claims: Path,
+    tables: Sequence[Path],
+    figures: Sequence[Path],
+    output: Path,
+    others: Sequence[Path] = (),
 ) -> None:
     """Write the page.
 
@@ -41,12 +44,13 @@ def write_results_page(
             there is one, in any order.
         figures: captions, ``<name>.rst`` with ``<name>.png`` beside it, in the order of the page.
         output: ``.md``; links are relative to its folder.
+        others: tables of claims of other runs, each in the folder of its scale's name.
 
     Raises:
         gahb.artifacts.ArtifactError: a table is missing, damaged or of no known kind.
     """
     found = read_tables(tables)
-    parts = ["# Results", _HEADER, *_judged(claims, figures, output.parent)]
+    parts = ["# Results", _HEADER, *_judged(claims, others, figures, output.parent)]
     parts += [*_machines(found), "## Figures"]
     for caption in figures:
         parts += _figure(caption, output.parent)
@@ -106,30 +110,44 @@ _CLAIMS = (
     "between trainings. Sources and numbers in print are those of arXiv 2310.02557 and of a talk "
     "about it."
 )
+_SCALES = (
+    "Other columns are the same claims judged by runs of presets of these names, at another scale."
+)
 
 
-def _judged(claims: Path, figures: Sequence[Path], folder: Path) -> list[str]:
-    """What holds, and what does not: how many claims, and one line for each."""
-    table = read_table(claims).fillna("").astype(str)
-    verdicts = table["verdict"].tolist()
+def _judged(
+    claims: Path, others: Sequence[Path], figures: Sequence[Path], folder: Path
+) -> list[str]:
+    """What holds, and what does not, at each scale: how many claims, and one line for each."""
+    judged = read_scales(claims, others)
+    scales = list(judged[0].at)
     shown = {path.stem: _relative(path.with_suffix(".png"), folder) for path in figures}
     lines = []
-    for row in table.to_dict("records"):
-        claim, *others = (
-            row[name].replace("|", "\\|") for name in ("claim", "source", "in_print", "here")
-        )
-        if row["figure"] in shown:
-            claim = f"[{claim}]({shown[row['figure']]})"
-        lines.append([claim, *others, f"**{row['verdict']}**"])
-    header = ("claim", "source", "in print", "here", "verdict")
-    told = ", ".join(f"{verdict}: {verdicts.count(verdict)}" for verdict in get_args(Verdict))
+    for claim in judged:
+        sentence, *said = map(_cell, (claim.sentence, claim.source, claim.in_print))
+        if claim.figure in shown:
+            sentence = f"[{sentence}]({shown[claim.figure]})"
+        at = [
+            ": ".join(part for part in (f"**{one.verdict}**", _cell(one.text)) if part)
+            if one.verdict
+            else "not asked"
+            for one in claim.at.values()
+        ]
+        lines.append([sentence, *said, *at])
+    told = "; ".join(f"{scale}, {counted(judged, scale)}" for scale in scales)
+    links = ", ".join(_link(path, folder) for path in (claims, *others))
     return [
         "## What holds, and what does not",
         _CLAIMS,
-        f"{len(table)} claims; {told}.",
-        _markdown(header, lines, ":--"),
-        f"The checks behind each verdict are in {_link(claims, folder)}.",
+        *([_SCALES] if others else []),
+        f"{len(judged)} claims; {told}.",
+        _markdown(("claim", "source", "in print", *scales), lines, ":--"),
+        f"The checks behind each verdict are in {links}.",
     ]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 # ---------------------------------------------------------------------------------------------

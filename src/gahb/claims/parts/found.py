@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from gahb.artifacts import ArtifactError, Spec
+from gahb.claims.parts.claim import number
 from gahb.figures.parts.beside import dataset_of
+from gahb.figures.parts.figure import Network
 from gahb.figures.parts.intervals import summarised
 from gahb.figures.parts.tables import Table, one, read_tables, rows, the_only
 from gahb.hdf5 import with_section
@@ -65,6 +67,9 @@ class Mean:
     value: float
     se: float = math.nan
     between: float = math.nan
+
+    def __str__(self) -> str:
+        return number(self.value, self.se, self.between)
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,10 @@ class Found:
         return found
 
     def psnr(self, experiment: str, set_size: int) -> pd.DataFrame:
-        """Input PSNR, test PSNR and its standard error, by growing sigma, averaged over splits."""
+        """Input PSNR, test PSNR and its standard errors, by growing sigma, averaged over splits.
+
+        The column ``between`` is the standard error between the trainings of the splits; NaN of one.
+        """
         frames = [
             table.frame[(table.frame.evaluated_on == "test") & (table.frame.denoiser == "network")]
             for table in self.tables
@@ -128,7 +136,9 @@ class Found:
         if not frames:
             raise ArtifactError(f"no table of PSNR of {experiment}, N = {set_size}")
         columns = ["input_psnr", "psnr_of_mean_mse", "psnr_of_mean_mse_se"]
-        return pd.concat(frames).groupby("sigma")[columns].mean()
+        by_level = pd.concat(frames).groupby("sigma")
+        between = by_level["psnr_of_mean_mse"].std() / math.sqrt(len(frames))
+        return by_level[columns].mean().assign(between=between)
 
     def bandlet_slope(self, image_class: str, reference: str) -> Mean:
         """The slope of a reference denoiser."""
@@ -183,7 +193,15 @@ class Found:
                 return spectrum
         raise ArtifactError(f"no spectra of {experiment}, N = {set_size}, {split}")
 
+    def spectra_of(self, networks: Sequence[Network]) -> list[Spectrum]:
+        """The spectra of several networks."""
+        return [self.spectrum(*network) for network in networks]
 
-def over_images(values: np.ndarray) -> Mean:
-    """Mean over images, with its standard error."""
-    return Mean(*mean_and_error(np.asarray(values, float)))
+
+def over_images(of_networks: Sequence[np.ndarray]) -> Mean:
+    """Mean over the images of each network, and over networks that differ in their training.
+
+    Networks are measured at the same images: the error over images is the mean of theirs, an upper bound.
+    """
+    means, errors = zip(*(mean_and_error(one.astype(float)) for one in of_networks), strict=True)
+    return Mean(float(np.mean(means)), float(np.mean(errors)), mean_and_error(means)[1])

@@ -140,13 +140,23 @@ class Run(Options):
         """The spectra of the main experiment at the largest N, if they are made."""
         if self.main is None or self.main not in self.spectra:
             return None
-        return Needs(spectra=(self.spectrum(self.main),))
+        return Needs(spectra=self.spectra_of(self.main))
+
+    def all_spectra(self) -> Needs | None:
+        """The spectra of every experiment at its largest N, if any are made."""
+        every = tuple(network for name in self.spectra for network in self.spectra_of(name))
+        return Needs(spectra=every) if every else None
 
     def main_samples(self) -> Needs | None:
         """The samples of the main experiment at the largest N, if they are drawn."""
         if self.main is None or self.main not in self.sampled:
             return None
         return Needs(sample_tables=((self.main, self.sampled[self.main][-1]),))
+
+    def spectra_of(self, experiment: str) -> tuple[tuple[str, int, str], ...]:
+        """The networks of the largest N, one of each split, whose Jacobians are analysed."""
+        size = self.spectra[experiment][-1]
+        return tuple((experiment, size, split) for split in self.spectra_splits[experiment])
 
     def spectrum(self, experiment: str, set_size: int | None = None) -> tuple[str, int, str]:
         """The network of the largest N, or another, whose Jacobian is analysed."""
