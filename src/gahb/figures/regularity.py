@@ -51,7 +51,8 @@ class Column:
     """One class of images.
 
     Attributes:
-        alpha: regularity of the images.
+        alpha: regularity of the contour.
+        beta: that of the backgrounds.
         curve: PSNR of the network on test images.
         slope: of the curve, of theory, and of an oracle on the same images.
         images: of the test set.
@@ -61,12 +62,18 @@ class Column:
     """
 
     alpha: float
+    beta: float
     curve: Curve
     slope: Slope
     images: int
     basis: Eigenbasis | None
     over: OverImages | None
     specs: list[Spec]
+
+    @property
+    def regularity(self) -> str:
+        """Of the images: of contour and backgrounds, where these differ."""
+        return f"{self.alpha:g}" + (f", β = {self.beta:g}" if self.beta != self.alpha else "")
 
     @property
     def lines(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,7 +108,7 @@ class Measured:
         """alpha, slope with standard error, that of an oracle and of theory, and the window of the fit."""
         return [
             [
-                f"{column.alpha:g}",
+                column.regularity.replace("β", "beta"),
                 *(f"{n:.3f}" for n in (column.slope.slope, column.slope.se)),
                 plain(column.slope.of_oracle()),
                 f"{column.slope.theory:.3f}",
@@ -118,7 +125,9 @@ class Measured:
     @property
     def tables(self) -> SpectraTables:
         """What the caption says of the networks over the images of their spectra."""
-        named = [(f"{c.alpha:g}", c.over) for c in self.columns if c.over is not None]
+        named = [
+            (c.regularity.replace("β", "beta"), c.over) for c in self.columns if c.over is not None
+        ]
         return SpectraTables("alpha", named)
 
     @property
@@ -156,11 +165,13 @@ class RegularityFigure(Figure):
             network = (experiment, self.set_size, self.split)
             table = network_table(tables, *network)
             path = find_spectra(inputs, experiment, self.split, self.set_size)
+            dataset = dataset_of(table.spec)
             basis = None if path is None else read_eigenbasis(path, self.image, self.sigma)
             over = None if path is None else read_over_images(path, self.sigma)
             columns.append(
                 Column(
-                    alpha=alpha_of(dataset_of(table.spec)),
+                    alpha=alpha_of(dataset),
+                    beta=float(dataset["background_alpha"]),
                     curve=curve_on_test(table),
                     slope=network_slope(tables, *network),
                     images=count_of_test_images(table),
@@ -169,18 +180,18 @@ class RegularityFigure(Figure):
                     specs=[table.spec] + ([] if basis is None else [basis.spec]),
                 )
             )
-        columns.sort(key=lambda column: column.alpha)
+        columns.sort(key=lambda column: (column.alpha, column.beta))
         return Measured(columns, self.eigenvectors if any(c.basis for c in columns) else [])
 
     def finding(self, measured: Measured) -> str:
         """What was measured, in one line."""
-        slopes, alphas = (
-            ", ".join(cells)
-            for cells in zip(
-                *((f"{c.slope.slope:.2f}", f"{c.alpha:g}") for c in measured.columns), strict=True
-            )
-        )
-        return f"The slope of the network is {slopes} for α = {alphas}"
+        columns = measured.columns
+        slopes = ", ".join(f"{column.slope.slope:.2f}" for column in columns)
+        told = [("α", [column.alpha for column in columns])]
+        if any(column.beta != column.alpha for column in columns):
+            told.append(("β", [column.beta for column in columns]))
+        of = " and ".join(f"{name} = {', '.join(f'{n:g}' for n in each)}" for name, each in told)
+        return f"Slope of the network: {slopes} for {of}"
 
     def draw(self, measured: Measured) -> Drawing:
         """One column per class: PSNR and slopes; below, the image and eigenvectors."""
@@ -200,8 +211,13 @@ class RegularityFigure(Figure):
             axes = place(drawing, at, _TOP, width, _PLOT)
             plots.append(axes)
             axes.set_title(
-                f"α = {column.alpha:g}\nfit {column.slope.fitted()}\n"
-                f"oracle {column.slope.of_oracle()}, theory {column.slope.theory:.2f}",
+                f"α = {column.regularity}\nfit {column.slope.fitted()}\n"
+                + (
+                    f"oracle {column.slope.of_oracle()}, "
+                    if np.isfinite(column.slope.oracle)
+                    else ""
+                )
+                + f"theory {column.slope.theory:.2f}",
                 pad=3,
             )
             x, y = column.curve.input_psnr, column.curve.psnr
