@@ -16,6 +16,7 @@ from gahb.artifacts import Spec, digest_arrays
 from gahb.datasets.gathering import stacked
 from gahb.denoisers.networks import NetworkDenoiser
 from gahb.denoisers.options import Training, training_in_full
+from gahb.denoisers.own_network import OwnEstimator
 from gahb.denoisers.training import Trainer, updates_left
 from gahb.denoisers.weights import save_denoiser
 from gahb.explaining import explain
@@ -64,19 +65,6 @@ class TrainedDenoiser(NetworkDenoiser):
         save_denoiser(path, self.network, self.spec, *self._made_from)
 
 
-class _NoiseOf(nn.Module):
-    """The noise estimate y - net(y) of a network that predicts the clean image."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, y: Tensor) -> Tensor:
-        """Estimate the noise in (B, C, H, W)."""
-        noise: Tensor = y - self.network(y)
-        return noise
-
-
 def train(
     images: Images,
     network: nn.Module | Mapping[str, Any] | None = None,
@@ -120,7 +108,8 @@ def train(
     if isinstance(network, nn.Module):
         architecture = {"class": type(network).__qualname__}
         given = copy.deepcopy(network)
-        given = _NoiseOf(given) if predicts == "image" else given
+        if predicts == "image":
+            given = OwnEstimator(given, predicts, architecture["class"])
         if options["compile"] == "auto":  # what it would save is not known
             options["compile"] = "never"
     else:
