@@ -91,8 +91,9 @@ def test_equal_images_count_once(tmp_path: Path):
         assert read_attribute(file, "inputs") == {"array": digest_file(path)}
         positions = file["array/position"][:]
     assert positions.max() < 20
-    write_data_cards([output], tmp_path / "cards.md")
-    assert "| images equal | 21 |" in (tmp_path / "cards.md").read_text()
+    citation = Path(__file__).parents[2] / "CITATION.cff"
+    write_data_cards([output], citation, [tmp_path / "card.md"])
+    assert "| images equal | 21 |" in (tmp_path / "card.md").read_text()
     np.testing.assert_array_equal(images[:, 0], FLOATS[positions])
     with pytest.raises(ValueError, match="found 41 images, 20 of them different; images: 21 were"):
         images_of(path, images=21)

@@ -57,7 +57,7 @@ def test_arrays_tensors_and_lists_are_taken():
         (3, "images: found int"),
         ([torch.full((2, 2), torch.nan)], r"images\[0\]: not all intensities are finite"),
         ("nowhere", "images: there is no 'nowhere'"),
-        (Path(__file__).parent, "holds no PNG or JPEG file"),
+        (Path(__file__).parent, "in which no name ends in .png, .jpg"),
         (Path(__file__), "test_gathering.py: not a PNG or JPEG image"),
     ],
 )

@@ -286,7 +286,7 @@ def test_facts_of_every_class(params: Params):
 
 def test_wrong_specs_are_refused(params: Params):
     spec = dataset_spec(params, "ray")
-    with pytest.raises(ValueError, match=r"no image class 'discs'; there are calpha, .*sines"):
+    with pytest.raises(ValueError, match=r"no image class 'discs'; there are .*calpha, .*sines"):
         image_class(spec | {"class": "discs"})
     with pytest.raises(ValueError, match=r"image class 'rays': .*'colour'"):
         image_class(spec | {"colour": 1})
@@ -352,7 +352,7 @@ def test_a_shuffled_class_follows_the_one_underneath(params: Params):
             {"frequency": [4, 8]},
             r"sine\.frequency: found \[4, 8\], allowed .* not both multiples of 4, half the size",
         ),
-        ("sine", {"class": "cosines"}, r"class: found \"cosines\", allowed is one of calpha, .*"),
+        ("sine", {"class": "cosines"}, r"class: found \"cosines\", allowed is one of .*calpha, .*"),
         ("cartoon", {"exponent": 2}, r"unknown are 'exponent'; known keys here are .*alpha"),
     ],
 )

@@ -158,6 +158,7 @@ READERS: dict[str, tuple[list[str], tuple[str, ...]]] = {  # verb -> its line, w
         [
             *("provenance", "model-cards", "--networks", "S1.safetensors"),
             *("--summary", "summary.csv", "--output", "new.md"),
+            *("--citation", str(Path(__file__).parents[2] / "CITATION.cff")),
         ],
         ("S1.safetensors", "summary.csv"),
     ),

@@ -485,7 +485,7 @@ def test_tables_are_told_apart(results: dict[str, list[Path]]) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_missing_and_wrong_options_are_named(name: str) -> None:
-    for option in SPECS[name]:
+    for option in set(SPECS[name]) - {"title"}:
         without_it = {key: value for key, value in SPECS[name].items() if key != option}
         for spec in (without_it, SPECS[name] | {option: None}):
             with pytest.raises(ValueError, match=rf"(?m)^{option}\b"):

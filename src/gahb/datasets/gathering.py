@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     One = Tensor | NDArray[Any] | Path | str
     Images = One | Sequence[One]
 
-PICTURES = (".png", ".jpg", ".jpeg")
-
 
 def gathered(images: Images) -> list[Tensor]:
     """Images of any sizes as float32 tensors (C, H, W).
@@ -84,11 +82,7 @@ def _files(path: Path) -> list[Path]:
         raise ValueError(f"images: there is no {str(path)!r}")
     if not path.is_dir():
         return [path]
-    found = [path / name for name, _ in list_files(path)]
-    pictures = [file for file in found if file.suffix.lower() in PICTURES]
-    if not pictures:
-        raise ValueError(f"images: {str(path)!r} holds no PNG or JPEG file, of {len(found)} files")
-    return pictures
+    return [path / name for name, _ in list_files(path)]
 
 
 def _read(path: Path) -> Tensor:

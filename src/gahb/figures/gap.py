@@ -235,7 +235,7 @@ def _draw_agreement(axes: Axes, measured: Measured) -> None:
             linestyle="--",
             label="same set, other seed",
         )
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
     low, high = axes.get_ylim()
     heights = spread([height for height, _ in ends], 0.065 * (high - low))
     for height, (end, name) in zip(heights, ends, strict=True):
