@@ -75,9 +75,13 @@ def test_model_cards(tmp_path: Path, root: Path, classes: dict[str, Any]):
 
     def card(name: str, imported: bool) -> ModelCard:
         spec = network_spec(params, name, 4, "S1")
-        computation = {"imported": True} if imported else {"device": "cpu"}
+        inputs, computation = {}, {"device": "cpu"}
+        if imported:
+            del spec["training"]
+            spec["imported"], inputs = True, {"published": "0a"}
+            computation = {"imported": {"file": "model.pt", "bytes": 7}}
         network = build_network(spec["architecture"], seed=0)
-        save_denoiser(tmp_path / "network.safetensors", network, spec, {}, computation)
+        save_denoiser(tmp_path / "network.safetensors", network, spec, inputs, computation)
         networks, output = [tmp_path / "network.safetensors"], tmp_path / "card.md"
         write_model_cards(networks, tmp_path / "summary.csv", root / "CITATION.cff", [output])
         return ModelCard.load(output)
@@ -95,5 +99,8 @@ def test_model_cards(tmp_path: Path, root: Path, classes: dict[str, Any]):
     assert "The images are cut from photographs." in imported.text
     assert "The weights were imported" in imported.text
     assert "synthetic" not in imported.text
+    assert "| SHA-256 of the published file | 0a |" in imported.text
+    assert "| measured on | 4 images of S1 of photos |" in imported.text
+    assert "training set |" not in imported.text
     assert imported.data.license == "unknown"
     assert imported.data.eval_results is None

@@ -207,6 +207,6 @@ def test_a_record_that_cannot_be_read_stops_a_run(folder: Path):
     file = folder / "results/records/denoisers.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps([{"rule": "denoiser"}])[:-3])
-    records = Records(Path("results"), lambda spec: "")
+    records = Records(Path("results"))
     with pytest.raises(WorkflowError, match=r"denoisers.json is damaged or edited: .*git checkout"):
         records.read()
