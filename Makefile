@@ -52,7 +52,7 @@ lint: $(VENV)/.installed-dev ## style, types, and the workflow's own linter
 	$(in_venv) snakefmt --check Snakefile workflow
 	$(in_venv) snakemake --lint
 
-docs: $(VENV)/.installed-docs ## the site of docs/ and of the API's docstrings, into site/
+docs: $(VENV)/.installed-docs ## the site of docs/ and of the API's docstrings, into build/docs
 	$(in_venv) mkdocs build --strict
 
 lock: $(VENV)/.installed-dev ## write constraints.txt anew from pyproject.toml; newer versions: make lock ARGS=--upgrade
@@ -92,7 +92,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@touch "$@"
 
 clean: ## remove .venv and caches; never results
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build site src/gahb.egg-info
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build src/gahb.egg-info
 	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## list the targets

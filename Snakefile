@@ -1,10 +1,10 @@
-# gahb: datasets -> denoisers -> evaluation, samples, spectra -> figures. `snakemake --cores all` makes it all;
-# `snakemake datasets`, `denoisers`, `evaluation`, `samples`, `spectra`, `figures` make one phase and what it needs;
+# gahb: datasets -> denoisers -> evaluation, samples, spectra -> claims, figures. `snakemake --cores all` makes it all;
+# `snakemake datasets`, `denoisers`, `evaluation`, `samples`, `spectra`, `claims`, `figures` make one phase and what it needs;
 # `--config preset=smoke` or `preset=paper` lays workflow/presets/<preset>.yaml over params.yaml.
 
 from snakemake.utils import min_version
 
-min_version("9.25")
+min_version("9.27")
 
 
 report: "workflow/report/workflow.rst"

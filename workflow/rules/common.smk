@@ -232,7 +232,9 @@ def published(wildcards):
 def published_options(wildcards):
     """The arguments of an import that say which state dict and which bytes are meant."""
     given = published(wildcards)
-    return "".join(f" --{key} {given[key]}" for key in ("key", "sha256") if key in given)
+    return "".join(
+        f" --{key} {shlex.quote(str(given[key]))}" for key in ("key", "sha256") if key in given
+    )
 
 
 def training_threads(wildcards):

@@ -86,6 +86,7 @@ rule denoiser_imported:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=2000,
     params:
         spec=IMPORT.spec,

@@ -16,7 +16,7 @@ rule page:
         captions=expand(f"{RESULTS}/figures/{{figure}}.rst", figure=PARAMS["figures"]),
         pictures=expand(f"{RESULTS}/figures/{{figure}}.png", figure=PARAMS["figures"]),
     output:
-        f"page-{config['preset']}.html" if "preset" in config else "page.html",
+        f"page-{literal(Path(config['preset']).stem)}.html" if "preset" in config else "page.html",
     log:
         f"{RESULTS}/logs/page.log",
     benchmark:
@@ -25,6 +25,7 @@ rule page:
         ENVIRONMENT
     threads: 1
     resources:
+        runtime=minutes(1),
         mem_mb=1000,
     params:
         code=SOURCES.digest(
