@@ -7,6 +7,7 @@ time instead of a level, or answer with the noise instead of the image.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 Range = tuple[float, float]
 
 
-class _Adapted(nn.Module):
+class _Adapted(nn.Module, ABC):
     """f(y, sigma) of a network that denoises a y + b at the level a sigma.
 
     Args:
@@ -40,9 +41,9 @@ class _Adapted(nn.Module):
         denoised = self.denoise(self.scale * y + self.offset, self.scale * float(sigma))
         return (denoised - self.offset) / self.scale
 
+    @abstractmethod
     def denoise(self, y: Tensor, level: float) -> Tensor:
         """Denoise in the network's own range of intensities, in which the noise has this level."""
-        raise NotImplementedError
 
 
 class DeepinvDenoiser(_Adapted):

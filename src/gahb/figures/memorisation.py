@@ -91,12 +91,10 @@ class Ensemble:
     def half_memorised(self) -> str:
         """Between which N the share of memorised samples falls below one half, in words."""
         share, most = self.samples["memorised"], self.most_memorised
-        defined = share.x[np.isfinite(share.value)].astype(int)
-        if most is None:
-            return "at no N at which the share is defined"
-        if (share.value[np.isfinite(share.value)] >= 0.5).all():
-            return "at every N at which the share is defined"
-        beyond = "".join(f" and not at N = {size}" for size in defined[defined > most][:1])
+        below = share.x[share.value < 0.5].astype(int)  # nowhere where it is undefined
+        if most is None or not below.size:
+            return f"at {'no' if most is None else 'every'} N at which the share is defined"
+        beyond = "".join(f" and not at N = {size}" for size in below[below > most][:1])
         return f"up to N = {most}{beyond}"
 
     def first(self, sigma: float, column: str) -> float:

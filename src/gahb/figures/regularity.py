@@ -108,7 +108,7 @@ class Measured:
         """alpha, slope with standard error, that of an oracle and of theory, and the window of the fit."""
         return [
             [
-                column.regularity.replace("β", "beta"),
+                plain(column.regularity),
                 *(f"{n:.3f}" for n in (column.slope.slope, column.slope.se)),
                 plain(column.slope.of_oracle()),
                 f"{column.slope.theory:.3f}",
@@ -125,9 +125,7 @@ class Measured:
     @property
     def tables(self) -> SpectraTables:
         """What the caption says of the networks over the images of their spectra."""
-        named = [
-            (c.regularity.replace("β", "beta"), c.over) for c in self.columns if c.over is not None
-        ]
+        named = [(plain(c.regularity), c.over) for c in self.columns if c.over is not None]
         return SpectraTables("alpha", named)
 
     @property

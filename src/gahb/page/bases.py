@@ -38,31 +38,30 @@ def read_bases(paths: Iterable[Path]) -> list[Group]:
         gahb.artifacts.ArtifactError: a file is damaged.
     """
     found = list(with_section(paths, "spectra"))
+    networks = sorted((item for item in found if "network" in item[1]), key=_order)
+    splits: dict[str, set[str]] = {}
+    for _, spec in networks:
+        splits.setdefault(spec["network"]["experiment"], set()).add(spec["network"]["split"])
     groups: dict[str, Group] = {}
-    for path, spec in sorted(found, key=_order):
-        if "network" in spec:
-            network = spec["network"]
-            several = {one["network"]["split"] for _, one in found if _like(one, network)}
-            label = f"network of N = {network['set_size']}"
-            label += f", {network['split']}" if len(several) > 1 else ""
-            group = groups.setdefault(network["experiment"], _group(network["experiment"], spec))
-            group["denoisers"].append({"label": label, "views": _views(path)})
+    looked_at: dict[str, Spec] = {}
+    for path, spec in networks:
+        network = spec["network"]
+        name = network["experiment"]
+        label = f"network of N = {network['set_size']}"
+        label += f", {network['split']}" if len(splits[name]) > 1 else ""
+        group = groups.setdefault(name, _group(name, spec))
+        looked_at.setdefault(name, _measured(spec))
+        group["denoisers"].append({"label": label, "views": _views(path)})
     for path, spec in found:
-        for group in groups.values():
-            if "reference" in spec and group["of"] == _measured(spec):
+        for name, group in groups.items():
+            if "reference" in spec and looked_at[name] == _measured(spec):
                 label = f"{spec['reference']['name'].replace('-', ' ')} (no network)"
                 group["denoisers"].append({"label": label, "views": _views(path)})
     return sorted(groups.values(), key=lambda group: -len(group["denoisers"]))
 
 
 def _order(item: tuple[Path, Spec]) -> tuple[Any, ...]:
-    network = item[1].get("network", {})
-    return tuple(network.get(key, 0) for key in ("set_size", "split", "experiment"))
-
-
-def _like(spec: Spec, network: Spec) -> bool:
-    other = spec.get("network", {})
-    return other.get("experiment") == network["experiment"]
+    return tuple(item[1]["network"][key] for key in ("set_size", "split", "experiment"))
 
 
 def _measured(spec: Spec) -> Spec:
@@ -79,7 +78,6 @@ def _group(name: str, spec: Spec) -> Group:
         "sigmas": settings["sigmas"],
         "images": settings["test_images"][:IMAGES],
         "denoisers": [],
-        "of": _measured(spec),
     }
 
 

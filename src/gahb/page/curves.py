@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gahb.datasets.image_class import image_class
+from gahb.figures.parts.beside import AGGREGATION
 from gahb.figures.parts.tables import Curve, Table, curve, read_tables
 
-AGGREGATION = "psnr_of_mean_mse"
 SETS = {"own": "training images", "test": "test images"}
 
 Group = dict[str, Any]

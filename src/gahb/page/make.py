@@ -68,8 +68,6 @@ def write_page(
         "samples": read_samples_of_pairs(inputs),
         "curves": read_curves(inputs),
     }
-    for group in data["bases"]:
-        del group["of"]
     order = [claim.figure for claim in judged]
     figures = sorted(figures, key=lambda path: (*order, path.stem).index(path.stem))
     environment = jinja2.Environment(

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gahb.figures.parts.panels import largest_shown, picture
+
 LEVELS = 64  # of gray: neighbours are told apart by no eye, and take two thirds of the room of 256
 COLOURS = 128  # of a figure
-EXTREME = (
-    99.5  # percentile of the magnitudes of an eigenvector that is black or white, as in figures
-)
 
 
 def intensities(image: NDArray[np.floating]) -> str:
@@ -24,16 +23,15 @@ def intensities(image: NDArray[np.floating]) -> str:
 
 def signed(image: NDArray[np.floating]) -> str:
     """An image whose zero is mid-gray, (C, H, W), such as an eigenvector, on its own scale."""
-    image = np.asarray(image, np.float64)
-    extreme = np.percentile(np.abs(image), EXTREME) or 1.0
-    return _encoded(0.5 + 0.5 * image / extreme)
+    exact = np.asarray(image, np.float64)
+    return _encoded(0.5 + 0.5 * exact / (largest_shown(exact) or 1.0))
 
 
 def _encoded(image: NDArray[np.float64]) -> str:
-    steps = np.rint(np.clip(np.nan_to_num(image), 0, 1) * (LEVELS - 1))
+    shown = picture(np.clip(np.nan_to_num(image), 0, 1))
+    steps = np.rint(shown * (LEVELS - 1))
     bytes_ = np.rint(steps * (255 / (LEVELS - 1))).astype(np.uint8)
-    colours = bytes_[0] if len(bytes_) == 1 else np.moveaxis(bytes_[:3], 0, -1)
-    return _webp(Image.fromarray(colours))
+    return _webp(Image.fromarray(bytes_))
 
 
 def figure(path: Path) -> tuple[str, int, int]:

@@ -51,7 +51,9 @@ def ends(items: Sequence[Item]) -> list[Item]:
 
 def plain(text: str) -> str:
     """A number as a figure prints it, in characters of a table in plain text."""
-    return text.replace("±", "+/-").replace("–", "-").replace("\N{MINUS SIGN}", "-")
+    for sign, words in {"±": "+/-", "–": "-", "\N{MINUS SIGN}": "-", "β": "beta"}.items():
+        text = text.replace(sign, words)
+    return text
 
 
 def bullets(items: Iterable[str]) -> str:

@@ -26,12 +26,17 @@ def show_image(axes: Axes, image: np.ndarray, title: str | None = None) -> None:
 
 def show_eigenvector(axes: Axes, eigenvector: np.ndarray, title: str | None = None) -> None:
     """Draw an eigenvector on its own scale, as :data:`EIGENVECTOR_SCALE` says; see :func:`picture`."""
-    largest = float(np.quantile(np.abs(eigenvector), _QUANTILE))
+    largest = largest_shown(eigenvector)
     if eigenvector.ndim == 3 and len(eigenvector) == 3:  # colours have no limits but 0 and 1
         axes.imshow(picture(0.5 + eigenvector / (2 * largest or 1.0)))
     else:
         axes.imshow(picture(eigenvector), vmin=-largest, vmax=largest)
     _bare(axes, title)
+
+
+def largest_shown(eigenvector: np.ndarray) -> float:
+    """The magnitude from which on an eigenvector is black or white: see :data:`EIGENVECTOR_SCALE`."""
+    return float(np.quantile(np.abs(eigenvector), _QUANTILE))
 
 
 def picture(image: np.ndarray) -> np.ndarray:
