@@ -185,17 +185,16 @@ def atomic(path: Path | str) -> Iterator[Path]:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)  # safetensors writes files that only their owner can read
         os.replace(partial, path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # of a full disk, where Python names none
         raise
 
 
@@ -294,17 +293,14 @@ def write_tensors(
     path: Path | str, tensors: Mapping[str, Any], made_from: Mapping[str, Any]
 ) -> None:
     """Write torch tensors and their provenance; digests of both go into the metadata."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = _apart({name: one.detach().cpu().contiguous() for name, one in tensors.items()})
     header = dict(made_from) | {"tensors_sha256": _digest_tensors(tensors)}
     header["record_sha256"] = _digest_record(header)
-    with atomic(path) as partial:
-        try:
-            save_file(tensors, str(partial), metadata={_METADATA_KEY: canonical_json(header)})
-        except SafetensorError as error:  # of a full disk too
-            raise OSError(f"{path} cannot be written: {error}") from error
+    content = save(tensors, metadata={_METADATA_KEY: canonical_json(header)})
+    with atomic(path) as partial:  # its save_file would have a temporary file of its own beside
+        partial.write_bytes(content)
 
 
 def _apart(tensors: dict[str, Any]) -> dict[str, Any]:

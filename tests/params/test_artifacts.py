@@ -9,6 +9,7 @@ import platform
 import random
 import re
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -138,6 +139,31 @@ with atomic({str(path)!r}) as partial:
     assert [left.suffix for left in tmp_path.iterdir()] == [".partial"]
     write_text(path, "all of it")
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [write_hdf5, write_weights, write_csv])
+def test_what_a_write_killed_halfway_left_is_removed(tmp_path: Path, write):
+    """No library writes under a name of its own, which nobody would know for a leftover."""
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))  # bytes, of any file
+        write(tmp_path / "result.x")
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGXFSZ
+    assert [left.suffix for left in tmp_path.iterdir()] == [".partial"]
+    write(tmp_path / "result.x")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_result(tmp_path: Path):
+    with (
+        pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/weights'"),
+        atomic(tmp_path / "weights") as partial,
+    ):
+        partial.unlink(missing_ok=True)
+        partial.symlink_to("/dev/full")
+        partial.write_bytes(b"weights")
 
 
 @pytest.mark.parametrize("kind", failing_writers())

@@ -206,11 +206,11 @@ def test_the_report_carries_the_captions(report: Path):
 
 
 def test_the_page_to_look_at_lies_beside_the_results(finished: Path):
-    made = snakemake(finished, *SMOKE, "page")
+    made = snakemake(finished, "page", *SMOKE)
     assert made.returncode == 0, made.stdout
     assert 'id="bases"' in (finished / "page-smoke.html").read_text()
     assert not list((finished / "results").rglob("page*.html"))
-    assert "Nothing to be done" in snakemake(finished, "-n", *SMOKE, "all", "page").stdout
+    assert "Nothing to be done" in snakemake(finished, "-n", "all", "page", *SMOKE).stdout
 
 
 def test_the_report_has_categories_and_switches(report: Path):
