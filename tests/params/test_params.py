@@ -651,6 +651,18 @@ def test_known_keys_are_not_called_unknown(params: Params, key: str, value: Any,
     assert "unknown are 'colour'; known keys here are" in refusal(params)
 
 
+def test_no_figure_is_of_the_optimum_for_unknown_training_sets(params: Params):
+    experiment = params["experiments"]["hard"]
+    experiment.pop("training")
+    experiment["imported"] = {"N16_S1": {"file": "published.pt"}}
+    assert "hard" in validate(params)["experiments"]
+    put(params, "figures.transition.experiment", "hard")
+    assert (
+        "figures.transition: needs the optimum for each training set of hard, whose networks are "
+        "imported; allowed is an experiment with training sets of its own"
+    ) in refusal(params)
+
+
 def test_a_memorising_reference_fits_its_class(params: Params):
     entry = {"denoiser": "memorising", "set_size": 16, "split": "S2", "images": 8}
     params["references"]["memorising-16"] = entry

@@ -188,6 +188,13 @@ def test_what_is_planned_is_what_depends_on_a_change(tree: Path, trial: int):
     assert stages(tree) == ["figures"]
     run(tree, "git", "checkout", "-q", "--", "params.yaml")
 
+    other = tree / "results/extended/claims.csv"  # made by a preset, and on the page
+    other.write_text(other.read_text() + "\n")
+    touch_everything(tree, draw)
+    assert planned(tree) == {"README.md"}
+    assert stages(tree) == ["figures"]
+    run(tree, "git", "checkout", "-q", "--", str(other))
+
     module = tree / "src/gahb/spectra/eigen.py"
     for edit, made in (("# a comment", set()), (f"trial = {trial}", SPECTRA)):
         module.write_text(f"{module.read_text()}\n{edit}\n")
@@ -266,7 +273,8 @@ def test_verify_lists_every_disagreement(tree: Path):
         "results/figures/transition.png: missing",
         "results/evaluation/mine.csv: foreign, nothing in params.yaml asks for it",
         f"results/spectra/alpha1/N2_S1.h5: made from another results/{NETWORK}",
-        'title: the file has "Regularity',
+        "figures/regularity.rst was made from other settings.\n  title: the file has nothing, params.yaml "
+        'asks for "Another"',
         "results/denoisers: modified since dvc.lock was written",
         "params.yaml: figures is not what dvc.lock has",
     ):

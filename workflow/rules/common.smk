@@ -319,9 +319,10 @@ def oracles_mb(wildcards):
 def training_set_mb(wildcards):
     """Memory of a job that holds a training set: in float32, and in float64 with room to work."""
     experiment = PARAMS["experiments"][wildcards.experiment]
-    pixels = gahb_params.dataset_spec(PARAMS, experiment["image_class"])["size"] ** 2
-    largest = getattr(wildcards, "set_size", max(experiment["set_sizes"]))
-    return 2000 + int(largest) * pixels * 24 // 10**6
+    dataset = gahb_params.dataset_spec(PARAMS, experiment["image_class"])
+    largest = int(getattr(wildcards, "set_size", max(experiment["set_sizes"])))
+    held = min(largest, dataset["images"])  # fewer than N of an imported network
+    return 2000 + held * dataset["size"] ** 2 * 24 // 10**6
 
 
 # `default-resources: gpu=0` is for clusters without GPUs. Unlike `resources: gpu=0` it reaches the job on the node.

@@ -73,7 +73,7 @@ rule evaluation:
         networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv", EVALUATED),
         networks(
             f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv",
-            EVALUATED,
+            {name: one for name, one in EVALUATED.items() if name not in IMPORTED},
         ),
         AGREEMENTS,
         CONTROLLED,

@@ -11,7 +11,13 @@ from typing import Any
 from gahb.datasets.image_class import CLASSES, ImageClass, image_class
 from gahb.options import model, names
 from gahb.params.names import missing_networks, unknown
-from gahb.params.specs import adapted, dataset_spec, figure_options, spectra_settings
+from gahb.params.specs import (
+    adapted,
+    dataset_spec,
+    figure_options,
+    is_imported,
+    spectra_settings,
+)
 
 Params = dict[str, Any]
 
@@ -36,6 +42,12 @@ def figure_inconsistencies(params: Params, name: str) -> Iterator[str]:
             yield (
                 f"{key}: needs tables of PSNR of {experiment}, which experiments.{experiment}."
                 "evaluation switches off"
+            )
+    for experiment in dict.fromkeys(one[0] for one in needed.memorising):
+        if is_imported(params, experiment):
+            yield (
+                f"{key}: needs the optimum for each training set of {experiment}, whose networks are "
+                "imported; allowed is an experiment with training sets of its own"
             )
     for experiment, reference in needed.references:
         images = params["experiments"][experiment]["image_class"]
