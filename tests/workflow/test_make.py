@@ -55,6 +55,21 @@ def test_our_own_is_brought_up_to_date_and_not_cleared(checkout: Path, stamp: st
     assert "pip" not in setup(checkout, "ours").stdout  # nothing is left to do
 
 
+@pytest.mark.parametrize("wheel", [None, "roc_validator-0.11.0-py3-none-any.whl"])
+def test_with_a_folder_of_packages_nothing_is_asked_of_a_network(tmp_path: Path, wheel: str | None):
+    (tmp_path / "wheels").mkdir()
+    if wheel:
+        (tmp_path / "wheels" / wheel).touch()
+    given = [f"WHEELS={tmp_path / 'wheels'}", f"VENV={tmp_path / 'new'}"]
+    command = ["make", "--dry-run", "test", "lint", "docs", "wheel", *given]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    asking = [line for line in told.splitlines() if "-m pip " in line]
+    assert len(asking) == 6 + bool(wheel)
+    source = f'--no-index --find-links "{tmp_path / "wheels"}"'
+    assert [line for line in asking if source not in line] == []
+    assert ("roc-validator.txt" in told) == bool(wheel)
+
+
 def test_an_empty_folder_is_taken_and_known_again(checkout: Path):
     (checkout / "new").mkdir()
     assert setup(checkout, "new").returncode != 0  # interrupted: there is no Python in it yet
