@@ -35,9 +35,15 @@ from helpers.figure_results import (  # noqa: E402
 from helpers.figures import images_of  # noqa: E402
 
 from gahb.artifacts import ArtifactError, create_hdf5, provenance, write_table  # noqa: E402
-from gahb.figures.parts.captions import TEMPLATES, escape, made_from  # noqa: E402
+from gahb.figures.parts.captions import TEMPLATES, made_from  # noqa: E402
 from gahb.figures.parts.figure import FIGURES  # noqa: E402
 from gahb.figures.parts.make import make_figure  # noqa: E402
+from gahb.figures.parts.markup import (  # noqa: E402
+    escape,
+    headed,
+    taken_apart,
+    unescaped,
+)
 from gahb.figures.parts.style import luminance, ordered_colours, spread  # noqa: E402
 from gahb.figures.parts.tables import read_tables  # noqa: E402
 from gahb.options import names  # noqa: E402
@@ -378,6 +384,15 @@ def test_imported_networks_are_told_of_as_imported() -> None:
 
 def test_escape_keeps_text_on_one_line() -> None:
     assert escape("a\n {{b}}") == r"a \{\{b\}\}"
+
+
+@pytest.mark.parametrize("title", ["Another", "*N* = 1_000 {0 %}, at last 2*", r"a \ b"])
+def test_a_caption_is_taken_apart_into_what_it_was_made_of(tmp_path: Path, title: str) -> None:
+    caption = tmp_path / "one.rst"
+    caption.write_text(f"{headed(title)}\n\nA sentence.\n\n\n=  =\n1  2\n=  =\n")
+    found, blocks = taken_apart(caption)
+    assert unescaped(found) == title
+    assert blocks == ["A sentence.", "=  =\n1  2\n=  ="]
 
 
 # ---------------------------------------------------------------------------------------------

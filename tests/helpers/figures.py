@@ -10,9 +10,10 @@ import matplotlib
 import numpy as np
 import pytest
 
-from gahb.figures.parts.captions import escape, rendered
+from gahb.figures.parts.captions import rendered
 from gahb.figures.parts.figure import FIGURES, Figure
 from gahb.figures.parts.make import make_figure
+from gahb.figures.parts.markup import headed
 from gahb.figures.parts.style import figure_style
 from gahb.options import model
 
@@ -76,7 +77,7 @@ def check_finding(name: str, inputs: Sequence[Path], spec: Mapping[str, Any]) ->
     assert "nan" not in finding, finding
     assert "\n" not in finding, finding
     assert drawn(name, inputs, untitled).get_suptitle() == finding
-    assert told(name, inputs, untitled).startswith(f"**{escape(finding)}**")
+    assert told(name, inputs, untitled).startswith(headed(finding))
 
 
 def images_of(page: Any) -> list[np.ndarray]:

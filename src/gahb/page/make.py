@@ -17,6 +17,7 @@ import jinja2
 
 from gahb.artifacts import ArtifactError, write_text
 from gahb.claims.parts.scales import HERE, counted, read_scales
+from gahb.figures.parts.markup import taken_apart, unescaped
 from gahb.page.bases import read_bases
 from gahb.page.curves import read_curves
 from gahb.page.pairs import read_samples_of_pairs
@@ -89,12 +90,12 @@ def write_page(
 def _shown(captions: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """Name, title, description and picture of each figure."""
     for caption in captions:
-        title, description, *_ = [*caption.read_text().strip().split("\n\n"), ""]
+        title, blocks = taken_apart(caption)
         picture, width, height = figure(caption.with_suffix(".png"))
         yield {
             "name": caption.stem,
-            "title": title.strip("*").replace("\\", ""),
-            "description": description.replace("\\", ""),
+            "title": unescaped(title),
+            "description": unescaped(next(iter(blocks), "")),
             "picture": picture,
             "width": width,
             "height": height,

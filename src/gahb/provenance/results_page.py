@@ -18,6 +18,7 @@ import pandas as pd
 from gahb.artifacts import read_sidecar, write_text
 from gahb.claims.parts.scales import counted, read_scales
 from gahb.figures.parts.intervals import summarised
+from gahb.figures.parts.markup import taken_apart
 from gahb.figures.parts.tables import Table, read_tables
 from gahb.provenance.machines import in_words
 
@@ -156,8 +157,7 @@ def _cell(text: str) -> str:
 
 def _figure(caption: Path, folder: Path) -> list[str]:
     """Title, image, and what the caption says and measures."""
-    title, *blocks = re.split(r"\n{2,}", caption.read_text().strip())
-    title = title.removeprefix("**").removesuffix("**")
+    title, blocks = taken_apart(caption)
     measured = [
         _table_of(block.splitlines()) if _RULE.match(block) else block
         for block in takewhile(lambda block: block != _MADE_FROM, blocks)

@@ -6,7 +6,7 @@ eigenvectors are drawn. The title goes before it; after it goes what the network
 training only where it differs from the default: the rest is in every file's spec.
 
 ``snakemake --report`` reads the caption as a Jinja template again. All text that comes from a spec
-therefore passes through the filter ``e`` (:func:`escape`).
+therefore passes through the filter ``e`` (:func:`gahb.figures.parts.markup.escape`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gahb.artifacts import Spec, canonical_json
 from gahb.datasets.image_class import image_class
 from gahb.denoisers.architecture import OWN_REMARK
 from gahb.denoisers.options import Training
+from gahb.figures.parts.markup import escape, headed
 from gahb.figures.parts.panels import EIGENVECTOR_SCALE
 from gahb.own import is_own
 
@@ -31,11 +32,6 @@ Item = TypeVar("Item")
 TEMPLATES = Path(__file__).parents[1] / "captions"
 # sections of a spec that describe a training set, or networks
 _NETWORKS = ("network", "memorising", "first", "second", "ensemble")
-
-
-def escape(text: str) -> str:
-    """Text that neither reStructuredText nor Jinja takes for markup."""
-    return re.sub(r"([\\`*_|{}%#<>])", r"\\\1", " ".join(text.split()))
 
 
 def span(numbers: Sequence[int]) -> str:
@@ -107,7 +103,7 @@ def rendered(name: str, figure: Any, measured: Any) -> str:
     )
     paragraphs = re.sub(r"\n{3,}", "\n\n", body.strip())
     made = bullets(map(escape, made_from(measured.specs)))
-    return f"**{escape(figure.heading(measured))}**\n\n{paragraphs}\n\nMade from:\n\n{made}\n"
+    return f"{headed(figure.heading(measured))}\n\n{paragraphs}\n\nMade from:\n\n{made}\n"
 
 
 def made_from(specs: Iterable[Spec]) -> list[str]:
