@@ -27,6 +27,7 @@ FILES = (
     ".gitattributes",
 )
 FOLDERS = ("src", "workflow", "profiles")
+SCALE = ("results/extended/claims.csv", "results/extended/claims.json")  # which git holds
 
 
 def micro(root: Path) -> dict[str, Any]:
@@ -75,6 +76,9 @@ def project(folder: Path, params: dict[str, Any] | None = None) -> Path:
     for name in ("config", ".gitignore"):
         shutil.copy(ROOT / ".dvc" / name, folder / ".dvc" / name)
     write_params(folder, params or micro(ROOT))
+    for name in SCALE:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     run(folder, "git", "init", "-q")
     commit(folder, "the project")
     return folder

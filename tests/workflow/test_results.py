@@ -50,6 +50,14 @@ def test_the_page_of_results_is_that_of_the_committed_tables(root: Path, tmp_pat
     assert page.read_text() == (results / "README.md").read_text()
 
 
+def test_dvc_knows_the_claims_of_other_scales_that_the_page_is_made_from(root: Path):
+    listing = ["git", "ls-files", "results/*/claims.csv"]
+    tracked = subprocess.run(listing, cwd=root, check=True, capture_output=True, text=True).stdout
+    assert tracked
+    known = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]["figures"]["deps"]
+    assert [name for name in tracked.splitlines() if name not in known] == []
+
+
 def table(root: Path, row: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     """PSNR of one network on the test set and on its own training set, by noise level."""
     name = f"results/evaluation/{row.experiment}/N{row.set_size}_{row.split}.csv"
