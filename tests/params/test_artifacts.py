@@ -157,13 +157,14 @@ def test_what_a_write_killed_halfway_left_is_removed(tmp_path: Path, write):
 
 
 def test_a_full_disk_is_told_with_the_name_of_the_result(tmp_path: Path):
-    with (
-        pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/weights'"),
-        atomic(tmp_path / "weights") as partial,
-    ):
-        partial.unlink(missing_ok=True)
-        partial.symlink_to("/dev/full")
-        partial.write_bytes(b"weights")
+
+    def fill() -> None:
+        with atomic(tmp_path / "weights") as partial:
+            partial.symlink_to("/dev/full")
+            partial.write_bytes(b"weights")
+
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/weights'"):
+        fill()
 
 
 @pytest.mark.parametrize("kind", failing_writers())
