@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,26 @@ def sources(folder: Path) -> list[Path]:
 
 def begun(folder: Path, jobs: list[dict[str, Any]]) -> set[str]:
     """Of what a dry run would make, that which nothing before it makes stale: the rest follows."""
-    plan = {f"results/{name}" for name in planned(folder)}
-    redone = [job for job in jobs if plan & set(job["outputs"])]
-    made = {path for job in redone for path in job["outputs"]}
-    first = {path for job in redone if not made & set(job["inputs"]) for path in job["outputs"]}
-    return {path.removeprefix("results/") for path in plan & first}
+    plan = planned(folder)
+    return first(jobs, lambda job: name_of(job) in plan)
+
+
+def first(jobs: list[dict[str, Any]], stale: Callable[[dict[str, Any]], bool]) -> set[str]:
+    """Of jobs that are stale themselves, those that read nothing that is made again."""
+    made: set[str] = set()
+    found = set()
+    for job in jobs:  # each after those that it reads from
+        follows = not made.isdisjoint(job["inputs"])
+        if stale(job) and not follows:
+            found.add(name_of(job))
+        if stale(job) or follows:
+            made.update(job["outputs"])
+    return found
+
+
+def name_of(job: dict[str, Any]) -> str:
+    """What a plan calls a job."""
+    return re.search(r"--output (?:results/)?(\S+)", job["command"])[1]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -162,16 +177,18 @@ def test_a_figure(tree: Path):
     assert planned(tree) == {"figures/levels.png", "README.md"}
 
 
-@pytest.mark.parametrize("section", TRAINING)
-def test_a_value_of_a_training_option(tree: Path, section: str):
-    (path, *_), *_ = blocks(section)
-    folder = Path(path).parent.name
-    changed = add(tree, "A value of a training option", section)
-    training = changed["experiments"]["alpha2-other"]["training"]
-    (option,) = {folder, folder.removesuffix("s")} & training.keys()
-    changed["experiments"]["alpha2-other"]["training"] = {option: training[option]}
+def test_values_of_training_options(tree: Path):
+    """Each in an experiment of its own."""
+    changed = add(tree, "A value of a training option", *TRAINING)
+    experiments = changed["experiments"]
+    other = experiments.pop("alpha2-other")
+    assert len(other["training"]) == len(TRAINING)
+    made = {"evaluation/gaps.csv"}
+    for option, value in other["training"].items():
+        name = f"alpha2-{option.replace('_', '-')}"
+        experiments[name] = other | {"training": {option: value}}
+        made |= of_network(f"{name}/N10_S1")
     write_params(tree, changed)
-    made = of_network("alpha2-other/N10_S1") | {"evaluation/gaps.csv"}
     assert planned(tree) == made | drawn_from(changed, made)
 
 
@@ -289,10 +306,18 @@ EDITS = {  # module: what it makes stale; all that is made from it follows
 
 
 @pytest.mark.parametrize("module", EDITS)
-def test_an_edit_redoes_what_runs_the_module(tree: Path, jobs: list[dict[str, Any]], module: str):
-    path = tree / f"src/gahb/{module}.py"
-    path.write_text(path.read_text() + "\nedited = True\n")
-    assert begun(tree, jobs) == EDITS[module]
+def test_an_edit_redoes_what_runs_the_module(jobs: list[dict[str, Any]], module: str):
+    """By what the digests of the plan cover."""
+    name = f"gahb.{module.replace('/', '.')}"
+    assert first(jobs, lambda job: name in job["watched"]) == EDITS[module]
+
+
+def test_a_digest_decides_what_is_planned(tree: Path, jobs: list[dict[str, Any]]):
+    edited = (*("datasets/classes/gaussian", "denoisers/noise_laws/uniform"), "figures/gap")
+    for module in edited:
+        path = tree / f"src/gahb/{module}.py"
+        path.write_text(path.read_text() + "\nedited = True\n")
+    assert begun(tree, jobs) == {name for module in edited for name in EDITS[module]}
 
 
 @pytest.mark.parametrize("file", ["captions/gap.rst", "parts/style.mplstyle"])

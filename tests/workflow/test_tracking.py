@@ -23,7 +23,7 @@ from helpers.tracking_project import (
 )
 
 pytestmark = pytest.mark.slow
-TRIALS = int(os.environ.get("GAHB_TRIALS", "2"))  # of each kind; 20 are the promise
+TRIALS = int(os.environ.get("GAHB_TRIALS", "1"))  # of each kind; 20 are the promise
 NETWORK = "denoisers/alpha1/N2_S1.safetensors"
 ALPHA1 = {  # what a training parameter of the experiment alpha1 decides
     NETWORK,
