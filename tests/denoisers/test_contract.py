@@ -325,9 +325,15 @@ def test_images_may_be_arrays():
         (np.zeros((8, 8), np.uint8), r"noisy image: found torch.uint8; .* divide by 255"),
         (np.zeros((8, 9, 3)), r"found shape \(8, 9, 3\); .* channels first, .*: pass image.tr"),
         (np.zeros((2, 1, 8, 8)), r"found shape \(2, 1, 8, 8\); expected \(H, W\) or \(C, H, W\)"),
-        (np.zeros((1, 8, 8), complex), "noisy image: found complex128; expected a tensor or an array"),
+        (
+            np.zeros((1, 8, 8), complex),
+            "noisy image: found complex128; expected a tensor or an array",
+        ),
         ("image.png", "noisy image: found str; expected a tensor or an array"),
-        (torch.zeros(1, 8, 8).half(), "found torch.float16; expected torch.float32 or torch.float64"),
+        (
+            torch.zeros(1, 8, 8).half(),
+            "found torch.float16; expected torch.float32 or torch.float64",
+        ),
         (torch.zeros(1, 0, 8), r"noisy image: found shape \(1, 0, 8\)"),
         (torch.full((1, 8, 8), torch.nan), "noisy image: not all intensities are finite"),
     ],

@@ -248,10 +248,10 @@ def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
 
     Buffers of another type than the parameters' keep it: some denoisers compute in float64 within.
     """
-    module = _unwrapped(module)
+    module = unwrapped(module)
     if isinstance(module, torch.jit.ScriptModule):  # copied as a whole
         return copy.deepcopy(module).to(like.device, like.dtype).eval()
-    if any("forward" in vars(part) and part is _unwrapped(part) for part in module.modules()):
+    if any("forward" in vars(part) and part is unwrapped(part) for part in module.modules()):
         # replaced in this very module: a copy of it would still call the original
         if _fits(module, like):
             return module
@@ -282,7 +282,7 @@ def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
         ) from error
 
 
-def _unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: nn.Module) -> nn.Module:
     """What ``torch.compile`` or a data-parallel wrapper wraps; neither is differentiated well."""
     while True:
         parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -297,7 +297,7 @@ def _unwrapped(module: nn.Module) -> nn.Module:
 def _name(denoiser: Any) -> str:
     named = getattr(denoiser, "func", denoiser)
     if isinstance(named, nn.Module):
-        return f"the denoiser {type(_unwrapped(named)).__name__}"
+        return f"the denoiser {type(unwrapped(named)).__name__}"
     name = getattr(named, "__name__", type(named).__name__)
     return "the denoiser" if name == "<lambda>" else f"the denoiser {name}"
 

@@ -48,7 +48,8 @@ def import_published(
         ArtifactError: the file holds no weights or would run code, is of a colour network, or does not fit
             the architecture; all keys that are missing, unexpected or misshapen are listed.
     """
-    denoiser = NetworkDenoiser(_read(path, architecture, key)[1]).eval()
+    found, network, _ = _read(path, architecture, key)
+    denoiser = NetworkDenoiser(network, found).eval()
     denoiser.requires_grad_(False)
     return denoiser
 
