@@ -84,7 +84,9 @@ def image_shape(size: Size) -> tuple[int, ...]:
     if isinstance(size, (int, np.integer)):
         return (1, int(size), int(size))
     if len(size) != 3:
-        raise ValueError(f"size: found {size}, allowed is a side, or the shape (C, H, W) of images")
+        raise ValueError(
+            f"shape: found {size}, allowed is a side, or the shape (C, H, W) of images"
+        )
     return tuple(size)
 
 
