@@ -198,6 +198,29 @@ def atomic(path: Path | str) -> Iterator[Path]:
         raise
 
 
+def check_output(path: Path | str, *endings: str) -> None:
+    """Refuse, before there is anything to write, what cannot be written.
+
+    Args:
+        path: the file; a folder that does not exist is made when it is written.
+        *endings: with the dot, one of which its name must have; any, if there is none.
+
+    Raises:
+        ArtifactError: it has another ending, is a folder, or lies where nothing can be written.
+    """
+    path = Path(path)
+    if endings and path.suffix not in endings:
+        found = f"the ending {path.suffix!r}" if path.suffix else "no ending"
+        raise ArtifactError(f"{path}: found {found}, expected {', '.join(endings)}")
+    if path.is_dir():
+        raise ArtifactError(f"{path} is a folder, expected the name of a file")
+    folder = next(above for above in path.absolute().parents if above.exists())
+    if not folder.is_dir():
+        raise ArtifactError(f"{path} cannot be written: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ArtifactError(f"{path} cannot be written: the folder {folder} is not writable")
+
+
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)

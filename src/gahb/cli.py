@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from gahb import commands, people
 from gahb.artifacts import ArtifactError, Spec
+from gahb.explaining import explain
 from gahb.options import names
+
+# what torch says in errors of no type of their own where memory, or a GPU, is missing
+_OF_THE_MACHINE = re.compile(r"out of memory|allocate memory|CUDA|NVIDIA")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,8 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run: Callable[[argparse.Namespace], None] = options.run
     try:
         run(options)
+    except ValidationError as error:
+        problems = "; ".join(explain(error, getattr(options, "spec", None) or {}))
+        sys.exit(f"gahb {options.verb}: error: {problems}")
     except (ArtifactError, ValueError, OSError) as error:
         sys.exit(f"gahb {options.verb}: error: {error}")
+    except (MemoryError, RuntimeError, AssertionError) as error:
+        if not isinstance(error, MemoryError) and not _OF_THE_MACHINE.search(str(error)):
+            raise
+        told = (str(error).strip() or "out of memory").splitlines()[0]
+        sys.exit(f"gahb {options.verb}: error: this machine cannot do it: {told}")
     except LookupError as error:
         sys.exit(
             f"gahb {options.verb}: error: the spec lacks, or names, what is not there: {error}"
@@ -226,7 +241,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--citation", type=Path, required=True, help="CITATION.cff")
     verb.add_argument("--snakefile", type=Path, required=True, help="the workflow")
     verb.add_argument(
-        "--versions", nargs="*", default=[], help="NAME=VERSION of what ran the workflow"
+        "--versions",
+        type=_version,
+        nargs="*",
+        default=[],
+        help="NAME=VERSION of what ran the workflow",
     )
     verb.add_argument("--output", type=Path, required=True, help="ro-crate-metadata.json to write")
 
@@ -350,6 +369,16 @@ class _Parser(argparse.ArgumentParser):
                     self.error(f"unrecognized argument {option}: {meant}")
         return super().parse_known_args(given, namespace)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse an unknown verb."""
+        known = list(map(str, action.choices or ()))
+        close = get_close_matches(str(value), known, 1)
+        if close and value not in known:
+            raise argparse.ArgumentError(
+                action, f"invalid choice: {value!r}: did you mean {close[0]}?"
+            )
+        super()._check_value(action, value)
+
 
 def _verb(
     parent: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str
@@ -366,6 +395,13 @@ def _scales(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--scales", type=Path, nargs="*", default=[], help="claims of runs of other scales, .csv"
     )
+
+
+def _version(text: str) -> tuple[str, str]:
+    name, sign, version = text.partition("=")
+    if not (name and sign and version):
+        raise argparse.ArgumentTypeError(f"expected NAME=VERSION, found {text}")
+    return name, version
 
 
 def _json(text: str) -> Spec:

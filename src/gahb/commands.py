@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gahb.artifacts import ArtifactError
+from gahb.artifacts import ArtifactError, check_output
 
 
 def datasets(options: argparse.Namespace) -> None:
@@ -169,6 +169,7 @@ def import_weights(options: argparse.Namespace) -> None:
     from gahb.datasets.store import open_dataset
     from gahb.denoisers.published import convert_published
 
+    check_output(options.output, ".safetensors")
     if (options.spec is None) != (options.dataset is None):
         raise ValueError(
             "--spec and --dataset go together: a network of params.yaml and its images"
@@ -233,6 +234,7 @@ def page(options: argparse.Namespace) -> None:
     """Write the page to look at: bases, samples, curves, claims and figures in one HTML file."""
     from gahb.page.make import results_of, write_page
 
+    check_output(options.output, ".html")
     results = options.results
     claims = options.claims or results / "claims.csv"
     figures = options.figures or sorted(results.glob("figures/*.rst"))
@@ -246,7 +248,7 @@ def crate(options: argparse.Namespace) -> None:
     """Write the RO-Crate of a finished run."""
     from gahb.provenance.crate import write_crate
 
-    versions = dict(package.split("=") for package in options.versions)
+    versions = dict(options.versions)
     write_crate(options.spec, versions, options.citation, options.snakefile, options.output)
 
 

@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
+from gahb.locks import lock
+
 JOBS = (
     4  # at once on each device, unless --resources says otherwise: while one starts, others compute
 )
@@ -74,7 +76,7 @@ def hold(names: list[str]) -> tuple[int, IO[str]]:
         for number, name in enumerate(names):
             file = open(folder / f"{name.replace('/', '-')}.{others}", "a")  # noqa: SIM115
             try:
-                free = _lock(file)
+                free = lock(file)
             except (ImportError, OSError) as error:
                 print(f"{folder} has no locks ({error}): using device {name}, whoever else does")
                 return number, file
@@ -82,13 +84,3 @@ def hold(names: list[str]) -> tuple[int, IO[str]]:
                 return number, file
             file.close()
     raise AssertionError
-
-
-def _lock(file: IO[str]) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

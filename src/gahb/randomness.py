@@ -9,6 +9,9 @@ image i of a dataset is the same however many images are made and in whatever ch
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,32 @@ def seed_of(seed: int, *keys: str | int) -> int:
 def generator(seed: int, *keys: str | int) -> np.random.Generator:
     """An independent numpy generator for the stream named by ``keys`` under ``seed``."""
     return np.random.Generator(np.random.Philox(key=seed_of(seed, *keys)))
+
+
+@contextmanager
+def seeded(seed: int, gpus: Sequence[int] = ()) -> Iterator[None]:
+    """The global generators of torch, numpy and Python, from a seed here, and as they were afterwards.
+
+    For code of one's own, which may draw from any of them.
+
+    Args:
+        seed: below 2^63.
+        gpus: numbers of the CUDA devices whose generators are meant too.
+    """
+    import torch
+
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=gpus):
+        torch.default_generator.manual_seed(seed)
+        for gpu in gpus:
+            torch.cuda.default_generators[gpu].manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])  # noqa: NPY002
 
 
 def uniform_rows(seed: int, key: str, first: int, count: int, width: int) -> NDArray[np.float32]:
@@ -55,7 +84,9 @@ def image_shape(size: Size) -> tuple[int, ...]:
     if isinstance(size, (int, np.integer)):
         return (1, int(size), int(size))
     if len(size) != 3:
-        raise ValueError(f"size: found {size}, allowed is a side, or the shape (C, H, W) of images")
+        raise ValueError(
+            f"shape: found {size}, allowed is a side, or the shape (C, H, W) of images"
+        )
     return tuple(size)
 
 

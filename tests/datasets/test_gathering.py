@@ -47,6 +47,27 @@ def test_arrays_tensors_and_lists_are_taken():
     ]
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32", "float64"])
+def test_images_of_a_training_become_plain_ones(kind: str):
+    values = torch.tensor([[0.25, 0.5], [0.75, 1.0]], dtype=getattr(torch, kind))
+    (found,) = gathered([values.requires_grad_()])
+    assert (found.dtype, found.requires_grad) == (torch.float32, False)
+    assert found.numpy().tolist() == [[[0.25, 0.5], [0.75, 1.0]]]
+    assert values.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["<f2", ">f4", ">f8", "longdouble"])
+def test_arrays_of_any_precision_are_taken(kind: str):
+    values = np.array([[0.25, 0.5], [0.75, 1.0]], kind)
+    values.flags.writeable = False
+    assert gathered([values[:, ::-1]])[0].numpy().tolist() == [[[0.5, 0.25], [1.0, 0.75]]]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_images_on_a_gpu_are_brought_to_the_processor():
+    assert stacked(torch.zeros(2, 4, 4, device="cuda")).device.type == "cpu"
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [
@@ -55,6 +76,9 @@ def test_arrays_tensors_and_lists_are_taken():
         ([torch.zeros(2)], r"images\[0\]: found shape \(2,\)"),
         ([], "images: found none"),
         (3, "images: found int"),
+        (np.zeros((1, 8, 9, 3)), r"images\[0\]: found shape \(8, 9, 3\); .* channels first"),
+        (torch.zeros(1, 4, 4, dtype=torch.int64), r"images\[0\]: found torch.int64"),
+        ([np.full((2, 2), 1e39)], r"images\[0\]: found intensities beyond what float32 holds"),
         ([torch.full((2, 2), torch.nan)], r"images\[0\]: not all intensities are finite"),
         ("nowhere", "images: there is no 'nowhere'"),
         (Path(__file__).parent, "in which no name ends in .png, .jpg"),

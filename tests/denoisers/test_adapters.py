@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gahb.denoisers.adapters import from_deepinv, from_diffusers, from_edm
+from gahb.evaluation.curves import psnr_curve
 from gahb.samples.process import alpha_bars, beta_schedule, sigma_of
 from gahb.samples.samplers.ancestral import Ancestral
 from gahb.samples.samplers.deterministic import Deterministic
@@ -82,6 +83,31 @@ def test_levels_and_predictions_that_the_process_lacks_are_named():
         from_diffusers(nn.Identity(), scheduler("score"))
     with pytest.raises(ValueError, match="intensities"):
         from_edm(nn.Identity(), intensities=(1, 0))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_that_is_adapted_stays_in_its_mode_and_is_measured_in_evaluation(training: bool):
+    process = scheduler("epsilon")
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix, self.dropped = nn.Conv2d(1, 1, 1), nn.Dropout(0.5)
+
+        def forward(self, x: Tensor, level: Any, class_labels: None = None) -> Tensor:
+            return self.dropped(self.mix(x))
+
+    network = Network().train(training)
+    for denoiser in (
+        from_deepinv(network),
+        from_edm(network),
+        from_edm(network, 0.5),
+        from_diffusers(network, process),
+    ):
+        curves = [psnr_curve(denoiser, noisy(), [0.1])["psnr_of_mean_mse"][0] for _ in range(2)]
+        assert curves[0] == curves[1]  # nothing is dropped
+        assert all(part.training == training for part in network.modules())
+        assert network.mix.weight.requires_grad
 
 
 def test_a_raw_network_is_preconditioned_as_edm_does():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+import gahb
 from gahb import eigenbasis
 from gahb.denoisers.contract import as_denoiser, as_image
 from gahb.denoisers.networks import NetworkDenoiser, UNet
@@ -322,23 +323,54 @@ def test_images_may_be_arrays():
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((8, 8), np.uint8), r"float64 noisy image, found torch.uint8; divide by 255"),
+        (np.zeros((8, 8), np.uint8), r"noisy image: found torch.uint8; .* divide by 255"),
+        (np.zeros((8, 9, 3)), r"found shape \(8, 9, 3\); .* channels first, .*: pass image.tr"),
+        (np.zeros((2, 1, 8, 8)), r"found shape \(2, 1, 8, 8\); expected \(H, W\) or \(C, H, W\)"),
         (
-            np.zeros((8, 9, 3), np.float32),
-            r"channels first, found shape \(8, 9, 3\): pass image.tr",
+            np.zeros((1, 8, 8), complex),
+            "noisy image: found complex128; expected a tensor or an array",
         ),
-        (np.zeros((2, 1, 8, 8)), r"one noisy image \(C, H, W\), found shape \(2, 1, 8, 8\)"),
-        ("image.png", r"expected a noisy image \(C, H, W\), a tensor or array, found str"),
+        ("image.png", "noisy image: found str; expected a tensor or an array"),
         (
             torch.zeros(1, 8, 8).half(),
-            r"expected a float32 or float64 noisy image, found .*float16",
+            "found torch.float16; expected torch.float32 or torch.float64",
         ),
-        (torch.zeros(1, 0, 8), r"one noisy image \(C, H, W\), found shape \(1, 0, 8\)"),
+        (torch.zeros(1, 0, 8), r"noisy image: found shape \(1, 0, 8\)"),
+        (torch.full((1, 8, 8), torch.nan), "noisy image: not all intensities are finite"),
     ],
 )
 def test_what_is_no_image_is_told_why(image, message):
     with pytest.raises(ValueError, match=message):
         as_image(image)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda f, x: gahb.psnr_curve(f, x, [0.1]),
+        lambda f, x: gahb.agreement(f, f, x, [0.1]),
+        lambda f, x: gahb.sample(f, 2, around=x, steps=2),
+        lambda f, x: gahb.eigenbasis(f, x[0], k=2),
+        lambda f, x: gahb.analyse(f, x[0], x[0], 0.1),
+        lambda f, x: gahb.train(x, f, updates=2, batch_size=2, precision="bfloat16", device="cpu"),
+    ],
+)
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_no_trace_is_left_on_the_module_that_is_measured(measure, kind):
+    layers = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Conv2d(4, 1, 1)
+    module = nn.Sequential(*layers).to(kind)
+    module[0].requires_grad_(False)
+    module[1].eval()
+
+    def state():
+        parts = [(p.training, len(p._forward_hooks), p.__class__) for p in module.modules()]
+        tensors = [*module.parameters(), *module.buffers()]
+        told = [(one.dtype, one.requires_grad, one.grad, one.stride()) for one in tensors]
+        return parts, told, [one.tolist() for one in tensors], torch.get_rng_state().tolist()
+
+    before = state()
+    measure(module, torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    assert state() == before
 
 
 def test_a_module_is_copied_only_where_it_does_not_fit():

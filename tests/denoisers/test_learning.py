@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import gahb
 from gahb.artifacts import read_tensors
 from gahb.datasets.store import Dataset
 from gahb.denoisers.learning import train
+from gahb.denoisers.own_network import OwnEstimator
 from gahb.denoisers.pretrained import FOLDER, NAMES, from_pretrained, pack, pretrained_file
+from gahb.denoisers.training import noise_errors
 from gahb.denoisers.weights import load_denoiser
 from gahb.params import network_spec
 
@@ -71,6 +74,109 @@ def test_a_module_of_ones_own_is_copied_and_trained(predicts: Any, tmp_path: Pat
     torch.testing.assert_close(denoiser(y), expected)
     with pytest.raises(ValueError, match="a network of the class Sequential"):
         denoiser.save(tmp_path / "mine.safetensors")
+
+
+class Drawing(nn.Module):
+    """A network that draws from every global generator there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1)
+        self.dropped = nn.Dropout(0.5)
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        drawn = random.random() + np.random.rand()  # noqa: NPY002
+        return drawn * self.last(self.dropped(self.first(y)))
+
+
+def test_all_that_is_random_comes_from_the_seed_and_the_callers_numbers_go_on():
+    network = Drawing()
+
+    def numbers() -> tuple[float, float, float]:
+        return torch.rand(1).item(), np.random.rand(), random.random()  # noqa: NPY002
+
+    for seed in (torch.manual_seed, np.random.seed, random.seed):
+        seed(5)
+    expected = numbers()
+    weights = []
+    for number, optimiser in enumerate(["adam", "muon", "muon", "muon"]):
+        for seed in (torch.manual_seed, np.random.seed, random.seed):
+            seed(5 if number < 2 else number)
+        denoiser = train(images(8, 8), network, **QUICK, seed=int(number == 3), optimiser=optimiser)
+        if number < 2:
+            assert numbers() == expected
+        weights.append(denoiser.network.last.weight)
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[2], weights[3])
+
+
+def test_threads_are_those_of_before(monkeypatch: pytest.MonkeyPatch):
+    before, told = torch.get_num_threads(), []
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    denoiser = train(images(8, 8), **QUICK, threads=before + 1)
+    assert told == [before + 1, before]
+    assert denoiser.spec["training"]["threads"] == before + 1
+
+
+def test_a_network_of_the_package_is_trained_on(tmp_path: Path):
+    start = from_pretrained("alpha2/N10000_S1")
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    for given in (start, torch.compile(start), torch.nn.DataParallel(start)):
+        denoiser = train(images(8, 8), given, predicts="image", **QUICK)
+        assert type(denoiser.network) is type(start.network)
+        now = denoiser.network.state_dict()
+        moved = [name for name in now if not torch.equal(now[name], before[f"network.{name}"])]
+        assert len(moved) == len(now)
+        assert not any(one.requires_grad for one in denoiser.parameters())
+        # four updates from trained weights do not undo what had been learned
+        assert denoiser.log["relative_error"][0] < 0.5
+    torch.testing.assert_close(start.state_dict(), before, rtol=0, atol=0)
+    denoiser.save(tmp_path / "more.safetensors")
+    again, header = load_denoiser(tmp_path / "more.safetensors")
+    torch.testing.assert_close(again.state_dict(), denoiser.state_dict(), rtol=0, atol=0)
+    assert header["spec"]["architecture"] == {"network": "unet", "blocks": 3, "channels": 16}
+
+
+def test_weights_of_which_some_are_set_to_stay_stay():
+    network = nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1) for _ in range(2))).double()
+    network[0].requires_grad_(False)
+    found = train(images(8, 8), network, **QUICK).network
+    assert torch.equal(found[0].weight, network[0].weight.float())
+    assert not torch.equal(found[1].weight, network[1].weight.float())
+
+
+def test_a_network_that_predicts_the_image_is_not_rounded():
+    """At a small noise level bfloat16 would change the image by more than the noise."""
+    sigma, y = 1e-3, torch.rand(4, 1, 8, 8)
+    identity = nn.Conv2d(1, 1, 1, bias=False)
+    nn.init.ones_(identity.weight)
+    clean = y - sigma * torch.ones_like(y)
+    errors = noise_errors(
+        OwnEstimator(identity, "image", "Identity"),
+        clean,
+        torch.ones_like(y),
+        torch.full((4,), sigma),
+        "bfloat16",
+    )
+    # the identity leaves all of the noise
+    torch.testing.assert_close(errors, torch.full((4,), sigma**2), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "message"),
+    [
+        (None, {"recipe": "paper", "noise_law": "log_uniform"}, r"sigma_range: found \[0, 1\]"),
+        ({"blocks": 2}, {}, "network: found {'blocks': 2}, expected .*'network': bf_cnn, unet"),
+        ("unet", {}, "network: found 'unet', expected a torch module"),
+        (nn.ReLU(), {}, "found no parameters in ReLU"),
+        (nn.Conv2d(1, 2, 1), {}, r"Conv2d made \(1, 2, 8, 8\) of noisy images \(1, 1, 8, 8\)"),
+        (nn.Conv2d(3, 3, 1), {}, "takes images of 3 channels, and these have 1"),
+        (nn.Bilinear(8, 8, 8), {}, r"noisy images alone, but takes \(input1"),
+    ],
+)
+def test_what_cannot_be_trained_is_told(network: Any, options: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        train(images(8, 8), network, **QUICK, **options)
 
 
 def test_wrong_options_are_named():

@@ -221,13 +221,70 @@ def test_trained_file_records_the_source(folder: Path):
 
 
 def test_muon_takes_hidden_convolutions_that_are_not_grouped():
-    network = build_network(MINE, 5)
-    assert [one.shape for one in hidden_convolutions(network)] == [(4, 4, 1, 1)]
-    optimiser = muon.build(network, 0.1)
+    network, images = build_network(MINE, 5), torch.rand(1, 1, 8, 8)
+    assert [one.shape for one in hidden_convolutions(network, images)] == [(4, 4, 1, 1)]
+    optimiser = muon.build(network, 0.1, images)
     taken = [len(group["params"]) for group in optimiser.param_groups]
     assert taken == [len(list(network.parameters())) - 1, 1]
-    only_hidden = nn.Sequential(nn.Conv2d(2, 2, 3, bias=False))
-    assert len(muon.build(only_hidden, 0.1).param_groups) == 1
+
+
+class Skipping(nn.Module):
+    """A layer of each kind, between images of 3 channels: those named ``hidden`` are Muon's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(12, 4, 1)  # of pixels that were rearranged
+        self.grouped = nn.Conv2d(4, 4, 3, padding=1, groups=2)
+        self.hidden_1x1 = nn.Conv2d(4, 3, 1)  # as many channels as the images
+        self.linear = nn.Linear(3, 4)
+        self.hidden_up = nn.ConvTranspose2d(4, 4, 2, stride=2)
+        self.again = nn.Conv2d(7, 4, 3, padding=1)  # of the image too, beside what is hidden
+        self.hidden_norm = nn.Conv2d(4, 4, 3, padding=1)
+        self.made = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1))
+        self.branch = nn.Conv2d(4, 3, 1)
+        self.last = nn.ConvTranspose2d(4, 3, 1)
+        self.unused = nn.Conv2d(4, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        x = self.hidden_1x1(self.grouped(self.first(nn.functional.pixel_unshuffle(y, 2)).relu_()))
+        x = self.hidden_up(self.linear(x.movedim(1, -1)).movedim(-1, 1))
+        x = self.made(self.norm(self.hidden_norm(self.again(torch.cat([x, y], 1)).relu_())))
+        return y - self.branch(x) + self.last(x).relu_()
+
+
+def test_muon_finds_the_hidden_convolutions_of_any_network():
+    network, images = Skipping(), torch.rand(1, 3, 8, 8)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = {id(one) for one in hidden_convolutions(network, images)}
+    names = [name for name, one in network.named_parameters() if id(one) in found]
+    assert names == ["hidden_1x1.weight", "hidden_up.weight", "hidden_norm.weight"]
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+    assert all(part.training for part in network.modules())
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in network.modules())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_first_and_last_convolution_of_any_colours_are_adams(channels: int):
+    kinds = (nn.Conv2d(channels, 6, 3), nn.Conv2d(6, 6, 3), nn.Conv2d(6, channels, 3))
+    network = nn.Sequential(kinds[0], nn.ReLU(inplace=True), kinds[1], nn.BatchNorm2d(6), kinds[2])
+    (found,) = hidden_convolutions(network, torch.rand(1, channels, 8, 8))
+    assert found is kinds[1].weight
+
+
+@pytest.mark.parametrize(
+    "options", [{"network": "unet", "blocks": 2}, {"network": "bf_cnn", "layers": 5}]
+)
+def test_networks_of_the_package_have_the_same_hidden_convolutions_as_ever(options: dict[str, Any]):
+    network = build_network(options | {"channels": 4}, 0)
+    expected = [
+        module.weight
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        and min(module.in_channels, module.out_channels) > 1
+    ]
+    found = hidden_convolutions(network, torch.rand(1, 1, 8, 8))
+    assert list(map(id, found)) == list(map(id, expected))
 
 
 def test_batch_norms_are_fixed_as_ours_are():

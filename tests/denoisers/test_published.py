@@ -445,10 +445,20 @@ def test_colour_networks_are_refused(tmp_path: Path):
     assert "reads images of 3 channels, gahb's are grey" in told
 
 
-def test_the_flat_layout_wants_its_first_relu_stated(tmp_path: Path):
-    path = save(PUBLISHED["bf_cnn of 20, flat"][0], tmp_path / "model.pt")
-    plain = {"network": "bf_cnn", "layers": 20, "channels": 5}
-    assert "rectify_first: true" in refusal(path, plain)
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("bf_cnn of 20, flat", "model.pt is a BF-CNN with its normalisations in lists"),
+        ("dncnn", "model.pt is a bias-free DnCNN"),
+    ],
+)
+def test_a_layout_with_a_first_relu_wants_it_stated(name: str, told: str, tmp_path: Path):
+    state, _, architecture = PUBLISHED[name]
+    path = save(state, tmp_path / "model.pt")
+    plain = {key: value for key, value in architecture.items() if key != "rectify_first"}
+    refused = refusal(path, plain)
+    assert told in refused
+    assert "expected `rectify_first: true`" in refused
     linear, rectified = (
         import_published(path, plain | {"rectify_first": on}) for on in (False, True)
     )

@@ -182,7 +182,7 @@ def test_every_choice_is_complete():
         assert module(SCHEDULES, schedule).decay(0.0) == 1
     network = torch.nn.Conv2d(1, 1, 1)
     for optimiser in names(OPTIMISERS):
-        built = module(OPTIMISERS, optimiser).build(network, 0.5)
+        built = module(OPTIMISERS, optimiser).build(network, 0.5, torch.rand(1, 1, 2, 2))
         assert built.param_groups[0]["lr"] == 0.5
         assert built.param_groups[0]["weight_decay"] == 0
 

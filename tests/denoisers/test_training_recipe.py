@@ -91,8 +91,9 @@ def step_of(network: torch.nn.Module, optimiser: Together) -> dict[str, Tensor]:
 
 def test_muon_moves_hidden_convolutions_and_adam_the_rest():
     network = build_network({"network": "unet", "blocks": 1, "channels": 4}, 0)
-    hidden = {id(weight) for weight in hidden_convolutions(network)}
-    optimiser = build(network, 0.025)
+    images = torch.rand(1, 1, 4, 4)
+    hidden = {id(weight) for weight in hidden_convolutions(network, images)}
+    optimiser = build(network, 0.025, images)
     moved = step_of(network, optimiser)
     for name, parameter in network.named_parameters():
         if id(parameter) in hidden:
@@ -122,7 +123,7 @@ def test_muon_follows_its_momentum():
 
 def test_network_without_hidden_convolutions():
     network = torch.nn.Conv2d(1, 1, 3)
-    (group,) = build(network, 0.25).param_groups
+    (group,) = build(network, 0.25, torch.rand(1, 1, 4, 4)).param_groups
     assert group["lr"] == 0.25
 
 

@@ -52,6 +52,17 @@ def test_sizes_and_channels_may_differ(tmp_path: Path):
     assert identity["images"][0] == 2
 
 
+def test_a_denoiser_gets_a_few_images_at_once_and_fewer_large_ones():
+    seen = []
+
+    def noted(y: Tensor) -> Tensor:
+        seen.append(tuple(y.shape))
+        return y
+
+    psnr_curve(noted, [*torch.rand(2, 256, 256), *torch.rand(40, 8, 8)], [0.1])
+    assert set(seen) == {(1, 1, 256, 256), (32, 1, 8, 8), (8, 1, 8, 8)}
+
+
 def test_one_draw_has_no_standard_error():
     found = psnr_curve(lambda y: y, torch.rand(1, 8, 8), [0.1])
     assert np.isnan(found["psnr_of_mean_mse_se"][0])

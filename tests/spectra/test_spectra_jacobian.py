@@ -306,9 +306,9 @@ def test_autocast_outside_changes_nothing():
 @pytest.mark.parametrize(
     ("f", "y", "message"),
     [
-        (unet, torch.zeros(2, 1, 8, 8), r"one noisy image \(C, H, W\), found shape \(2, 1, 8, 8\)"),
-        (unet, torch.zeros(1, 8, 8, dtype=torch.int64), "float32 or float64 noisy image, found"),
-        (unet, torch.full((1, 8, 8), torch.nan), "noisy image is not finite"),
+        (unet, torch.zeros(2, 1, 8, 8), r"noisy image: found shape \(2, 1, 8, 8\)"),
+        (unet, torch.zeros(1, 8, 8, dtype=torch.int64), "noisy image: found torch.int64"),
+        (unet, torch.full((1, 8, 8), torch.nan), "not all intensities are finite"),
         (unet, torch.zeros(1, 6, 6), "multiples of 4"),
         (lambda: lambda x: x[..., 1:], torch.zeros(1, 8, 8), r"made \(1, 1, 8, 7\)"),
         (lambda: lambda x: x.double(), torch.zeros(1, 8, 8), r"made .* torch.float64"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gahb import read_spectra, read_table
+from gahb import ArtifactError, read_spectra, read_table
+from gahb.artifacts import check_output
 from gahb.cli import main
+from gahb.denoisers.pretrained import pretrained_file
 
 
 @pytest.fixture
@@ -88,6 +92,11 @@ def test_samples_as_a_picture_and_as_an_array(picture: Path, tmp_path: Path):
             r"unrecognized argument --wieghts: did you mean --weights\?",
         ),
         ("spectra --weights a --zzz b", "unrecognized argument --zzz: there are --help, --weights"),
+        ("psrn --weights a", r"invalid choice: 'psrn': did you mean psnr\?"),
+        (
+            "provenance crate --spec {} --citation a --snakefile b --output c --versions d",
+            "expected NAME=VERSION, found d",
+        ),
         ("spectra --image a.png", "the following arguments are required: --weights"),
         ("spectra --weights a --image b --dataset c", "--dataset goes with --spec"),
         ("spectra --spec {} --dataset a --output b --k 3", "--k does not go with --spec"),
@@ -102,6 +111,78 @@ def test_a_wrong_option_names_the_right_one(
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_figures_lie_in_new_folders_and_say_what_made_them(picture: Path, tmp_path: Path):
+    plot = tmp_path / "new" / "basis.png"
+    given = ["--weights", "alpha2/N10000_S1", "--image", str(picture), "--k", "2"]
+    main(["spectra", *given, "--plot", str(plot)])
+    made_from = json.loads(Image.open(plot).info["Description"])
+    assert made_from["spec"]["spectra"]["eigenvectors"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("psnr {w} --images b --plot a.gif", "a.gif: found the ending '.gif', expected .png, .pdf"),
+        ("psnr {w} --images b --output a.json", "found the ending '.json', expected .csv"),
+        ("psnr {w} --images b --output {here}/file/a.csv", "file is not a folder"),
+        ("psnr {w} ./{w2} {w2} --images b", "--weights: found .*, expected each once"),
+        ("spectra {w} --image {here}/file --plot {here}", "found no ending, expected .png"),
+        ("spectra {w} --image {here}/file --output a.csv", "found the ending '.csv', expected .h5"),
+        ("spectra {w} --image {here}/none.png", "--image: found no file .*none.png"),
+        ("sample {w} --output {here}/folder.png", "folder.png is a folder"),
+        ("sample {w} --output a.png --count 0", "count: found 0, allowed is at least 1"),
+        ("sample {w} --output a.png --size -8", "shape: .* sides of at least 1"),
+        ("import a.pt --output {here}/b.pt", "b.pt: found the ending '.pt', expected .safetensors"),
+        ("page --output {here}", "found no ending, expected .html"),
+        ("figures basis --spec {{}} --inputs a --output b", "'experiment' is a required property"),
+    ],
+)
+def test_what_cannot_be_written_or_counted_is_told_before_any_work(
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.png").mkdir()
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(pretrained_file("alpha2/N10000_S1").read_bytes())
+    given = {"here": tmp_path, "w": "--weights alpha2/N10000_S1", "w2": copy.name}
+    with pytest.raises(SystemExit, match=f"^gahb .*: error: .*{message}"):
+        main(words.format(**given).split())
+
+
+def test_a_folder_without_rights_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "access", lambda folder, rights: folder != tmp_path)
+    with pytest.raises(ArtifactError, match=r"cannot be written: the folder .* is not writable"):
+        check_output(tmp_path / "new" / "a.png", ".png")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "this machine cannot do it: out of memory"),
+        (
+            RuntimeError("CUDA out of memory. Tried\nmore"),
+            "cannot do it: CUDA out of memory. Tried$",
+        ),
+        (RuntimeError("Found no NVIDIA driver"), "cannot do it: Found no NVIDIA driver"),
+        (
+            AssertionError("Torch not compiled with CUDA enabled"),
+            "cannot do it: Torch not compiled",
+        ),
+        (RuntimeError("a mistake in gahb"), None),
+    ],
+)
+def test_what_the_machine_lacks_is_one_message(
+    error: Exception, message: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("gahb.people.pretrained", fail)
+    with pytest.raises(SystemExit if message else type(error), match=message):
+        main(["pretrained"])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -111,7 +192,7 @@ def test_a_wrong_option_names_the_right_one(
         ),
         ("psnr --weights alpha2/N10000_S1 --images {here}/none", "images: there is no"),
         ("spectra --weights alpha2/N10000_S1 --image {here}", "expected one PNG or JPEG file"),
-        ("sample --weights alpha2/N10000_S1 --output a.gif", "expected .png, .pdf or .npy"),
+        ("sample --weights alpha2/N10000_S1 --output a.gif", "expected .png, .pdf, .npy"),
         ("sample --weights alpha2/N10000_S1 --size 12 --output {here}/a.png", "multiples of 8"),
     ],
 )

@@ -16,6 +16,8 @@ from typing import IO
 
 from snakemake.exceptions import WorkflowError
 
+from gahb.locks import lock
+
 FOLDER = Path(".snakemake")
 RUNNING = FOLDER / "running"
 _held: list[IO[str]] = []  # open for as long as this process lives
@@ -33,10 +35,10 @@ def begin() -> bool:
         hold(wait=True)
     try:
         with _open() as file:
-            if not _held and not _try(file):
+            if not _held and not lock(file):
                 return False
-            for lock in FOLDER.glob("locks/*.lock"):
-                lock.unlink(missing_ok=True)
+            for stale in FOLDER.glob("locks/*.lock"):
+                stale.unlink(missing_ok=True)
             return True
     except OSError as error:
         _tell(error)
@@ -49,7 +51,7 @@ def hold(wait: bool = False) -> None:
         return
     try:
         file = _open()
-        if not _try(file):
+        if not lock(file):
             other = f"another run (process {file.read().strip() or 'unknown'}) is at work in {Path.cwd()}"
             if not wait:
                 raise WorkflowError(
@@ -74,14 +76,6 @@ def _open() -> IO[str]:
         return open(RUNNING, "r+" if RUNNING.exists() else "a+")
     except PermissionError:
         return open(RUNNING)
-
-
-def _try(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _tell(error: OSError) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gahb.datasets.folders import list_files
+from gahb.datasets.intensities import as_image
 from gahb.datasets.pictures import RefusedError, read_picture
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def gathered(images: Images) -> list[Tensor]:
-    """Images of any sizes as float32 tensors (C, H, W).
+    """Images of any sizes as float32 tensors (C, H, W) on the processor, without gradients.
 
     Args:
         images: (N, H, W) or (N, C, H, W), a tensor or an array of floating-point intensities; a list of
@@ -95,18 +96,8 @@ def _read(path: Path) -> Tensor:
 
 
 def _image(image: Any, name: str) -> Tensor:
-    import torch
-
-    found = torch.as_tensor(image)
-    if not found.is_floating_point():
-        divide = ": divide by 255" if found.dtype == torch.uint8 else ""
-        raise ValueError(
-            f"{name}: found {found.dtype}; expected floating-point intensities, meant for 0 to 1{divide}"
-        )
-    if found.ndim == 2:
-        found = found[None]
-    if found.ndim != 3 or not found.numel():
-        raise ValueError(f"{name}: found shape {tuple(found.shape)}; expected (H, W) or (C, H, W)")
+    """One image as float32, on the processor."""
+    found = as_image(image, name).float().cpu()
     if not found.isfinite().all():
-        raise ValueError(f"{name}: not all intensities are finite")
-    return found.detach().float()
+        raise ValueError(f"{name}: found intensities beyond what float32 holds")
+    return found

@@ -3,6 +3,9 @@
 Here y = x + sigma z has intensities meant for the range from 0 to 1. Networks of other libraries are
 made for images in another range, x' = a x + b, for which the noise level is a sigma; and some are told a
 time instead of a level, or answer with the noise instead of the image.
+
+A network that is given stays as it is, in its mode too: what is called here by oneself is answered in that
+mode, what is measured in evaluation mode, by a copy where need be.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ class _Adapted(nn.Module, ABC):
         self.network = network
         self.offset = float(intensities[0])
         self.scale = float(intensities[1] - intensities[0])
-        self.eval()
+        self.training = False  # of this alone: the network that was given stays in its mode
 
     def forward(self, y: Tensor, sigma: float) -> Tensor:
         """Denoise (B, C, H, W) at noise level ``sigma``."""

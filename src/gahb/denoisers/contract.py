@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gahb.datasets import intensities
 from gahb.denoisers.misfits import other_range, reason_of_failure, unasked, wrong_answer
 
 Image = Tensor | NDArray[np.floating]
@@ -172,7 +173,7 @@ def as_denoiser(
 
 
 def as_image(image: Image, name: str = "noisy image") -> Tensor:
-    """One image as a tensor (C, H, W), of its own.
+    """One image as a tensor (C, H, W), of its own, float32 or float64.
 
     Args:
         image: (C, H, W), or (H, W) for (1, H, W): a tensor or a numpy array, float32 or float64.
@@ -181,30 +182,10 @@ def as_image(image: Image, name: str = "noisy image") -> Tensor:
     Raises:
         ValueError: it has another shape or type, or is not finite.
     """
-    if not isinstance(image, Tensor):
-        array = np.asarray(image)
-        if array.dtype.kind not in "biuf":
-            raise ValueError(
-                f"expected a {name} (C, H, W), a tensor or array, found {_kind(image)}"
-            )
-        native = array.astype(array.dtype.newbyteorder("="))
-        image = torch.from_numpy(np.ascontiguousarray(native))
-    if image.ndim == 2:
-        image = image[None]
-    if image.ndim != 3 or not image.numel():
-        raise ValueError(f"expected one {name} (C, H, W), found shape {tuple(image.shape)}")
-    if image.dtype not in (torch.float32, torch.float64):
-        whole = "; divide by 255 for intensities from 0 to 1" if image.dtype == torch.uint8 else ""
-        raise ValueError(f"expected a float32 or float64 {name}, found {image.dtype}{whole}")
-    if image.shape[2] in (1, 3) and min(image.shape[:2]) > 4:
-        raise ValueError(
-            f"expected a {name} (C, H, W), its channels first, found shape {tuple(image.shape)}: pass "
-            "image.transpose(2, 0, 1) of an array, image.permute(2, 0, 1) of a tensor"
-        )
-    if not image.isfinite().all():
-        raise ValueError(f"the {name} is not finite")
-    found: Tensor = image.detach().clone()
-    return found
+    found = intensities.as_image(image, name)
+    if found.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{name}: found {found.dtype}; expected torch.float32 or torch.float64")
+    return found.clone()
 
 
 def _signature(denoiser: Callable[..., Any]) -> inspect.Signature | None:
@@ -267,10 +248,10 @@ def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
 
     Buffers of another type than the parameters' keep it: some denoisers compute in float64 within.
     """
-    module = _unwrapped(module)
+    module = unwrapped(module)
     if isinstance(module, torch.jit.ScriptModule):  # copied as a whole
         return copy.deepcopy(module).to(like.device, like.dtype).eval()
-    if any("forward" in vars(part) and part is _unwrapped(part) for part in module.modules()):
+    if any("forward" in vars(part) and part is unwrapped(part) for part in module.modules()):
         # replaced in this very module: a copy of it would still call the original
         if _fits(module, like):
             return module
@@ -301,7 +282,7 @@ def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
         ) from error
 
 
-def _unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: nn.Module) -> nn.Module:
     """What ``torch.compile`` or a data-parallel wrapper wraps; neither is differentiated well."""
     while True:
         parallel = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -316,7 +297,7 @@ def _unwrapped(module: nn.Module) -> nn.Module:
 def _name(denoiser: Any) -> str:
     named = getattr(denoiser, "func", denoiser)
     if isinstance(named, nn.Module):
-        return f"the denoiser {type(_unwrapped(named)).__name__}"
+        return f"the denoiser {type(unwrapped(named)).__name__}"
     name = getattr(named, "__name__", type(named).__name__)
     return "the denoiser" if name == "<lambda>" else f"the denoiser {name}"
 

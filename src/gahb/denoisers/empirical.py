@@ -28,7 +28,7 @@ class EmpiricalDenoiser(nn.Module):
     def __init__(self, images: Tensor, batch: int = 256) -> None:
         super().__init__()
         self.batch = batch
-        self.register_buffer("images", images.flatten(1).to(torch.float64))
+        self.register_buffer("images", images.detach().flatten(1).to(torch.float64))
         self.register_buffer("energies", torch.linalg.vecdot(self.images, self.images) / 2)
 
     def posterior(self, y: Tensor, sigma: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,12 +15,16 @@ from torch import Tensor, nn
 
 from gahb.artifacts import Spec, digest_arrays
 from gahb.datasets.gathering import stacked
-from gahb.denoisers.networks import NetworkDenoiser
+from gahb.denoisers.architecture import ARCHITECTURES
+from gahb.denoisers.contract import as_denoiser, unwrapped
+from gahb.denoisers.networks import NetworkDenoiser, build_network
 from gahb.denoisers.options import Training, training_in_full
 from gahb.denoisers.own_network import OwnEstimator
 from gahb.denoisers.training import Trainer, updates_left
 from gahb.denoisers.weights import save_denoiser
 from gahb.explaining import explain
+from gahb.options import names
+from gahb.randomness import seeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +50,9 @@ class TrainedDenoiser(NetworkDenoiser):
         spec: Spec,
         made_from: tuple[Mapping[str, str], Mapping[str, Any]],
     ) -> None:
-        super().__init__(network)
+        super().__init__(
+            network, spec["architecture"] if "network" in spec["architecture"] else None
+        )
         self.log = log
         self.spec = spec
         self._made_from = made_from
@@ -56,11 +63,12 @@ class TrainedDenoiser(NetworkDenoiser):
         Raises:
             ValueError: the network is of a class of your own, which a file of weights does not describe.
         """
-        if "network" not in self.spec["architecture"]:
+        if self.architecture is None:
             kind = self.spec["architecture"]["class"]
+            own = "network.network" if isinstance(self.network, OwnEstimator) else "network"
             raise ValueError(
                 f"found a network of the class {kind}, expected one that was asked for by its options: "
-                "keep the weights of your own class by torch.save(denoiser.network.state_dict(), path)"
+                f"keep the weights of your own class by torch.save(denoiser.{own}.state_dict(), path)"
             )
         save_denoiser(path, self.network, self.spec, *self._made_from)
 
@@ -75,10 +83,14 @@ def train(
 ) -> TrainedDenoiser:
     """Train a denoiser on images.
 
+    All that is random in it, dropout too, comes from ``seed``; the random numbers of torch, numpy and
+    Python go on afterwards as if there had been no training.
+
     Args:
         images: clean images of one size, or a folder of them, intensities from 0 to 1; see
             :func:`gahb.datasets.gathering.gathered`.
-        network: a module of (B, C, H, W) images, which is copied and trained from the weights that it
+        network: a module of (B, C, H, W) images, or a denoiser of gahb's, such as
+            ``from_pretrained("alpha2/N10000_S1")``, which is copied and trained from the weights that it
             has; or options of an architecture, as in params.yaml: ``{"network": "unet", "blocks": 3,
             "channels": 16}``. By default that UNet, with as few blocks as the size of the images asks for.
         held_out: images whose PSNR is to be in the log.
@@ -95,39 +107,91 @@ def train(
     monitored = None if held_out is None else stacked(held_out)
     if predicts not in ("noise", "image"):
         raise ValueError(f"predicts: found {predicts!r}, allowed is one of noise, image")
-    try:
-        Training.model_validate(training)
-    except ValidationError as error:
-        raise ValueError("; ".join(explain(error, training))) from error
-    options = training_in_full(training)
-    options["sigma_range"] = list(options["sigma_range"])
-    if "threads" in training:
-        torch.set_num_threads(options["threads"])
-    options["threads"] = torch.get_num_threads()
+    options = _in_full(training)
     given: nn.Module | None = None
     if isinstance(network, nn.Module):
-        architecture = {"class": type(network).__qualname__}
-        given = copy.deepcopy(network)
-        if predicts == "image":
-            given = OwnEstimator(given, predicts, architecture["class"])
+        given, architecture = _estimator(network, predicts)
         if options["compile"] == "auto":  # what it would save is not known
             options["compile"] = "never"
+    elif network is None:
+        architecture = _unet(clean)
+    elif isinstance(network, Mapping) and "network" in network:
+        architecture = dict(network)
     else:
-        architecture = _unet(clean) if network is None else dict(network)
+        found = dict(network) if isinstance(network, Mapping) else repr(network)
+        raise ValueError(
+            f"network: found {found}, expected a torch module, or options with the key 'network': "
+            f"{', '.join(names(ARCHITECTURES))}"
+        )
+    started = build_network(architecture) if given is None else given
+    for some in (clean,) if monitored is None else (clean, monitored):
+        _must_fit(started, some[:1])
+    threads = torch.get_num_threads()
+    options["threads"] = training.get("threads", threads)
     spec = {
         "architecture": architecture,
         "training": options,
         "set_size": len(clean),
         "split": "S1",
     }
-    trainer = Trainer(spec, clean, monitored, network=given)
-    for _ in updates_left(trainer, "training"):
-        pass
+    try:
+        torch.set_num_threads(options["threads"])
+        trainer = Trainer(spec, clean, monitored, network=given)
+        for _ in updates_left(trainer, "training"):
+            pass
+    finally:
+        torch.set_num_threads(threads)
     inputs = {"images": digest_arrays({"images": clean.numpy()})}
     made_from = inputs, trainer.computation.recorded()
     denoiser = TrainedDenoiser(trainer.network, trainer.table(), spec, made_from).eval()
     denoiser.requires_grad_(False)
     return denoiser
+
+
+def _in_full(training: Mapping[str, Any]) -> Spec:
+    """All options of a training, with those of a recipe filled in; both are checked, what it gives too."""
+    full: Spec = dict(training)
+    for fill in (training_in_full, dict):
+        try:
+            Training.model_validate(full)
+        except ValidationError as error:
+            raise ValueError("; ".join(explain(error, full))) from error
+        full = fill(full)
+    full["sigma_range"] = list(full["sigma_range"])
+    return full
+
+
+def _estimator(network: nn.Module, predicts: str) -> tuple[nn.Module, Spec]:
+    """A copy of a module, to be trained as a noise estimator, and what it is.
+
+    Of a denoiser f(y) = y - net(y) of gahb's, the network is taken, whatever ``predicts`` says. Weights
+    that were all set to stay as they are (``requires_grad``) are trained; where some were, these stay.
+    """
+    network = unwrapped(network)
+    denoiser = isinstance(network, NetworkDenoiser)
+    inner = network.network if isinstance(network, NetworkDenoiser) else network
+    architecture = getattr(network, "architecture", None) if denoiser else None
+    given = copy.deepcopy(inner).float().cpu()
+    parameters = list(given.parameters())
+    if not parameters:
+        raise ValueError(f"network: found no parameters in {type(inner).__name__} to train")
+    if not any(one.requires_grad for one in parameters):
+        given.requires_grad_()
+    if architecture is None:
+        architecture = {"class": type(inner).__qualname__}
+    if predicts == "image" and not denoiser:
+        given = OwnEstimator(given, predicts, type(inner).__qualname__)
+    return given, architecture
+
+
+def _must_fit(network: nn.Module, images: Tensor) -> None:
+    """Refuse a network that makes no noise estimates of images: told as of a denoiser that is measured."""
+    own = isinstance(network, OwnEstimator)
+    estimator = network if own else OwnEstimator(network, "noise", type(network).__qualname__)
+    denoiser = NetworkDenoiser(estimator).eval()
+    with torch.no_grad(), seeded(0), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is not trained may answer in any range
+        as_denoiser(denoiser, images)(images)
 
 
 def _unet(images: Tensor) -> Spec:

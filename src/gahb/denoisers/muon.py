@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from gahb.denoisers.outer_layers import outer_layers
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # a, b, c of x -> a x + b x^3 + c x^5, from the post above
 ITERATIONS = 5
@@ -101,17 +103,25 @@ class Muon(torch.optim.Optimizer):
                 parameter.sub_(scale * as_weight(update, parameter))
 
 
-def hidden_convolutions(network: nn.Module) -> list[nn.Parameter]:
-    """Weights of all convolutions but those that read or write images, or work on groups of channels.
+def hidden_convolutions(network: nn.Module, images: Tensor) -> list[nn.Parameter]:
+    """Weights of all convolutions between hidden layers, but of those that work on groups of channels.
 
-    The weight of the latter is no matrix of the map: that consists of blocks.
+    The weight of the latter is no matrix of the map: that consists of blocks. A convolution is not between
+    hidden layers if images reach it past all layers (convolutions and linear ones), or its output the
+    network's own. What lies between, such as a norm, a nonlinearity or a rearrangement of pixels, is none.
+
+    Args:
+        network: maps (B, C, H, W) to the same shape; it is left as it is.
+        images: (B, C, H, W) as it takes.
     """
+    outer = outer_layers(network, images)
     return [
-        cast(nn.Parameter, module.weight)
+        module.weight
         for module in network.modules()
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-        and min(module.in_channels, module.out_channels) > 1
         and module.groups == 1
+        and module not in outer
+        and isinstance(module.weight, nn.Parameter)  # not made of others, as by weight_norm
     ]
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from gahb.denoisers.architecture import ARCHITECTURES, Architecture
 from gahb.denoisers.initialisation import initialise
 from gahb.explaining import options_of
+from gahb.randomness import seeded
 
 
 class _DividedByDeviation(torch.autograd.Function):
@@ -246,8 +247,7 @@ def build_network(
     """
     options = {key: value for key, value in architecture.items() if key != "network"}
     chosen: Architecture = options_of(ARCHITECTURES, "network", architecture["network"], options)
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
-        torch.default_generator.manual_seed(seed or 0)
+    with seeded(seed or 0):  # the caller's random numbers stay what they were
         network = chosen.build()
     if seed is not None and not chosen.starts_itself:
         initialise(network, initialisation, seed)
@@ -272,14 +272,16 @@ class NetworkDenoiser(nn.Module):
     """A blind denoiser made of a noise estimator: ``f(y) = y - net(y)``.
 
     Args:
-        network: maps (B, 1, H, W) noisy images to noise estimates of the same shape.
+        network: maps (B, C, H, W) noisy images to noise estimates of the same shape.
+        architecture: what :func:`build_network` builds it from, where that is known.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, architecture: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.network = network
+        self.architecture = architecture
 
     def forward(self, y: Tensor, sigma: float | None = None) -> Tensor:
-        """Denoise (B, 1, H, W); ``sigma`` is accepted for the common interface and not used."""
+        """Denoise (B, C, H, W); ``sigma`` is accepted for the common interface and not used."""
         denoised: Tensor = y - self.network(y)
         return denoised

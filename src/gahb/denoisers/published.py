@@ -31,6 +31,10 @@ from gahb.denoisers.weight_files import State, WeightFile, read_weight_file
 from gahb.denoisers.weights import save_denoiser
 
 Architecture = dict[str, Any]
+_RECTIFIED = {  # layouts in which a ReLU follows the first convolution
+    "dncnn": "a bias-free DnCNN (first_layer, hidden_layer_list, last_layer)",
+    "lists": "a BF-CNN with its normalisations in lists (running_sd, gammas)",
+}
 DNCNN_EPSILON = 1e-5  # added to the standard deviation, as torch's batch normalisation names it
 
 
@@ -48,7 +52,8 @@ def import_published(
         ArtifactError: the file holds no weights or would run code, is of a colour network, or does not fit
             the architecture; all keys that are missing, unexpected or misshapen are listed.
     """
-    denoiser = NetworkDenoiser(_read(path, architecture, key)[1]).eval()
+    found, network, _ = _read(path, architecture, key)
+    denoiser = NetworkDenoiser(network, found).eval()
     denoiser.requires_grad_(False)
     return denoiser
 
@@ -108,8 +113,9 @@ def _read(
         )
     if own.get("rectify_first", False) and "rectify_first" not in architecture:
         raise ArtifactError(
-            f"{path} has its normalisations in lists: in that layout a ReLU follows the first "
-            "convolution; the architecture must say `rectify_first: true` (or false, if you know better)"
+            f"{path} is {_RECTIFIED[_layout(state)]}, in which a ReLU follows the first convolution; the "
+            "architecture asked for does not say so: expected `rectify_first: true` (or false, if you "
+            "know better)"
         )
     network = build_network(architecture)
     wanted = network.state_dict()
@@ -178,7 +184,7 @@ def architecture_of(path: Path | str, state: Mapping[str, Tensor]) -> Architectu
     else:
         layers = _count(state, r"conv_layers\.(\d+)\.weight")
     found: Architecture = {"network": "bf_cnn", "layers": max(layers, 3), "channels": channels}
-    if layout != "modules":
+    if layout in _RECTIFIED:
         found["rectify_first"] = True
     kernels = [state.get(_convolution(layer, found["layers"], layout)) for layer in range(layers)]
     pointwise = [

@@ -85,8 +85,9 @@ def read_snapshots(
 
     def networks() -> Iterator[tuple[int, NetworkDenoiser]]:
         for update in found:
-            network = build_network(header["spec"]["architecture"])
+            architecture = header["spec"]["architecture"]
+            network = build_network(architecture)
             load_state(path, network, under(f"{update}.", tensors))
-            yield update, NetworkDenoiser(network).eval().requires_grad_(False)
+            yield update, NetworkDenoiser(network, architecture).eval().requires_grad_(False)
 
     return networks(), header["inputs"] | {"snapshots": header["tensors_sha256"]}

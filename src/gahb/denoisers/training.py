@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ from gahb.denoisers.weights import load_state, save_denoiser, under
 from gahb.options import module
 from gahb.own import is_own
 from gahb.progress import Progress
-from gahb.randomness import seed_of
+from gahb.randomness import seed_of, seeded
 
 MONITOR_SIGMA = 0.1  # noise level of the PSNR kept in the log: input PSNR 20 dB
 MONITOR_IMAGES = 64
@@ -93,15 +94,20 @@ class Trainer:
             self.training, spec["architecture"], train_images.shape[-1], planned
         )
         self.device = torch.device(self.computation.device)
+        self._is_own = network is not None or is_own(spec["architecture"]["network"])
+        self._names = (seed, split)
+        self.update = 0
         if network is None:
             start = seed_of(seed, "weights", split), self.training["initialisation"]
             network = build_network(spec["architecture"], *start)
         self.network = network.to(self.device)
         torch.nn.utils.convert_conv2d_weight_memory_format(self.network, torch.channels_last)
         use_cache()
-        self.optimiser = module(OPTIMISERS, self.training["optimiser"]).build(
-            self.network, self.training["learning_rate"]
-        )
+        self._images = train_images.to(self.device)
+        with self._layers_draw():
+            self.optimiser = module(OPTIMISERS, self.training["optimiser"]).build(
+                self.network, self.training["learning_rate"], self._images[:1]
+            )
         self._rates = [group["lr"] for group in self.optimiser.param_groups]
         self._graphs = repays(self.device, self.optimiser, self.training["updates"])
         if self._graphs:
@@ -114,11 +120,7 @@ class Trainer:
         self.log = torch.full(
             (self.training["updates"], len(LOG_COLUMNS)), float("nan"), device=self.device
         )
-        self.update = 0
         self.snapshots = Snapshots(snapshots)
-        self._names = (seed, split)
-        self._is_own = is_own(spec["architecture"].get("network", ""))
-        self._images = train_images.to(self.device)
         self.held_out = test_images is not None
         self._monitored = [
             images[:MONITOR_IMAGES].to(self.device)
@@ -126,7 +128,9 @@ class Trainer:
         ]
         self._errors: Callable[..., Tensor] = noise_errors
         if self.computation.compiled:
-            self._errors, compiled = compiled_or_not(noise_errors, self.network, self._example())
+            with self._layers_draw():
+                example = self._example()
+                self._errors, compiled = compiled_or_not(noise_errors, self.network, example)
             self.computation = dataclasses.replace(self.computation, compiled=compiled)
 
     def _example(self) -> tuple[Tensor, Tensor, Tensor, str]:
@@ -135,12 +139,22 @@ class Trainer:
         sigma = torch.ones(len(clean), device=self.device)
         return clean, torch.ones_like(clean), sigma, self.computation.precision
 
+    def _layers_draw(self) -> AbstractContextManager[None]:
+        """Where layers of a network of one's own may draw, as dropout does: from seed and update."""
+        if not self._is_own:
+            return nullcontext()
+        seed, split = self._names
+        gpus = [torch.cuda.current_device()] if self.device.type == "cuda" else []
+        return seeded(seed_of(seed, "layers", split, self.update), gpus)
+
     def step(self) -> None:
         """One update: draw, estimate the noise, weigh, descend."""
+        with self._layers_draw():
+            self._step()
+
+    def _step(self) -> None:
         training = self.training
         seed, split = self._names
-        if self._is_own:  # its layers may draw, as dropout does
-            torch.manual_seed(seed_of(seed, "layers", split, self.update))
         draws = torch.Generator(self.device).manual_seed(
             seed_of(seed, "update", split, self.update)
         )

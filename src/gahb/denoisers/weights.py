@@ -61,9 +61,10 @@ def load_denoiser(
     tensors, header = read_tensors(path, expected)
     if images_sha256 is not None:
         check_input(path, header["inputs"], "dataset", images_sha256)
-    network = build_network(header["spec"]["architecture"])
+    architecture = header["spec"]["architecture"]
+    network = build_network(architecture)
     load_state(path, network, tensors)
-    denoiser = NetworkDenoiser(network).eval()
+    denoiser = NetworkDenoiser(network, architecture).eval()
     denoiser.requires_grad_(False)
     return denoiser, header
 

@@ -7,18 +7,20 @@ these are: two denoisers see the same noisy images.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gahb.datasets.gathering import by_shape, gathered
 from gahb.denoisers.placing import at_home
 from gahb.evaluation.agreement import agreement_table
 from gahb.evaluation.evaluate import psnr_table
-from gahb.evaluation.measure import NoisySet, squared_differences, squared_errors
+from gahb.evaluation.measure import BATCH, NoisySet, squared_differences, squared_errors
 
 if TYPE_CHECKING:
     from gahb.datasets.gathering import Images
@@ -56,7 +58,7 @@ def psnr_curve(
         ValueError: a level is not above 0, there is no image, or the denoiser does not fit them.
     """
     errors, drawn = _measured(
-        lambda part, levels: squared_errors(_batched(denoiser, part), part, levels, seed),
+        lambda part, levels: squared_errors(_placed(denoiser, part), part, levels, seed),
         images,
         sigmas,
         repeats,
@@ -86,7 +88,7 @@ def agreement(
     """
     differences, drawn = _measured(
         lambda part, levels: squared_differences(
-            _batched(first, part), _batched(second, part), part, levels, seed
+            _placed(first, part), _placed(second, part), part, levels, seed
         ),
         images,
         sigmas,
@@ -127,12 +129,18 @@ def _measured(
     return errors, drawn
 
 
-def _batched(denoiser: Denoiser, part: NoisySet) -> Denoiser:
-    """f(y, sigma) for images of one size, a few at once, wherever the denoiser computes."""
-    placed = at_home(denoiser, part.images)
-    count = max(1, PIXELS // part.images[0].numel())
+@dataclass(frozen=True)
+class _Placed:
+    """f(y, sigma) wherever the denoiser computes, of so many images at once."""
 
-    def denoise(y: torch.Tensor, sigma: float) -> torch.Tensor:
-        return torch.cat([placed(few, sigma) for few in y.split(count)])
+    denoiser: Callable[[Tensor, float | None], Tensor]
+    batch: int
 
-    return denoise
+    def __call__(self, y: Tensor, sigma: float) -> Tensor:
+        return self.denoiser(y, sigma)
+
+
+def _placed(denoiser: Denoiser, part: NoisySet) -> _Placed:
+    """A denoiser for images of one size, of which it gets a few at once."""
+    few = max(1, PIXELS // part.images[0].numel())
+    return _Placed(at_home(denoiser, part.images), min(BATCH, few))

@@ -79,6 +79,8 @@ def draw_samples(
     Raises:
         ArithmeticError: an image became infinite or undefined.
     """
+    if not numbers:
+        raise ValueError("numbers: found none, expected those of the samples to draw")
     shape = image_shape(size)
     recorder = Recorder(min(followed, len(numbers)), levels, shape)
     progress = Progress(label, len(numbers), "sample")

@@ -10,6 +10,7 @@ import torch
 from gahb.datasets.gathering import stacked
 from gahb.denoisers.placing import at_home
 from gahb.explaining import options_of
+from gahb.randomness import image_shape
 from gahb.samples.draw import WHITE, draw_samples
 from gahb.samples.sampler import SAMPLERS, Sampler
 from gahb.samples.start import start_around
@@ -53,6 +54,8 @@ def sample(
         ValueError: there is no such sampler or level, or no shape is said.
         ArithmeticError: an image became infinite or undefined.
     """
+    if count < 1:
+        raise ValueError(f"count: found {count}, allowed is at least 1")
     known = None if around is None else stacked(around)
     if shape is None:
         if known is None:
@@ -61,7 +64,9 @@ def sample(
             )
         found = tuple(known.shape[1:])
     else:
-        found = (1, shape, shape) if isinstance(shape, int) else tuple(shape)
+        found = image_shape(shape)
+        if not all(side >= 1 for side in found):
+            raise ValueError(f"shape: found {found}, allowed are sides of at least 1")
     if known is not None and found != tuple(known.shape[1:]):
         raise ValueError(f"shape: found {found}; the images around= have {tuple(known.shape[1:])}")
     start = WHITE if known is None else start_around(known.numpy())

@@ -12,13 +12,19 @@ if TYPE_CHECKING:
 FASTER = 2.0  # the rate of hidden convolutions, in units of that of Adam
 
 
-def build(network: torch.nn.Module, rate: float) -> Together:
-    """The optimiser of all parameters: Adam at ``rate``, Muon at twice that; no weight decay."""
+def build(network: torch.nn.Module, rate: float, images: torch.Tensor) -> Together:
+    """The optimiser of all parameters: Adam at ``rate``, Muon at twice that; no weight decay.
+
+    Args:
+        network: whose parameters they are.
+        rate: of Adam.
+        images: (B, C, H, W) as the network will get, to see which of its convolutions are hidden.
+    """
     import torch
 
     from gahb.denoisers.muon import Muon, Together, hidden_convolutions
 
-    hidden = hidden_convolutions(network)
+    hidden = hidden_convolutions(network, images)
     known = {id(parameter) for parameter in hidden}
     others = [parameter for parameter in network.parameters() if id(parameter) not in known]
     parts: list[torch.optim.Optimizer] = []

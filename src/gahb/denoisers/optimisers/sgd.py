@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def build(network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
+def build(network: torch.nn.Module, rate: float, images: torch.Tensor) -> torch.optim.Optimizer:
     """The optimiser of all parameters of a network."""
     import torch
 
