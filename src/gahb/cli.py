@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from gahb import commands, people
+from gahb import commands, devices, people
 from gahb.artifacts import ArtifactError, Spec
 from gahb.options import names
 
@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.check(options)
     run: Callable[[argparse.Namespace], None] = options.run
     try:
-        run(options)
+        with devices.job():
+            run(options)
     except (ArtifactError, ValueError, OSError) as error:
         sys.exit(f"gahb {options.verb}: error: {error}")
     except LookupError as error:
