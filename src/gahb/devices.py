@@ -36,6 +36,12 @@ def visible() -> list[str]:
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
 
 
+def none_in_sight() -> bool:
+    """Whether this machine surely has no device for CUDA, by its files, without asking torch."""
+    others = ("/dev/dxg", "/dev/kfd")  # of Windows' Linux, and of AMD
+    return not visible() and not any(Path(name).exists() for name in others)
+
+
 def asked_of(network: Mapping[str, Any]) -> str:
     """The device that the spec of a network asks for; of one that was imported, none in particular."""
     return str(network.get("training", {}).get("device", "auto"))

@@ -45,7 +45,7 @@ def capture(update: Update) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
     """Run ``update`` a few times, then record it: how to replay it, and where its results will be.
 
     Raises:
-        RuntimeError: ``update`` draws at random, which a graph would repeat, or does what no graph can hold.
+        RuntimeError: ``update`` draws at random, which a graph would repeat, or does what none can hold.
     """
     current, stream = torch.cuda.current_stream(), torch.cuda.Stream()
     stream.wait_stream(current)
