@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gahb import commands, people
+from gahb import commands, devices, people
 from gahb.artifacts import ArtifactError, Spec
 from gahb.explaining import explain
 from gahb.options import names
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.check(options)
     run: Callable[[argparse.Namespace], None] = options.run
     try:
-        run(options)
+        with devices.job():
+            run(options)
     except ValidationError as error:
         problems = "; ".join(explain(error, getattr(options, "spec", None) or {}))
         sys.exit(f"gahb {options.verb}: error: {problems}")

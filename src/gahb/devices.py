@@ -1,19 +1,25 @@
-"""Which device a process computes on: of several GPUs the one that fewest others hold.
+"""Which device a process computes on: of several GPUs a job takes the one that fewest others hold.
 
 A device is held by a lock of the operating system on a file, which goes back with the process however that
 ends. Nobody waits for one: where there are more processes than devices, which Snakemake's
-``--resources gpu=`` decides, they are shared evenly.
+``--resources gpu=`` decides, they are shared evenly. Jobs are what the command line starts: a call of the
+library holds no device, leaves the process's environment alone, and computes on the device that is torch's
+current one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 from gahb.locks import lock
 
@@ -21,7 +27,7 @@ JOBS = (
     4  # at once on each device, unless --resources says otherwise: while one starts, others compute
 )
 _chosen: list[str] = []  # of this process, the last one first
-_held: list[IO[str]] = []  # open for as long as this process lives
+_jobs: list[contextlib.ExitStack] = []  # the job that this process is, and what it gives back
 
 
 def visible() -> list[str]:
@@ -32,28 +38,96 @@ def visible() -> list[str]:
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
 
 
+def none_in_sight() -> bool:
+    """Whether this machine surely has no device for CUDA, by its files, without asking torch."""
+    others = ("/dev/dxg", "/dev/kfd")  # of Windows' Linux, and of AMD
+    return not visible() and not any(Path(name).exists() for name in others)
+
+
 def asked_of(network: Mapping[str, Any]) -> str:
     """The device that the spec of a network asks for; of one that was imported, none in particular."""
     return str(network.get("training", {}).get("device", "auto"))
 
 
 def choose_device(asked: str = "auto") -> str:
-    """Where this process computes from here on: ``cpu``, or ``cuda``, the device that it holds then.
+    """Where this process computes from here on: ``cpu``, or ``cuda``, of which a job holds one.
 
     Args:
         asked: ``cpu``, ``cuda``, or ``auto``, that is CUDA where present.
+
+    Raises:
+        ValueError: there is no such device here.
     """
     import torch
 
+    if asked not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"training.device: found {asked}, allowed is one of auto, cpu, cuda")
     names = visible()
-    if asked != "cpu" and len(names) > 1 and not _held and not torch.cuda.is_initialized():
+    if _jobs and asked != "cpu" and len(names) > 1 and not torch.cuda.is_initialized():
         number, lease = hold(names)
-        _held.append(lease)
+        _jobs[-1].enter_context(lease)
         # the only one in sight: what is compiled for one device then serves all
-        os.environ["CUDA_VISIBLE_DEVICES"] = names[number]
-    present = asked == "cuda" or (asked != "cpu" and torch.cuda.is_available())
-    _chosen[:] = ["cuda" if present else "cpu"]
+        _jobs[-1].enter_context(_visible_alone(names[number]))
+    if asked == "cuda":
+        must_be_present(asked, "training.device", "auto or cpu")
+    _chosen[:] = ["cpu" if asked == "cpu" or not torch.cuda.is_available() else "cuda"]
     return _chosen[0]
+
+
+@contextlib.contextmanager
+def job() -> Iterator[None]:
+    """Within, this process is a job of its own: it holds the device that it chooses, until the end."""
+    with contextlib.ExitStack() as given_back:
+        _jobs.append(given_back)
+        try:
+            yield
+        finally:
+            _jobs.pop()
+
+
+def must_be_present(device: str | torch.device, key: str, allowed: str = "cpu") -> None:
+    """Refuse a CUDA device that this process does not see.
+
+    Args:
+        device: of any type.
+        key: what asks for it.
+        allowed: what is told to ask for where there is no CUDA at all.
+
+    Raises:
+        ValueError: it is a CUDA device, and not there.
+    """
+    import torch
+
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"{key}: found {device}, which is no device of torch: {error}") from error
+    if wanted.type != "cuda":
+        return
+    if not torch.cuda.is_available():
+        built = "sees no GPU" if torch.backends.cuda.is_built() else "is built without CUDA"
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        named = "" if hidden is None else f", with CUDA_VISIBLE_DEVICES={hidden!r}"
+        raise ValueError(
+            f"{key}: found {device}, but torch {torch.__version__} {built}{named}; "
+            f"allowed here is {allowed}"
+        )
+    known = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if wanted.index is not None and wanted.index >= len(known):
+        raise ValueError(f"{key}: found {device}, allowed here is one of {', '.join(known)}")
+
+
+@contextlib.contextmanager
+def _visible_alone(name: str) -> Iterator[None]:
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 def device_in_use() -> str:

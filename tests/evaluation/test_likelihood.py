@@ -16,6 +16,7 @@ from torch import Tensor
 from gahb.artifacts import read_sidecar, read_table
 from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.store import open_dataset, write_dataset
+from gahb.denoisers.computation import in_float32
 from gahb.denoisers.exact.gaussian import WienerDenoiser
 from gahb.denoisers.training import train
 from gahb.evaluation.likelihood import elbo_terms, log_likelihood, measure_likelihoods
@@ -138,8 +139,9 @@ def test_table_of_likelihoods(project: dict[str, Any], tmp_path: Path):
     images = dataset.images(dataset.indices["test"][:16])[:, 0].astype(np.float64)
     expected = log_likelihood(Gaussian(**FIELDS.model_dump()), images).mean()
     np.testing.assert_allclose(table.log_likelihood, expected, rtol=1e-6)
-    recorded = read_sidecar(tmp_path / "elbo.csv")["inputs"]
-    assert set(recorded) == {"dataset", "N2_S1", "N2_S2", "N4_S1", "N4_S2"}
+    recorded = read_sidecar(tmp_path / "elbo.csv")
+    assert recorded["computation"] == in_float32("cpu")
+    assert set(recorded["inputs"]) == {"dataset", "N2_S1", "N2_S2", "N4_S1", "N4_S2"}
 
 
 def test_the_likelihood_of_other_images_is_not_known(project: dict[str, Any], tmp_path: Path):

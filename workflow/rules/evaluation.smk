@@ -287,7 +287,7 @@ rule evaluation_elbo:
     threads: PARAMS["ensembles"]["threads"]
     resources:
         runtime=minutes(2),
-        mem_mb=2000,
+        mem_mb=process_mb,
         gpu=gpus,
     params:
         spec=ELBO.spec,

@@ -50,7 +50,7 @@ rule spectrum:
     threads: PARAMS["spectra"]["threads"]
     resources:
         runtime=minutes(5),
-        mem_mb=3000,
+        mem_mb=spectra_mb,
         gpu=gpus,
     params:
         spec=SPECTRUM.spec,

@@ -36,6 +36,7 @@ def end_of_run(succeeded):
 onstart:
     alone.hold()
     jobs = list(workflow.dag.needrun_jobs())
+    must_have_gpus(jobs)
     RECORDS.refuse(str(path) for job in jobs for path in [*job.input, *job.output])
     previous.keep(str(path) for job in jobs for path in job.output)
     if workflow.local_exec:  # a ration of jobs per second wakes the scheduler ever more often

@@ -30,6 +30,8 @@ class BatchOrder:
 
     def __call__(self, update: int) -> Tensor:
         """Positions (batch_size,) in the training set."""
+        if self._set_size == 1:  # a pass for each image would take longer than the update
+            return torch.zeros(self._batch_size, dtype=torch.int64)
         first = update * self._batch_size
         passes = range(
             first // self._set_size, (first + self._batch_size - 1) // self._set_size + 1

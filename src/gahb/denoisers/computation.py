@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gahb.artifacts import Spec, processor
 from gahb.denoisers.compilation import can_compile
+from gahb.denoisers.memory import InParts
 from gahb.devices import choose_device
 
 # Measured on one core with a UNet of 2 blocks and 16 channels, 32x32 images, batches of 32.
@@ -118,28 +119,21 @@ def on_fastest_device(denoiser: nn.Module, asked: str = "auto") -> Callable[...,
 
 
 class _Moving:
-    """A denoiser on another device than the images.
-
-    Attributes:
-        batch: images that are best denoised at once; as many as it says itself, or as fit the device.
-    """
+    """A denoiser on another device than the images."""
 
     def __init__(self, denoiser: nn.Module, device: str) -> None:
-        self._exact = _full_products(denoiser.to(device))
+        exact = _full_products(denoiser.to(device))
+        self._in_parts = InParts(exact, getattr(denoiser, "batch", ON_CUDA))
         self._device = device
-        self.batch: int = getattr(denoiser, "batch", ON_CUDA)
+
+    @property
+    def batch(self) -> int:
+        """Images that are best denoised at once: as many as it says itself, or as fit the device."""
+        return self._in_parts.batch
 
     def __call__(self, y: Tensor, sigma: float | None = None) -> Tensor:
-        """Denoise (B, 1, H, W), half as many images at a time whenever memory does not suffice."""
-        while True:
-            try:
-                parts = y.to(self._device).split(self.batch)
-                return torch.cat([self._exact(part, sigma) for part in parts]).cpu()
-            except torch.cuda.OutOfMemoryError:
-                if self.batch == 1:
-                    raise
-                self.batch //= 2
-                torch.cuda.empty_cache()
+        """Denoise (B, 1, H, W)."""
+        return self._in_parts(y.to(self._device), sigma).cpu()
 
 
 def prepared(network: nn.Module, precision: str, device: str) -> Callable[..., Tensor]:

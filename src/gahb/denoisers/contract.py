@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gahb.datasets import intensities
+from gahb.denoisers.memory import is_out_of_memory
 from gahb.denoisers.misfits import other_range, reason_of_failure, unasked, wrong_answer
 
 Image = Tensor | NDArray[np.floating]
@@ -56,6 +57,7 @@ class ContractedDenoiser:
 
         Raises:
             ValueError: at the first call, where the denoiser fails at it or its answer does not fit.
+            torch.OutOfMemoryError: as the denoiser raised it.
         """
         bound = self._bound.get("sigma", sigma)
         if sigma is not None and bound != sigma:
@@ -103,6 +105,8 @@ class ContractedDenoiser:
         try:
             answer = self._tried(y, sigma)
         except (TypeError, RuntimeError, AttributeError, IndexError, AssertionError) as error:
+            if is_out_of_memory(error):  # which says nothing of the denoiser
+                raise
             reason = reason_of_failure(self._call, self.takes_sigma, y, sigma, error)
             if reason is None:
                 error.add_note(f"in the first call of a denoiser with {tuple(y.shape)}. {CONTRACT}")
@@ -276,6 +280,8 @@ def _evaluated(module: nn.Module, like: Tensor) -> nn.Module:
     try:
         return copy.deepcopy(module, shared).eval()
     except (RuntimeError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"the denoiser cannot be copied ({error}); set it to evaluation mode and pass a plain "
             "function that calls it"

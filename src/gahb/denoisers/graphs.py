@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,7 @@ class GraphedUpdate:
 
     Args:
         update: maps tensors on a CUDA device to tensors, and changes network and optimiser in place; it
-            draws nothing at random and waits for nothing.
+            draws nothing at random and waits for nothing. What Python decides in it is decided for good.
         inputs: as those that it will be called with.
         network: is left as it was by the recording.
         optimiser: likewise; its learning rates are tensors.
@@ -40,17 +42,37 @@ class GraphedUpdate:
 
 
 def capture(update: Update) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
-    """Run ``update`` a few times, then record it: how to replay it, and where its results will be."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UPS):
-            update()
-    torch.cuda.current_stream().wait_stream(stream)
+    """Run ``update`` a few times, then record it: how to replay it, and where its results will be.
+
+    Raises:
+        RuntimeError: ``update`` draws at random, which a graph would repeat, or does what none can hold.
+    """
+    current, stream = torch.cuda.current_stream(), torch.cuda.Stream()
+    stream.wait_stream(current)
+    before = _generators()
+    try:
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                update()
+    finally:  # also where one fails: what is brought back then is not to be overtaken
+        current.wait_stream(stream)
+    if _generators() != before:
+        raise RuntimeError("layers draw random numbers, which a graph would not draw anew")
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        outputs = update()
+    try:
+        with torch.cuda.graph(graph):
+            outputs = update()
+    except BaseException:
+        torch.cuda.set_stream(current)  # a recording that fails stays on its own
+        raise
     return graph.replay, outputs
+
+
+def _generators() -> tuple[Any, ...]:
+    """The state of every generator of random numbers that layers draw from."""
+    ours = torch.get_rng_state(), torch.cuda.get_rng_state()
+    known = np.random.get_state(legacy=False)  # noqa: NPY002
+    return (random.getstate(), str(known), *(state.numpy().tobytes() for state in ours))
 
 
 def repays(device: torch.device, optimiser: Any, updates: int) -> bool:

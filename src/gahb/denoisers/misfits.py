@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gahb.denoisers.memory import is_out_of_memory
+
 # names by which others call the noise level, or what stands for it
 LEVELS = ("noise_level", "noise_std", "noise_labels", "std", "sd", "level", "sigmas", "s")
 TIMES = ("t", "time", "times", "timestep", "timesteps")
@@ -173,7 +175,9 @@ def _works(call: Callable[[Tensor, Any], Any], y: Tensor, sigma: Any) -> bool:
     try:
         with torch.no_grad():
             answer = call(y.clone(), sigma)
-    except Exception:  # any: it is somebody else's
+    except Exception as error:  # any: it is somebody else's
+        if is_out_of_memory(error):  # nobody knows
+            raise
         return False
     return getattr(answer, "shape", None) == y.shape
 

@@ -254,6 +254,11 @@ def build_network(
     return network
 
 
+def fixed_in_python(network: nn.Module) -> bool:
+    """Whether compiled code is another one once normalisations are fixed: of torch's own ones it is."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in network.modules())
+
+
 def fix_norms(network: nn.Module, fixed: bool) -> None:
     """Let all normalisations divide by their running values in training too, or by the batch's.
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gahb.denoisers.computation import ON_CUDA
 from gahb.denoisers.contract import as_denoiser
+from gahb.denoisers.memory import InParts
 
 
 def at_home(denoiser: Callable[..., Any], like: Tensor) -> Callable[[Tensor, float | None], Tensor]:
@@ -22,4 +24,5 @@ def at_home(denoiser: Callable[..., Any], like: Tensor) -> Callable[[Tensor, flo
     checked = as_denoiser(denoiser, like.to(device))
     if device == like.device:
         return checked
-    return lambda y, sigma: checked(y.to(device), sigma).to(y.device)
+    in_parts = InParts(checked, ON_CUDA)
+    return lambda y, sigma: in_parts(y.to(device), sigma).to(y.device)

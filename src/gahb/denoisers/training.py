@@ -36,8 +36,8 @@ from gahb.denoisers.batches import BatchOrder
 from gahb.denoisers.choices import NOISE_DRAWS, NOISE_LAWS, OPTIMISERS, WEIGHTINGS
 from gahb.denoisers.compilation import compiled_or_not, use_cache
 from gahb.denoisers.computation import Computation, full_products, resolve_computation
-from gahb.denoisers.graphs import GraphedUpdate, make_capturable, repays
-from gahb.denoisers.networks import NetworkDenoiser, build_network, fix_norms
+from gahb.denoisers.graphs import GraphedUpdate, Update, make_capturable, repays
+from gahb.denoisers.networks import NetworkDenoiser, build_network, fix_norms, fixed_in_python
 from gahb.denoisers.schedule import learning_rate, rate_share
 from gahb.denoisers.snapshots import Snapshots
 from gahb.denoisers.weights import load_state, save_denoiser, under
@@ -132,10 +132,11 @@ class Trainer:
                 example = self._example()
                 self._errors, compiled = compiled_or_not(noise_errors, self.network, example)
             self.computation = dataclasses.replace(self.computation, compiled=compiled)
+        self._form_changes = not self.computation.compiled or fixed_in_python(self.network)
 
     def _example(self) -> tuple[Tensor, Tensor, Tensor, str]:
         """Arguments of ``noise_errors`` of the shapes that all updates have."""
-        clean = self._images[self.order(0).to(self.device)]
+        clean = self._images[self._positions()]
         sigma = torch.ones(len(clean), device=self.device)
         return clean, torch.ones_like(clean), sigma, self.computation.precision
 
@@ -158,7 +159,7 @@ class Trainer:
         draws = torch.Generator(self.device).manual_seed(
             seed_of(seed, "update", split, self.update)
         )
-        clean = self._images[self.order(self.update).to(self.device)]
+        clean = self._images[self._positions()]
         uniform = self._noise_draws.draw(len(clean), draws)
         sigma = self._noise_law.sigma(uniform, *training["sigma_range"])
         noise = torch.randn(clean.shape, generator=draws, device=self.device)
@@ -175,7 +176,11 @@ class Trainer:
         self.network.train()
         fix_norms(self.network, fixed)
         with full_products(benchmark=True):
-            loss, relative = self._prepared(fixed, clean, noise, sigma, weights)
+            inputs = clean, noise, sigma, weights
+            update = self._recorded(fixed, inputs)
+            if self._is_own:  # its layers may draw, as dropout does
+                torch.manual_seed(seed_of(seed, "layers", split, self.update))
+            loss, relative = update(*inputs)
 
         with torch.no_grad():
             row = self.log[self.update]
@@ -185,9 +190,16 @@ class Trainer:
             row[3], row[4] = map(self._psnr, self._monitored)
         self.snapshots.look(self.update, self.network)
 
-    def _prepared(self, fixed: bool, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def _positions(self) -> Tensor:
+        """Positions (batch_size,) of the update's images, without waiting until they are on the device."""
+        positions = self.order(self.update)
+        if self.device.type == "cuda":  # from pageable memory a copy waits for all that was begun
+            return positions.pin_memory().to(self.device, non_blocking=True)
+        return positions
+
+    def _recorded(self, fixed: bool, inputs: tuple[Tensor, ...]) -> Update:
         """:meth:`_descend`, on CUDA as a graph; another one where norms have another form."""
-        form = fixed and not self.computation.compiled
+        form = fixed and self._form_changes
         if self._graphs and (self._graphed is None or self._graphed[0] != form):
             self._graphed = None  # free its memory
             try:
@@ -196,7 +208,7 @@ class Trainer:
             except Exception as error:
                 print(f"updates are launched kernel by kernel: {type(error).__name__}: {error}")
                 self._graphs = False
-        return self._descend(*inputs) if self._graphed is None else self._graphed[1](*inputs)
+        return self._descend if self._graphed is None else self._graphed[1]
 
     def _descend(
         self, clean: Tensor, noise: Tensor, sigma: Tensor, weights: Tensor
@@ -370,7 +382,14 @@ def updates_left(trainer: Trainer, label: str) -> Iterator[None]:
     progress = Progress(label, updates, "update", trainer.update, batch, "images")
     checked = trainer.update
     while trainer.update < updates:
-        trainer.step()
+        try:
+            trainer.step()
+        except torch.OutOfMemoryError as error:
+            error.add_note(
+                f"an update of training.batch_size {batch} does not fit: lower it, or, where jobs share a "
+                "GPU, let fewer run at once (snakemake --resources gpu=1)"
+            )
+            raise
         if trainer.update % CHECKED_EVERY == 0 or trainer.update == updates:
             trainer.check(checked)
             checked = trainer.update

@@ -30,10 +30,11 @@ from gahb.artifacts import Spec, provenance, write_table
 from gahb.datasets.classes.gaussian import Gaussian
 from gahb.datasets.image_class import image_class
 from gahb.datasets.store import Dataset
+from gahb.denoisers.computation import in_float32
 from gahb.denoisers.optimal import exact_denoiser
 from gahb.denoisers.snapshots import member_spec
 from gahb.denoisers.weights import load_denoiser
-from gahb.devices import asked_of
+from gahb.devices import asked_of, choose_device
 from gahb.evaluation.measure import Denoiser, NoisySet, fastest, noisy_set, squared_errors
 from gahb.means import standard_error
 
@@ -56,6 +57,7 @@ def measure_likelihoods(
     """
     measured, ensemble = spec["elbo"], spec["ensemble"]
     torch.set_num_threads(measured["threads"])
+    device = choose_device(asked_of(ensemble))
     fields = image_class(ensemble["dataset"])
     exact = exact_denoiser(ensemble["dataset"])
     if not isinstance(fields, Gaussian) or exact is None:
@@ -66,7 +68,6 @@ def measure_likelihoods(
     likelihood = log_likelihood(fields, test.images[:, 0].double().numpy())
     optimal = elbo_terms(exact, fields, test, sigmas, measured["seed"])
     inputs, rows = {"dataset": dataset.images_sha256}, []
-    device = asked_of(ensemble)
     members = [
         member_spec(ensemble, set_size, split)
         for set_size in ensemble["set_sizes"]
@@ -90,7 +91,7 @@ def measure_likelihoods(
                 **_summed("exact_", optimal, likelihood),
             }
         )
-    write_table(output, pd.DataFrame(rows), provenance(spec, inputs))
+    write_table(output, pd.DataFrame(rows), provenance(spec, inputs, in_float32(device)))
 
 
 def log_likelihood(fields: Gaussian, images: Float64) -> Float64:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from gahb.artifacts import Spec
 from gahb.denoisers.computation import ON_CUDA, Computation, prepared, resolve_computation
 from gahb.denoisers.contract import as_denoiser
+from gahb.denoisers.memory import InParts
+from gahb.devices import must_be_present
 from gahb.progress import Progress
 from gahb.randomness import Size, image_shape
 from gahb.samples.sampler import Denoiser, Sampler, build_sampler
@@ -71,21 +73,23 @@ def draw_samples(
         start: law of the images that sampling starts from; white noise about 0.5, unless said.
         followed: of how many of the first samples to keep the trajectory.
         levels: noise levels at which their images are kept.
-        batch: images denoised together.
+        batch: images denoised together, half as many whenever memory does not suffice.
         device: where the denoiser computes.
         dtype: type of the images between the calls.
         label: shown with the progress.
 
     Raises:
         ArithmeticError: an image became infinite or undefined.
+        ValueError: the device is not there, or the denoiser does not fit the images.
     """
     if not numbers:
         raise ValueError("numbers: found none, expected those of the samples to draw")
+    must_be_present(device, "device")
     shape = image_shape(size)
     recorder = Recorder(min(followed, len(numbers)), levels, shape)
     progress = Progress(label, len(numbers), "sample")
     known = as_denoiser(denoiser, torch.empty(0, *shape, device=device, dtype=dtype))
-    denoise = _never_alone(known)
+    denoise = _never_alone(InParts(known, batch))
     finished = []
     for first in range(0, len(numbers), batch):
         part = numbers[first : first + batch]

@@ -52,6 +52,7 @@ class Recorder:
         if not positions or min(positions) >= len(self._sigma):
             return
         sigmas = np.broadcast_to(np.asarray(sigma, np.float64), (len(positions),))
+        images: list[NDArray[np.float32]] = []  # fetched from the device once, if any is kept
         for row, position in enumerate(positions):
             if position >= len(self._sigma):
                 continue
@@ -60,8 +61,9 @@ class Recorder:
             new = np.isnan(self._kept_sigma[position]) & (level <= self._levels)
             if new.any():
                 self._kept_sigma[position, new] = level
-                self._noisy[position, new] = noisy[row].float().cpu().numpy()
-                self._denoised[position, new] = denoised[row].float().cpu().numpy()
+                images = images or [one.float().cpu().numpy() for one in (noisy, denoised)]
+                self._noisy[position, new] = images[0][row]
+                self._denoised[position, new] = images[1][row]
 
     def trajectories(self) -> Trajectories:
         """What was kept."""

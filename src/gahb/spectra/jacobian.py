@@ -26,6 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import checkpoint
 
 from gahb.denoisers.contract import Image, as_denoiser, as_image
+from gahb.denoisers.memory import InParts, is_out_of_memory
 from gahb.randomness import seed_of
 from gahb.spectra.gates import GateMismatch, ImposeGates, RecordGates
 
@@ -49,7 +50,8 @@ class LinearisedDenoiser:
             (1, H, W). Its type and device are those of all computations and results.
         sigma: noise level of y.
         engine: ``auto``, ``frozen``, ``autograd`` or ``exact``.
-        batch_size: images per pass; by default as many as fit 2^16 pixels (2^19 on a GPU).
+        batch_size: images per pass, half as many whenever memory does not suffice; by default as many as
+            fit 2^16 pixels (2^19 on a GPU).
 
     Attributes:
         noisy: y.
@@ -77,7 +79,8 @@ class LinearisedDenoiser:
         function = as_denoiser(denoiser, self.noisy, copied=True)
         self._function: Callable[[Tensor], Tensor] = lambda images: function(images, sigma)
         pixels = _PIXELS_AT_ONCE.get(self.noisy.device.type, 2**16)
-        self.batch_size = batch_size or min(256, max(1, pixels // self.noisy.numel()))
+        count = batch_size or min(256, max(1, pixels // self.noisy.numel()))
+        self._in_parts = InParts(lambda images, apply: apply(images), count)
         self._kept: tuple[Tensor, Tensor] | None = None
         own = function.denoiser
         if engine == "exact" or (engine == "auto" and hasattr(own, "jacobian_product")):
@@ -117,8 +120,9 @@ class LinearisedDenoiser:
         """The whole Jacobian, (d, d): J[i, j] = d f(y)_i / d y_j."""
         d = self.pixels
         jacobian = self.noisy.new_empty(d, d)
-        for first in range(0, d, self.batch_size):
-            count = min(self.batch_size, d - first)
+        at_once = self._in_parts.batch
+        for first in range(0, d, at_once):
+            count = min(at_once, d - first)
             basis = self.noisy.new_zeros(count, d)
             basis[torch.arange(count), first + torch.arange(count)] = 1
             images = basis.view(count, *self.noisy.shape)
@@ -134,8 +138,7 @@ class LinearisedDenoiser:
                 f"expected images of shape (N, {', '.join(map(str, self.noisy.shape))}), "
                 f"found {tuple(images.shape)}"
             )
-        images = images.to(self.noisy)
-        return torch.cat([apply(part) for part in images.split(self.batch_size)])
+        return self._in_parts(images.to(self.noisy), apply)
 
     def _push(self, v: Tensor) -> Tensor:
         """J v through the frozen network, less its response to zero."""
@@ -165,7 +168,9 @@ class LinearisedDenoiser:
                 # copies, since an operation in place overwrites input and tangent alike
                 tangent: Tensor = torch.func.jvp(self._function, (y.clone(),), (v.clone(),))[1]
                 return tangent.detach()
-            except (RuntimeError, NotImplementedError):
+            except (RuntimeError, NotImplementedError) as error:
+                if is_out_of_memory(error):
+                    raise
                 x, output = self._graph(len(v))
                 u = torch.zeros_like(output, requires_grad=True)
                 (pulled,) = torch.autograd.grad(output, x, u, create_graph=True)
@@ -216,6 +221,8 @@ class LinearisedDenoiser:
             self._offset = self._impose(torch.zeros_like(self.noisy[None]))[0]
             apart = (self._push(probe) - expected).norm() / expected.norm()
         except Exception as failure:  # the images pushed through are not images of its kind
+            if is_out_of_memory(failure):
+                raise
             reason = str(failure)
         else:
             if apart <= _AGREEMENT * torch.finfo(self.noisy.dtype).eps:
