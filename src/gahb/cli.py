@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not isinstance(error, MemoryError) and not _OF_THE_MACHINE.search(str(error)):
             raise
         told = (str(error).strip() or "out of memory").splitlines()[0]
+        told = "; ".join([told, *getattr(error, "__notes__", [])])
         sys.exit(f"gahb {options.verb}: error: this machine cannot do it: {told}")
     except LookupError as error:
         sys.exit(
