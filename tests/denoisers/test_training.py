@@ -322,7 +322,7 @@ def test_explicit_choices_win(machine: Callable[..., None]):
     assert resolve_computation(long | chosen, {"channels": 16}, 40) == Computation(
         "cpu", "float32", False
     )
-    machine(False, {}, False)
+    machine(True, {}, False)
     chosen = {"device": "cuda", "precision": "bfloat16", "compile": "always"}
     assert resolve_computation(AUTO | {"updates": 1} | chosen, {"channels": 1}, 8) == Computation(
         "cuda", "bfloat16", True

@@ -87,7 +87,7 @@ class Training(Options):
     compile: Literal["auto", "always", "never"] = "auto"
     """torch.compile; auto, where a compiler exists and the networks planned repay it"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto, cuda when present"""
+    """auto, cuda when present; CUDA_VISIBLE_DEVICES says which of several"""
     threads: Threads = 1
     """processor threads of one network; they change the last bits of its weights"""
     monitor_every: Count = 50
