@@ -21,8 +21,10 @@ def datasets(options: argparse.Namespace) -> None:
 def denoisers(options: argparse.Namespace) -> None:
     """Train a denoiser, or continue a training that was killed."""
     from gahb.datasets.store import open_dataset
+    from gahb.denoisers.compilation import use_cache
     from gahb.denoisers.training import train
 
+    use_cache()
     train(
         options.spec,
         open_dataset(options.dataset, options.spec["dataset"]),

@@ -28,6 +28,25 @@ class Dropping(torch.nn.Sequential):
     def __init__(self):
         super().__init__(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Dropout(), torch.nn.Conv2d(4, 1, 1))
 
+class Published(torch.nn.Sequential):  # keeps running values as the published code does
+    def __init__(self):
+        super().__init__(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Conv2d(4, 1, 1))
+        self.register_buffer("running_sd", torch.ones(1))
+
+    def forward(self, y):
+        if self.training:
+            self.running_sd.data = 0.9 * self.running_sd.data + 0.1 * y.std().detach()
+        return super().forward(y) / self.running_sd
+
+class Counting(torch.nn.Sequential):
+    def __init__(self):
+        super().__init__(torch.nn.Conv2d(1, 1, 3, padding=1))
+        self.calls = 0
+
+    def forward(self, y):
+        self.calls += self.training
+        return super().forward(y) * (1 + self.calls % 2)
+
 class Waiting(torch.nn.Sequential):
     def __init__(self):
         super().__init__(torch.nn.Conv2d(1, 1, 3, padding=1))
@@ -107,7 +126,12 @@ def test_norms_are_fixed_in_every_form_of_an_update(trainer, own, name: str, com
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("Dropping", "random numbers"), ("Waiting", "not permitted")]
+    ("name", "told"),
+    [
+        ("Dropping", "random numbers"),
+        ("Waiting", "not permitted"),
+        ("Published", "instead of changing it in place"),
+    ],
 )
 def test_what_no_graph_can_hold_is_told_once_and_trained(
     trainer, own, capsys: pytest.CaptureFixture[str], name: str, told: str
@@ -115,6 +139,11 @@ def test_what_no_graph_can_hold_is_told_once_and_trained(
     plain, refused = (trained(trainer(g, "adam", own(name))) for g in (False, True))
     assert capsys.readouterr().out.count(told) == 1
     agree(refused, plain)
+
+
+def test_what_layers_count_is_not_recorded(trainer, own, capsys: pytest.CaptureFixture[str]):
+    trained(trainer(True, "adam", own("Counting")))
+    assert capsys.readouterr().out.count("instead of changing it in place") == 1
 
 
 def test_what_warms_up_in_vain_is_over_before_weights_are_brought_back(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import gahb
+from gahb.denoisers.batches import BatchOrder
 from gahb.denoisers.computation import _Moving, prepared
 from gahb.denoisers.contract import as_denoiser
 from gahb.denoisers.memory import InParts, is_out_of_memory
@@ -120,3 +122,19 @@ def test_a_denoiser_elsewhere_does_so_too(small, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Tensor, "to", lambda tensor, *_: tensor)
     torch.testing.assert_close(at_home(network, images)(images, None), small(20)(images))
     assert network.given[:3] == [20, 10, 5]
+
+
+def test_a_training_that_does_not_fit_says_what_helps(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("gahb.denoisers.training.noise_errors", refuse)
+    before = dict(os.environ)
+    with pytest.raises(torch.OutOfMemoryError) as found:
+        gahb.train(torch.rand(8, 1, 8, 8), updates=2, batch_size=4, compile="never")
+    assert "training.batch_size 4" in found.value.__notes__[0]
+    assert dict(os.environ) == before
+
+
+def test_one_image_is_the_whole_batch():
+    assert BatchOrder(0, "S1", 1, 5)(7).tolist() == [0] * 5

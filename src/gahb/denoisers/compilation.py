@@ -25,9 +25,10 @@ def can_compile() -> bool:
 
 
 def use_cache() -> None:
-    """Give the compiler a folder that can be written to, before torch looks for one.
+    """Give the compiler of this job a folder that can be written to, before torch looks for one.
 
-    Without one not even an optimiser can be made. That which the environment names is taken, else
+    It changes the environment, as a call of the library is not to. Without such a folder not even an
+    optimiser can be made. That which the environment names is taken, else
     ``CACHE``, else a temporary one.
     """
     wanted = Path(os.environ.get(PLACE, CACHE)).absolute()

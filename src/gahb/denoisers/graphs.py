@@ -24,14 +24,21 @@ class GraphedUpdate:
         inputs: as those that it will be called with.
         network: is left as it was by the recording.
         optimiser: likewise; its learning rates are tensors.
+
+    Raises:
+        RuntimeError: it cannot be recorded, or the network puts new tensors or numbers where it
+            kept others: a graph would go on with the old ones.
     """
 
     def __init__(
         self, update: Update, inputs: tuple[Tensor, ...], network: nn.Module, optimiser: Any
     ) -> None:
         self._inputs = tuple(given.clone() for given in inputs)
+        before = _kept(network)
         with unchanged(network, optimiser):
             self._replay, self._outputs = capture(lambda: update(*self._inputs))
+            if _kept(network) != before:
+                raise RuntimeError("layers replace what they keep, instead of changing it in place")
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """What ``update`` returns; the next call overwrites it."""
@@ -68,6 +75,19 @@ def capture(update: Update) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
     return graph.replay, outputs
 
 
+def _kept(network: nn.Module) -> tuple[list[int], list[tuple[str, Any]]]:
+    """Where the tensors of a network are in memory, and the numbers that its layers keep."""
+    places = [one.data_ptr() for one in tensors_of(network).values()]
+    parts = [vars(part).items() for part in network.modules()]
+    numbers = [pair for part in parts for pair in part if isinstance(pair[1], (int, float))]
+    return places, numbers
+
+
+def tensors_of(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, those that are not saved among them."""
+    return dict(network.named_parameters()) | dict(network.named_buffers())
+
+
 def _generators() -> tuple[Any, ...]:
     """The state of every generator of random numbers that layers draw from."""
     ours = torch.get_rng_state(), torch.cuda.get_rng_state()
@@ -94,7 +114,7 @@ def unchanged(network: nn.Module, optimiser: Any) -> Iterator[None]:
 
     State that did not exist before becomes zero, as every optimiser that can be captured starts with.
     """
-    weights = {name: value.clone() for name, value in network.state_dict().items()}
+    weights = {name: value.detach().clone() for name, value in tensors_of(network).items()}
     known = {
         parameter: {key: value.clone() for key, value in state.items()}
         for parameter, state in optimiser.state.items()
@@ -103,7 +123,7 @@ def unchanged(network: nn.Module, optimiser: Any) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for name, value in network.state_dict().items():
+            for name, value in tensors_of(network).items():
                 value.copy_(weights[name])
             for parameter, state in optimiser.state.items():
                 for key, value in state.items():

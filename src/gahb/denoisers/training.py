@@ -34,7 +34,7 @@ from gahb.artifacts import (
 from gahb.datasets.store import Dataset
 from gahb.denoisers.batches import BatchOrder
 from gahb.denoisers.choices import NOISE_DRAWS, NOISE_LAWS, OPTIMISERS, WEIGHTINGS
-from gahb.denoisers.compilation import compiled_or_not, use_cache
+from gahb.denoisers.compilation import compiled_or_not
 from gahb.denoisers.computation import Computation, full_products, resolve_computation
 from gahb.denoisers.graphs import GraphedUpdate, Update, make_capturable, repays
 from gahb.denoisers.networks import NetworkDenoiser, build_network, fix_norms, fixed_in_python
@@ -102,7 +102,6 @@ class Trainer:
             network = build_network(spec["architecture"], *start)
         self.network = network.to(self.device)
         torch.nn.utils.convert_conv2d_weight_memory_format(self.network, torch.channels_last)
-        use_cache()
         self._images = train_images.to(self.device)
         with self._layers_draw():
             self.optimiser = module(OPTIMISERS, self.training["optimiser"]).build(
