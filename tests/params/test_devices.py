@@ -145,7 +145,7 @@ def test_without_cuda_the_processor_computes_unless_cuda_is_asked_for(
         with pytest.raises(ValueError, match=f"found {asked}, allowed is one of auto, cpu, cuda"):
             devices.choose_device(asked)
     with pytest.raises(ValueError, match=r"training\.device: found cuda, but torch"):
-        gahb.train(torch.rand(8, 1, 8, 8), device="cuda")
+        gahb.train("a folder that is not read", device="cuda")
     with pytest.raises(ValueError, match='device: found "cuda:7", allowed is one of'):
         gahb.train(torch.rand(8, 1, 8, 8), device="cuda:7")
 

@@ -22,6 +22,7 @@ from gahb.denoisers.options import Training, training_in_full
 from gahb.denoisers.own_network import OwnEstimator
 from gahb.denoisers.training import Trainer, updates_left
 from gahb.denoisers.weights import save_denoiser
+from gahb.devices import choose_device
 from gahb.explaining import explain
 from gahb.options import names
 from gahb.randomness import seeded
@@ -103,11 +104,12 @@ def train(
         ValueError: an option or the images are not what is allowed; the message says which.
         gahb.denoisers.training.DivergenceError: the training diverged.
     """
-    clean = stacked(images)
-    monitored = None if held_out is None else stacked(held_out)
     if predicts not in ("noise", "image"):
         raise ValueError(f"predicts: found {predicts!r}, allowed is one of noise, image")
     options = _in_full(training)
+    choose_device(options["device"])  # before images are read
+    clean = stacked(images)
+    monitored = None if held_out is None else stacked(held_out)
     given: nn.Module | None = None
     if isinstance(network, nn.Module):
         given, architecture = _estimator(network, predicts)

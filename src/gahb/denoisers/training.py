@@ -176,10 +176,7 @@ class Trainer:
         fix_norms(self.network, fixed)
         with full_products(benchmark=True):
             inputs = clean, noise, sigma, weights
-            update = self._recorded(fixed, inputs)
-            if self._is_own:  # its layers may draw, as dropout does
-                torch.manual_seed(seed_of(seed, "layers", split, self.update))
-            loss, relative = update(*inputs)
+            loss, relative = self._recorded(fixed, inputs)(*inputs)
 
         with torch.no_grad():
             row = self.log[self.update]
@@ -202,7 +199,8 @@ class Trainer:
         if self._graphs and (self._graphed is None or self._graphed[0] != form):
             self._graphed = None  # free its memory
             try:
-                graphed = GraphedUpdate(self._descend, inputs, self.network, self.optimiser)
+                with self._layers_draw():  # in vain, and the update itself draws the same
+                    graphed = GraphedUpdate(self._descend, inputs, self.network, self.optimiser)
                 self._graphed = form, graphed
             except Exception as error:
                 print(f"updates are launched kernel by kernel: {type(error).__name__}: {error}")
