@@ -33,7 +33,7 @@ from gahb.evaluation.psnr import DB, input_psnr, psnr_of_mean_mse
 from gahb.means import standard_error
 from gahb.randomness import image_noise
 
-FILTERS = ("haar", "db2", "db3", "db4", "sym4", "sym6", "coif1")
+FILTERS = ("haar", "db2", "db3", "db4", "sym4", "sym6", "coif1", "coif2", "coif3")
 RULES: tuple[float | str, ...] = (2.5, 2.75, 3.0, 3.25, 3.5, "universal")
 
 

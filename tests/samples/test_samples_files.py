@@ -499,6 +499,10 @@ def test_a_failure_leaves_the_old_file(stored):
         ({"experiments": ["other"]}, 'experiment: found "other", allowed is one of soft, hard'),
         ({"sampler": {"kind": "score_ascent"}}, "sampling.sampler: 'preset' is a required"),
         ({"sampler": {"kind": "magic"}}, 'sampler.kind: found "magic", allowed is one of anc'),
+        (
+            {"sampler_of": {"other": TINY["sampling"]["sampler"]}},
+            'sampling.sampler_of: found "other", allowed is one of soft',
+        ),
         ({"start": "grey"}, 'sampling.start: found "grey", allowed is one of white, covariance'),
         ({"samples": 1}, "sampling.samples: found 1, allowed is at least 2"),
         ({"duplicate_threshold": 1}, "sampling.duplicate_threshold: found 1"),
@@ -528,6 +532,24 @@ def test_impossible_options_of_a_sampler_are_named(changes, message):
     params["sampling"]["sampler"] |= changes
     with pytest.raises(ParamsError, match=re.escape(message)):
         validate(params)
+
+
+def test_an_experiment_may_have_a_sampler_of_its_own():
+    before = samples_spec(TINY, "soft", 4)
+    own = {
+        "kind": "ode",
+        "order": 2,
+        "schedule": "geometric",
+        "steps": 3,
+        "sigma_range": [0.1, 0.5],
+    }
+    params = copy.deepcopy(TINY)
+    params["sampling"]["sampler_of"] = {"soft": own}
+    validate(params)
+    changed = samples_spec(params, "soft", 4)
+    assert changed["sampling"] == before["sampling"] | {"sampler": own}
+    params["sampling"]["sampler_of"] = {"hard": own}
+    assert samples_spec(params, "soft", 4) == before
 
 
 def test_only_sampling_changes_the_samples():

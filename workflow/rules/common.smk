@@ -413,7 +413,9 @@ def figure_code(wildcards):
     drawn = figure_options(PARAMS, name).named_experiments
     modules = ["gahb.figures.parts.make", f"gahb.figures.{name}", *classes(drawn)]
     if any("/samples/" in path for path in figure_inputs(wildcards)):
-        modules += named_modules({"sampling": PARAMS["sampling"]}, "sampling")
+        for experiment in drawn:
+            sampling = gahb_params.sampling_settings(PARAMS, experiment)
+            modules += named_modules({"sampling": sampling}, "sampling")
     beside = [f"figures/captions/{name}.rst", "figures/parts/style.mplstyle"]
     return SOURCES.digest(modules, beside)
 

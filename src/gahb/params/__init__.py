@@ -27,6 +27,7 @@ from gahb.params.specs import reference_spec as reference_spec
 from gahb.params.specs import reference_spectra_spec as reference_spectra_spec
 from gahb.params.specs import samples_over_training_spec as samples_over_training_spec
 from gahb.params.specs import samples_spec as samples_spec
+from gahb.params.specs import sampling_settings as sampling_settings
 from gahb.params.specs import snapshot_updates as snapshot_updates
 from gahb.params.specs import spectra_settings as spectra_settings
 from gahb.params.specs import spectra_spec as spectra_spec

@@ -221,13 +221,22 @@ def adaptivity_spec(params: Params, experiment: str) -> Spec:
     return {"ensemble": ensemble, "spectra": spectra_settings(params, experiment)}
 
 
+def sampling_settings(params: Params, experiment: str) -> Spec:
+    """How the networks of an experiment are sampled from."""
+    sampling = params["sampling"]
+    settings = {
+        key: value for key, value in sampling.items() if key not in ("experiments", "sampler_of")
+    }
+    own = sampling.get("sampler_of", {})
+    return settings | ({"sampler": own[experiment]} if experiment in own else {})
+
+
 def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:
     """What the samples of the two splits' networks are made from."""
-    chosen = {key: value for key, value in params["sampling"].items() if key != "experiments"}
     return {
         "first": network_spec(params, experiment, set_size, "S1"),
         "second": network_spec(params, experiment, set_size, "S2"),
-        "sampling": chosen,
+        "sampling": sampling_settings(params, experiment),
     }
 
 
@@ -264,8 +273,7 @@ def likelihood_is_known(params: Params, image_class: str) -> bool:
 def samples_over_training_spec(params: Params, experiment: str) -> Spec:
     """What the samples of an experiment's networks of S1 and S2 at their snapshots are made from."""
     ensemble = _ensemble(params, experiment) | {"splits": ["S1", "S2"]}
-    sampling = {key: value for key, value in params["sampling"].items() if key != "experiments"}
-    return {"ensemble": ensemble, "sampling": sampling}
+    return {"ensemble": ensemble, "sampling": sampling_settings(params, experiment)}
 
 
 def _ensemble(params: Params, experiment: str) -> Spec:

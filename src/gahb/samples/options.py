@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from gahb.options import Count, Names, Number, Options, Seed, Threads, Variant, wrong
 from gahb.samples.sampler import SAMPLERS, SamplerOptions
 
+ChosenSampler = Annotated[SamplerOptions, Variant(SAMPLERS, "kind")]
+
 
 class Sampling(Options):
     """The networks of S1 and S2 sample from the same noise."""
@@ -17,9 +19,11 @@ class Sampling(Options):
     """of the start and injected noise, which depends on it, the sample and the step alone"""
     experiments: Names
     """whose networks sample; each must have both splits"""
-    sampler: Annotated[SamplerOptions, Variant(SAMPLERS, "kind")]
+    sampler: ChosenSampler
     """ancestral: the reverse process with x0-prediction; deterministic: the same without noise (DDIM); ode:
     the probability flow by a multistep method; score_ascent: the paper's Algorithm 1"""
+    sampler_of: dict[str, ChosenSampler] = {}
+    """samplers of some of these experiments, in the place of `sampler`"""
     samples: Annotated[Count, Field(ge=2)]
     """number of samples of each network"""
     start: Literal["white", "covariance"]
