@@ -178,9 +178,8 @@ class Trainer:
         with full_products(benchmark=True):
             inputs = clean, noise, sigma, weights
             update = self._recorded(fixed, inputs)
-            if self._is_own:  # its layers may draw, as dropout does
-                torch.manual_seed(seed_of(seed, "layers", split, self.update))
-            loss, relative = update(*inputs)
+            with self._layers_draw():  # the same, whether or not its recording has drawn
+                loss, relative = update(*inputs)
 
         with torch.no_grad():
             row = self.log[self.update]
