@@ -171,7 +171,6 @@ def import_weights(options: argparse.Namespace) -> None:
     from gahb.datasets.store import open_dataset
     from gahb.denoisers.published import convert_published
 
-    check_output(options.output, ".safetensors")
     if (options.spec is None) != (options.dataset is None):
         raise ValueError(
             "--spec and --dataset go together: a network of params.yaml and its images"
@@ -181,6 +180,7 @@ def import_weights(options: argparse.Namespace) -> None:
         images = open_dataset(options.dataset, options.spec["dataset"]).images_sha256
     elif options.output.exists():
         raise ValueError(f"{options.output} exists and would be overwritten: remove it first")
+    check_output(options.output, ".safetensors")
     architecture, found = convert_published(
         options.weights, options.output, options.spec, images, options.key, options.sha256
     )

@@ -58,7 +58,7 @@ class Waiting(torch.nn.Sequential):
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
-    path = tmp_path_factory.mktemp("own") / "recorded_nets.py"
+    path = tmp_path_factory.mktemp("own") / "recorded_nets.py"  # its folder stays on sys.path
     path.write_text(OWN)
     return lambda name: {"network": f"{path}:{name}", "predicts": "noise"}
 

@@ -16,6 +16,7 @@ from torch import nn
 import gahb
 from gahb.artifacts import read_tensors
 from gahb.datasets.store import Dataset
+from gahb.denoisers.computation import resolve_computation
 from gahb.denoisers.learning import train
 from gahb.denoisers.own_network import OwnEstimator
 from gahb.denoisers.pretrained import FOLDER, NAMES, from_pretrained, pack, pretrained_file
@@ -160,6 +161,9 @@ def test_a_network_that_predicts_the_image_is_not_rounded():
     )
     # the identity leaves all of the noise
     torch.testing.assert_close(errors, torch.full((4,), sigma**2), rtol=1e-3, atol=0)
+    asked = {"device": "cpu", "precision": "bfloat16", "compile": "never"}
+    for predicts, precision in (("image", "float32"), ("noise", "bfloat16")):
+        assert resolve_computation(asked, {"predicts": predicts}, 8).precision == precision
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_a_network_that_predicts_the_image_is_not_rounded():
         (None, {"recipe": "paper", "noise_law": "log_uniform"}, r"sigma_range: found \[0, 1\]"),
         ({"blocks": 2}, {}, "network: found {'blocks': 2}, expected .*'network': bf_cnn, unet"),
         ("unet", {}, "network: found 'unet', expected a torch module"),
-        (nn.ReLU(), {}, "found no parameters in ReLU"),
+        (nn.ReLU(), {}, "found no weights in ReLU"),
         (nn.Conv2d(1, 2, 1), {}, r"Conv2d made \(1, 2, 8, 8\) of noisy images \(1, 1, 8, 8\)"),
         (nn.Conv2d(3, 3, 1), {}, "takes images of 3 channels, and these have 1"),
         (nn.Bilinear(8, 8, 8), {}, r"noisy images alone, but takes \(input1"),

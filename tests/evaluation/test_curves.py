@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gahb.datasets.store import Dataset
+from gahb.denoisers.classical.wavelets import WaveletDenoiser
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.curves import agreement, psnr_curve
 from gahb.evaluation.evaluate import psnr_table
@@ -61,6 +62,26 @@ def test_a_denoiser_gets_a_few_images_at_once_and_fewer_large_ones():
 
     psnr_curve(noted, [*torch.rand(2, 256, 256), *torch.rand(40, 8, 8)], [0.1])
     assert set(seen) == {(1, 1, 256, 256), (32, 1, 8, 8), (8, 1, 8, 8)}
+
+
+def test_what_is_doubted_is_told_once_and_by_name():
+    def bytewise(y: Tensor) -> Tensor:
+        return 255 * y
+
+    with pytest.warns(RuntimeWarning, match="the denoiser bytewise seems to answer") as told:
+        psnr_curve(bytewise, torch.rand(2, 8, 8), [0.1])
+    assert len(told) == 1
+
+
+def test_an_oracle_is_given_the_clean_images():
+    images = torch.rand(2, 8, 8)
+    oracle, blind = (
+        psnr_curve(WaveletDenoiser("haar", rule), images, [0.3])["psnr_of_mean_mse"][0]
+        for rule in ("oracle", "universal")
+    )
+    assert oracle > blind
+    with pytest.raises(ValueError, match=r"grey images \(B, 1, H, W\), found \(2, 3, 8, 8\)"):
+        psnr_curve(WaveletDenoiser("haar", "oracle"), torch.rand(2, 3, 8, 8), [0.3])
 
 
 def test_one_draw_has_no_standard_error():

@@ -47,8 +47,9 @@ def resolve_computation(
     """Choose device, precision and compilation where params.yaml says ``auto``.
 
     CUDA when present; bfloat16 autocast where the processor multiplies bfloat16 matrices in hardware
-    (AMX or AVX512-BF16, or a CUDA device that has it); torch.compile where a C++ compiler and
-    Python's headers are found and the plan repays it (:func:`repaid`).
+    (AMX or AVX512-BF16, or a CUDA device that has it) unless the network predicts the image;
+    torch.compile where a C++ compiler and Python's headers are found and the plan repays it
+    (:func:`repaid`).
 
     Args:
         training: the section of a network's spec.
@@ -59,7 +60,9 @@ def resolve_computation(
     """
     device = choose_device(training["device"])
     precision = training["precision"]
-    if precision == "auto":
+    if architecture.get("predicts") == "image":  # which is not to be rounded, whatever is asked for
+        precision = "float32"
+    elif precision == "auto":
         gains = (
             torch.cuda.is_bf16_supported(False) if device == "cuda" else _cpu_multiplies_bfloat16()
         )

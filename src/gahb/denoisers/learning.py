@@ -170,20 +170,21 @@ def _estimator(network: nn.Module, predicts: str) -> tuple[nn.Module, Spec]:
     that were all set to stay as they are (``requires_grad``) are trained; where some were, these stay.
     """
     network = unwrapped(network)
-    denoiser = isinstance(network, NetworkDenoiser)
-    inner = network.network if isinstance(network, NetworkDenoiser) else network
-    architecture = getattr(network, "architecture", None) if denoiser else None
-    given = copy.deepcopy(inner).float().cpu()
-    parameters = list(given.parameters())
-    if not parameters:
-        raise ValueError(f"network: found no parameters in {type(inner).__name__} to train")
-    if not any(one.requires_grad for one in parameters):
-        given.requires_grad_()
-    if architecture is None:
-        architecture = {"class": type(inner).__qualname__}
-    if predicts == "image" and not denoiser:
-        given = OwnEstimator(given, predicts, type(inner).__qualname__)
-    return given, architecture
+    architecture: Spec | None = None
+    if isinstance(network, NetworkDenoiser):
+        architecture, predicts = network.architecture, "noise"
+        network = network.network
+    kind = type(network).__qualname__
+    given = copy.deepcopy(network).float().cpu()
+    weights = [one for one in given.parameters() if one.is_floating_point()]
+    if not weights:
+        raise ValueError(f"network: found no weights in {kind} to train")
+    if not any(one.requires_grad for one in weights):
+        for one in weights:
+            one.requires_grad = True
+    if predicts == "image":
+        return OwnEstimator(given, predicts, kind), {"class": kind, "predicts": predicts}
+    return given, dict(architecture or {"class": kind})
 
 
 def _must_fit(network: nn.Module, images: Tensor) -> None:

@@ -83,7 +83,7 @@ class Training(Options):
     warmup: Index = 0
     """updates over which the learning rate rises"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of products; auto, bfloat16 where the processor multiplies it in hardware"""
+    """of products; auto, bfloat16 where hardware multiplies it; float32 if the image is predicted"""
     compile: Literal["auto", "always", "never"] = "auto"
     """torch.compile; auto, where a compiler exists and the networks planned repay it"""
     device: Literal["auto", "cpu", "cuda"] = "auto"

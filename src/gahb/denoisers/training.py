@@ -176,7 +176,9 @@ class Trainer:
         fix_norms(self.network, fixed)
         with full_products(benchmark=True):
             inputs = clean, noise, sigma, weights
-            loss, relative = self._recorded(fixed, inputs)(*inputs)
+            update = self._recorded(fixed, inputs)
+            with self._layers_draw():  # the same, whether or not its recording has drawn
+                loss, relative = update(*inputs)
 
         with torch.no_grad():
             row = self.log[self.update]

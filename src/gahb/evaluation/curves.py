@@ -7,20 +7,18 @@ these are: two denoisers see the same noisy images.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gahb.datasets.gathering import by_shape, gathered
 from gahb.denoisers.placing import at_home
 from gahb.evaluation.agreement import agreement_table
 from gahb.evaluation.evaluate import psnr_table
-from gahb.evaluation.measure import BATCH, NoisySet, squared_differences, squared_errors
+from gahb.evaluation.measure import BATCH, NoisySet, mean_squares, squared_errors
 
 if TYPE_CHECKING:
     from gahb.datasets.gathering import Images
@@ -42,7 +40,7 @@ def psnr_curve(
 
     Args:
         denoiser: f(y) or f(y, sigma), of images (B, C, H, W); see
-            :func:`gahb.denoisers.contract.as_denoiser`.
+            :func:`gahb.denoisers.contract.as_denoiser`. An oracle is given the clean images too.
         images: clean images of any sizes, or a folder of them; see
             :func:`gahb.datasets.gathering.gathered`.
         sigmas: noise levels, on the scale of intensities from 0 to 1.
@@ -58,10 +56,7 @@ def psnr_curve(
         ValueError: a level is not above 0, there is no image, or the denoiser does not fit them.
     """
     errors, drawn = _measured(
-        lambda part, levels: squared_errors(_placed(denoiser, part), part, levels, seed),
-        images,
-        sigmas,
-        repeats,
+        lambda part, levels: _errors(denoiser, part, levels, seed), images, sigmas, repeats
     )
     table = psnr_table("", {"": errors}, {"": drawn}, list(map(float, sigmas)))
     return table.drop(columns=["denoiser", "evaluated_on"])
@@ -87,9 +82,7 @@ def agreement(
         in dB with its standard error ``psnr_between_se``. High is alike, whatever the clean images are.
     """
     differences, drawn = _measured(
-        lambda part, levels: squared_differences(
-            _placed(first, part), _placed(second, part), part, levels, seed
-        ),
+        lambda part, levels: _differences((first, second), part, levels, seed),
         images,
         sigmas,
         repeats,
@@ -129,18 +122,26 @@ def _measured(
     return errors, drawn
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """f(y, sigma) wherever the denoiser computes, of so many images at once."""
+def _errors(
+    denoiser: Denoiser, part: NoisySet, levels: list[float], seed: int
+) -> NDArray[np.float64]:
+    """Mean squared errors (levels, draws) on images of one size."""
+    if getattr(denoiser, "needs_clean", False):
+        return squared_errors(denoiser, part, levels, seed)
+    placed = at_home(denoiser, part.images)
+    return mean_squares(lambda x, y, sigma: placed(y, sigma) - x, part, levels, seed, _few(part))
 
-    denoiser: Callable[[Tensor, float | None], Tensor]
-    batch: int
 
-    def __call__(self, y: Tensor, sigma: float) -> Tensor:
-        return self.denoiser(y, sigma)
+def _differences(
+    pair: tuple[Denoiser, Denoiser], part: NoisySet, levels: list[float], seed: int
+) -> NDArray[np.float64]:
+    """Mean squared differences (levels, draws) of two denoisers' outputs on images of one size."""
+    one, other = (at_home(denoiser, part.images) for denoiser in pair)
+    return mean_squares(
+        lambda x, y, sigma: one(y, sigma) - other(y, sigma), part, levels, seed, _few(part)
+    )
 
 
-def _placed(denoiser: Denoiser, part: NoisySet) -> _Placed:
-    """A denoiser for images of one size, of which it gets a few at once."""
-    few = max(1, PIXELS // part.images[0].numel())
-    return _Placed(at_home(denoiser, part.images), min(BATCH, few))
+def _few(part: NoisySet) -> int:
+    """How many images are denoised at once, wherever the denoiser computes."""
+    return min(BATCH, max(1, PIXELS // part.images[0].numel()))

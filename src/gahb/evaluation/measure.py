@@ -85,11 +85,9 @@ def squared_errors(
     count: int = getattr(denoiser, "batch", BATCH)
     if getattr(denoiser, "needs_clean", False):
         oracle: Callable[..., Tensor] = denoiser
-        return _mean_squares(
-            lambda x, y, sigma: oracle(y, sigma, x) - x, noisy, sigmas, seed, count
-        )
+        return mean_squares(lambda x, y, sigma: oracle(y, sigma, x) - x, noisy, sigmas, seed, count)
     known = as_denoiser(denoiser, noisy.images)
-    return _mean_squares(lambda x, y, sigma: known(y, sigma) - x, noisy, sigmas, seed, count)
+    return mean_squares(lambda x, y, sigma: known(y, sigma) - x, noisy, sigmas, seed, count)
 
 
 def fastest(network: nn.Module, asked: str = "auto") -> Denoiser:
@@ -108,7 +106,7 @@ def squared_differences(
 ) -> NDArray[np.float64]:
     """Mean squared difference of two denoisers' outputs on each draw: (levels, M)."""
     one, other = (as_denoiser(denoiser, noisy.images) for denoiser in (first, second))
-    return _mean_squares(
+    return mean_squares(
         lambda x, y, sigma: one(y, sigma) - other(y, sigma),
         noisy,
         sigmas,
@@ -118,13 +116,22 @@ def squared_differences(
 
 
 @torch.no_grad()
-def _mean_squares(
+def mean_squares(
     difference: Callable[[Tensor, Tensor, float], Tensor],
     noisy: NoisySet,
     sigmas: list[float],
     seed: int,
     count: int = BATCH,
 ) -> NDArray[np.float64]:
+    """Mean square over pixels and channels, for each draw: (levels, M).
+
+    Args:
+        difference: of clean and noisy images (B, C, H, W) and their level.
+        noisy: the images.
+        sigmas: the levels.
+        seed: of the noise.
+        count: images at once.
+    """
     rows = []
     for level, sigma in enumerate(sigmas):
         squares = [

@@ -89,6 +89,10 @@ class ProjectionDenoiser(nn.Module):
         if sigma is None or not sigma > 0:
             needed = "a classical denoiser needs the noise level: sigma > 0"
             raise ValueError(f"{needed}, found {sigma}")
+        if y.shape[1] != 1:
+            raise ValueError(
+                f"a classical denoiser takes grey images (B, 1, H, W), found {tuple(y.shape)}"
+            )
         images = y[:, 0].to(torch.float64)
         if not self.needs_clean:
             return images, self._thresholds(images, sigma, None)
