@@ -149,10 +149,6 @@ class Trainer:
 
     def step(self) -> None:
         """One update: draw, estimate the noise, weigh, descend."""
-        with self._layers_draw():
-            self._step()
-
-    def _step(self) -> None:
         training = self.training
         seed, split = self._names
         draws = torch.Generator(self.device).manual_seed(
