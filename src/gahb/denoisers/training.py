@@ -149,6 +149,10 @@ class Trainer:
 
     def step(self) -> None:
         """One update: draw, estimate the noise, weigh, descend."""
+        with self._layers_draw():
+            self._step()
+
+    def _step(self) -> None:
         training = self.training
         seed, split = self._names
         draws = torch.Generator(self.device).manual_seed(
@@ -172,9 +176,7 @@ class Trainer:
         fix_norms(self.network, fixed)
         with full_products(benchmark=True):
             inputs = clean, noise, sigma, weights
-            update = self._recorded(fixed, inputs)
-            with self._layers_draw():  # the same, whether or not its recording has drawn
-                loss, relative = update(*inputs)
+            loss, relative = self._recorded(fixed, inputs)(*inputs)
 
         with torch.no_grad():
             row = self.log[self.update]
