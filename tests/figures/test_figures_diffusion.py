@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from helpers.diffusion_results import (
 from helpers.figure_results import check_text
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from gahb.figures.memorisation import Measured, MemorisationFigure
 from gahb.figures.parts.intervals import with_error
 from gahb.figures.parts.make import make_figure
 
@@ -300,6 +302,23 @@ def test_captions_are_plain_restructuredtext(name: str, inputs: list[Path]) -> N
     caption = figures.told(name, inputs, SPECS[name])
     for expected in ("updates 1234", "16 channels", "N = 4"):
         assert expected in caption, expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"a": 4, "b": 16}, "up to N = 4 (a), 16 (b)"),
+        ({"a": 4, "b": None}, "up to N = 4 (a), at no N measured (b)"),
+        ({"b": None}, "at no N measured (b)"),
+    ],
+)
+def test_what_is_nowhere_memorised_is_said_so(sizes: dict[str, int | None], words: str) -> None:
+    ensembles: Any = [
+        SimpleNamespace(experiment=name, most_memorised=size) for name, size in sizes.items()
+    ]
+    figure = MemorisationFigure(experiments=list(sizes), sigmas=[0.1, 0.3])
+    found = figure.finding(Measured(ensembles))
+    assert found == f"Half of the samples are memorised {words}"
 
 
 def test_captions_print_measured_numbers(inputs: list[Path]) -> None:

@@ -187,8 +187,12 @@ class MemorisationFigure(Figure):
 
     def finding(self, measured: Measured) -> str:
         """What was measured, in one line."""
-        told = ", ".join(f"{one.most_memorised} ({one.experiment})" for one in measured.ensembles)
-        return f"Half of the samples are memorised up to N = {told}"
+        most = {one.experiment: one.most_memorised for one in measured.ensembles}
+        found = ", ".join(f"{size} ({name})" for name, size in most.items() if size is not None)
+        nowhere = ", ".join(name for name, size in most.items() if size is None)
+        told = f"up to N = {found}" if found else ""
+        told += f"{', ' if found else ''}at no N measured ({nowhere})" if nowhere else ""
+        return f"Half of the samples are memorised {told}"
 
     def draw(self, measured: Measured) -> Drawing:
         """Six panels: shares and similarity of samples, errors, and distances at two noise levels."""
