@@ -21,25 +21,24 @@ import torch
 
 from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.networks import NetworkDenoiser
+from gahb.denoisers.options import Training
 from gahb.denoisers.training import Trainer
 from gahb.spectra.full import full_spectrum
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.leading import leading_spectrum
 
-TRAINING = {
-    "seed": 0,
-    "noise_law": "squared_uniform",
-    "sigma_range": [0, 1],
-    "weighting": "annealed",
-    "optimiser": "adam",
-    "learning_rate": 4e-3,
-    "schedule": "cosine",
-    "warmup": 20,
-    "precision": "auto",
-    "compile": "never",
-    "device": "cpu",
-    "monitor_every": 10**6,
-}
+TRAINING = Training(
+    initialisation="published",
+    noise_draws="independent",
+    noise_law="squared_uniform",
+    sigma_range=(0, 1),
+    optimiser="adam",
+    learning_rate=4e-3,
+    warmup=20,
+    compile="never",
+    device="cpu",
+    monitor_every=10**6,
+).model_dump()
 
 
 def rendered(size: int, count: int) -> torch.Tensor:

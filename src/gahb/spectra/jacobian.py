@@ -234,7 +234,7 @@ class LinearisedDenoiser:
         x, output = self._graph(1)
         alone = torch.autograd.grad(output, x, u, retain_graph=True)[0]
         apart, size = (pulled - alone).norm(), alone.norm()
-        self._pulls_batches = bool(0 < size and apart <= self._rounding * size) or None
+        self._pulls_batches = bool(size > 0 and apart <= self._rounding * size) or None
         return bool(self._pulls_batches)
 
     def _own(self, v: Tensor) -> Tensor:
