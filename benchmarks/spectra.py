@@ -2,6 +2,7 @@
 
     python benchmarks/spectra.py                                   # 40x40, 16 channels, k = 50
     python benchmarks/spectra.py --size 80 --blocks 3 --channels 64 --k 200 --columns 640
+    python benchmarks/spectra.py --size 64 --layers 21 --channels 64 --k 20 --columns 64   # a BF-CNN
 
 A network is first trained for a few updates with the shipped trainer, since only a denoiser has a
 denoiser's spectrum. Both methods then analyse it at the same noisy image, in float32, on the same
@@ -20,25 +21,24 @@ import torch
 
 from gahb.datasets.classes.calpha import CAlpha
 from gahb.denoisers.networks import NetworkDenoiser
+from gahb.denoisers.options import Training
 from gahb.denoisers.training import Trainer
 from gahb.spectra.full import full_spectrum
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.leading import leading_spectrum
 
-TRAINING = {
-    "seed": 0,
-    "noise_law": "squared_uniform",
-    "sigma_range": [0, 1],
-    "weighting": "annealed",
-    "optimiser": "adam",
-    "learning_rate": 4e-3,
-    "schedule": "cosine",
-    "warmup": 20,
-    "precision": "auto",
-    "compile": "never",
-    "device": "cpu",
-    "monitor_every": 10**6,
-}
+TRAINING = Training(
+    initialisation="published",
+    noise_draws="independent",
+    noise_law="squared_uniform",
+    sigma_range=(0, 1),
+    optimiser="adam",
+    learning_rate=4e-3,
+    warmup=20,
+    compile="never",
+    device="cpu",
+    monitor_every=10**6,
+).model_dump()
 
 
 def rendered(size: int, count: int) -> torch.Tensor:
@@ -49,7 +49,10 @@ def rendered(size: int, count: int) -> torch.Tensor:
 
 def trained(options: argparse.Namespace) -> NetworkDenoiser:
     """A denoiser trained for ``options.updates`` updates on all but the first of 513 images."""
-    architecture = {"network": "unet", "blocks": options.blocks, "channels": options.channels}
+    depth = {"network": "unet", "blocks": options.blocks}
+    if options.layers:
+        depth = {"network": "bf_cnn", "layers": options.layers}
+    architecture = depth | {"channels": options.channels}
     images = rendered(options.training_size or options.size, 513)
     run = {"updates": options.updates, "batch_size": 16, "threads": options.threads}
     spec = {"architecture": architecture, "training": TRAINING | run, "split": "S1"}
@@ -82,6 +85,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=40)
     parser.add_argument("--training-size", type=int, help="train on images of this size instead")
     parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--layers", type=int, help="of a BF-CNN in place of a UNet")
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--k", type=int, default=50)
     parser.add_argument("--updates", type=int, default=300)

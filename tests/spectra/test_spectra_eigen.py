@@ -265,6 +265,25 @@ def test_leading_and_full_agree_on_a_trained_network(trained, dtype):
         assert abs(leading.asymmetry - full.asymmetry) <= 5 * leading.asymmetry_se
 
 
+@pytest.mark.parametrize("capabilities", [{}, {"amx_bf16": True}])
+def test_leading_and_full_agree_where_the_network_is_nearly_local(
+    trained, capabilities, monkeypatch
+):
+    """From combs, with and without drafts in bfloat16; the residuals are those of exact products."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    f, y = trained
+    linearised = LinearisedDenoiser(f, y.repeat(1, 3, 3)[:, :40, :40])
+    assert (linearised.draft() is not None) == bool(capabilities)
+    matrix = linearised.matrix().double().numpy()
+    symmetric = (matrix + matrix.T) / 2
+    expected = np.linalg.eigvalsh(symmetric)[::-1]
+    found = leading_spectrum(linearised, 12)
+    check_basis(found)
+    np.testing.assert_allclose(found.eigenvalues, expected[:12], atol=1e-3 * expected[0])
+    remainders = symmetric @ found.eigenvectors.T - found.eigenvectors.T * found.eigenvalues
+    np.testing.assert_allclose(np.linalg.norm(remainders, axis=0), found.residuals, atol=1e-5)
+
+
 def nearly_local(size: int, spread: float, low_rank: float) -> np.ndarray:
     """A symmetric blur of varying width, an antisymmetric part, and a few long-range terms."""
     random = np.random.default_rng(5)

@@ -328,3 +328,75 @@ def test_wrong_engine_and_wrong_directions_are_named():
     linearised = LinearisedDenoiser(lambda x: x, noisy_image(4))
     with pytest.raises(ValueError, match=r"shape \(N, 1, 4, 4\), found \(1, 4, 4\)"):
         linearised.product(noisy_image(4))
+
+
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that is said to multiply in bfloat16."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+
+
+@pytest.mark.parametrize("constant", [0.0, 3.0])
+@pytest.mark.parametrize("network", [unet, bf_cnn])
+def test_a_draft_has_the_same_gates_and_products_to_a_hundredth(network, constant, rounds):
+    """A rectifier turned by rounding would change a product by far more."""
+    plain = network().eval()
+    linearised = LinearisedDenoiser(lambda y: constant + plain(y), noisy_image().float())
+    draft = linearised.draft()
+    assert draft is not None
+    v = torch.randn(3, *linearised.noisy.shape, generator=torch.Generator().manual_seed(3))
+    for name in ("product", "transposed_product"):
+        exact, rounded = getattr(linearised, name)(v), getattr(draft, name)(v)
+        assert rounded.dtype == torch.float32
+        apart = (rounded - exact).flatten(1).norm(dim=1) / exact.flatten(1).norm(dim=1)
+        assert (apart > 1e-4).all()
+        assert (apart < 0.02).all()
+
+
+def test_no_draft_of_other_types_engines_and_processors(rounds, monkeypatch):
+    y = noisy_image().float()
+    assert LinearisedDenoiser(bf_cnn(), y.double()).draft() is None
+    assert LinearisedDenoiser(bf_cnn(), y, engine="autograd").draft() is None
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    assert LinearisedDenoiser(bf_cnn(), y).draft() is None
+
+
+class _Watched(torch.autograd.Function):
+    """Changes nothing; its derivative looks at numbers, which no batch of them has."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        assert float(gradient.detach().abs().sum()) >= 0
+        return gradient
+
+
+def test_transposed_products_of_what_cannot_be_batched(rounds):
+    plain = bf_cnn().eval()
+    y = noisy_image().float()
+    linearised = LinearisedDenoiser(lambda image: _Watched.apply(plain(image)), y)
+    assert linearised.engine == "frozen"
+    assert linearised.draft() is None
+    u = torch.randn(3, *y.shape, generator=torch.Generator().manual_seed(3))
+    expected = LinearisedDenoiser(plain, y).transposed_product(u)
+    torch.testing.assert_close(linearised.transposed_product(u), expected)
+    alone = torch.cat([linearised.transposed_product(row[None]) for row in u])
+    torch.testing.assert_close(expected, alone)
+
+
+def test_a_batch_pulled_wrongly_is_noticed(monkeypatch):
+    """What is pulled through the graph of one image is compared with one image pulled alone."""
+    linearised = LinearisedDenoiser(bf_cnn(), noisy_image())
+    u = torch.randn(3, *linearised.noisy.shape, dtype=torch.float64)
+    expected = torch.cat([linearised.transposed_product(row[None]) for row in u])
+    plain = torch.autograd.grad
+
+    def wrong(*args, is_grads_batched=False, **kwargs):
+        (found,) = plain(*args, is_grads_batched=is_grads_batched, **kwargs)
+        return (found * (1.01 if is_grads_batched else 1),)
+
+    monkeypatch.setattr(torch.autograd, "grad", wrong)
+    torch.testing.assert_close(linearised.transposed_product(u), expected)

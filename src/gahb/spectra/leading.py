@@ -10,7 +10,11 @@ Woodruff, arXiv 2010.09649) and of the squared norms of J, of S and of the antis
 
 Where J is nearly local, the basis starts from the leading span of a cheap approximation
 (:mod:`gahb.spectra.local`) instead of from random vectors, and then grows by what the approximation
-expects to be missing from its Ritz vectors; the probes and all that is reported are the same.
+expects to be missing from its Ritz vectors, a few columns at a time. On a processor that multiplies
+in bfloat16, most of that is done on a basis of such products
+(:meth:`~gahb.spectra.jacobian.LinearisedDenoiser.draft`): rounding turns its Ritz vectors by little,
+which makes errors of second order in the eigenvalues. They start a basis of exact products, which
+grows by a few columns more. The probes and all that is reported are the same, from exact products.
 """
 
 from __future__ import annotations
@@ -28,9 +32,12 @@ from gahb.spectra.krylov import KrylovBasis, Matrix, Ritz, last_columns, on_proc
 from gahb.spectra.local import LocalPairs, local_pairs
 
 _CHECK_EVERY = 32  # columns between two looks at the residuals
-_LOCAL_BLOCK = 16  # corrections that a basis with a local start takes in, at least
-_LOCAL_PART = 4  # or so many-th part of the eigenvectors asked for
-_GUARD = 1.25  # columns of a local start, per eigenvector asked for
+_LOCAL_BLOCK = 4  # corrections that a basis with a local start takes in, at least
+_LOCAL_PART = 16  # or so many-th part of the eigenvectors asked for
+_LOCAL_LOOK = 2  # such blocks between two looks at the residuals
+_SETTLED = 0.2  # of the tolerance: growth of the values, from look to look, that is none
+_MORE_PAIRS = 16  # of the approximation, beyond those of a start, that have converged
+_GUARD = 1.25  # columns of a start, per eigenvector asked for
 _MOVED = 0.1  # of the tolerance: how far the probes may move the values
 _VERIFY_STEPS = 5  # blocks by which the probes are followed
 _DEVICE_BLOCK = 32  # columns added at a time on a GPU, which has many products for the time of one
@@ -78,9 +85,9 @@ def leading_spectrum(
     basis = KrylovBasis(linearised, random)
     if basis.on_device:
         block = max(block, _DEVICE_BLOCK)
-    growth = _Growth(basis, count, block, largest)
+    growth = _Growth(basis, count, block, largest, tolerance)
     while True:
-        ritz, errors = growth.until(tolerance)
+        ritz, errors = growth.converged()
         if basis.room <= probes + _VERIFY_STEPS * block:
             while basis.room:
                 growth.extend(basis.size + block)
@@ -128,24 +135,28 @@ class _Growth:
         count: number of leading pairs wanted.
         block: columns of a Krylov block.
         largest: columns at which the basis stops growing.
+        tolerance: errors of the values accepted, in units of the largest.
 
     Attributes:
         frontier: the orthonormal block that comes next, (d, b).
     """
 
-    def __init__(self, basis: KrylovBasis, count: int, block: int, largest: int) -> None:
+    def __init__(
+        self, basis: KrylovBasis, count: int, block: int, largest: int, tolerance: float
+    ) -> None:
         self.basis, self.count, self.block, self.largest = basis, count, block, largest
-        guarded = int(_GUARD * count) + _LOCAL_BLOCK
+        self.tolerance = tolerance
         self.local: LocalPairs | None = None
-        products = 0
-        if (
-            guarded < largest and not basis.on_device
-        ):  # there products cost less than what saves them
-            self.local, products = local_pairs(basis.linearised, guarded, basis.random)
-        basis.products += products
+        guarded = int(_GUARD * count)
+        # on a GPU products cost less than what saves them
+        if guarded < largest and not basis.on_device:
+            self.local, products = local_pairs(
+                basis.linearised, guarded + _MORE_PAIRS, basis.random
+            )
+            basis.products += products
+            if self.local is not None:
+                basis.append(self._drafted(self.local, self.local.span(guarded)))
         d = basis.linearised.pixels
-        if self.local is not None:
-            basis.append(self.local.span(guarded))
         self.frontier = basis.continuation(basis.placed(np.zeros((d, min(block, d)))))
 
     def extend(self, target: int) -> None:
@@ -153,8 +164,8 @@ class _Growth:
         while self.basis.size < target and self.basis.room:
             self.frontier = self.basis.continuation(self.basis.append(self.frontier))
 
-    def until(self, tolerance: float) -> tuple[Ritz, Array]:
-        """Grow until all errors are at most ``tolerance`` lambda_1, or to the largest basis.
+    def converged(self) -> tuple[Ritz, Array]:
+        """Grow until all errors are within the tolerance, or to the largest basis.
 
         Returns:
             The leading pairs, and the estimated errors of their values.
@@ -166,16 +177,49 @@ class _Growth:
         while True:
             ritz = basis.ritz(self.count)
             errors = ritz.errors(before)
-            if basis.size >= self.largest or errors.max() <= tolerance * np.abs(ritz.values).max():
+            accepted = errors.max() <= self.tolerance * np.abs(ritz.values).max()
+            if self.local is not None:  # what it knows is taken up first, and seems to be all
+                accepted = accepted and self._settled(before, ritz)
+            if basis.size >= self.largest or accepted:
                 return ritz, errors
             before = ritz
             if self.local is not None:
-                missing = self.local.corrections(ritz.values, ritz.remainders)
-                block = max(_LOCAL_BLOCK, self.count // _LOCAL_PART)
-                applied = basis.append(basis.continuation(missing)[:, :block])
-                self.frontier = basis.continuation(applied)
+                self.frontier = basis.continuation(self._correct(basis, self.local))
             else:
                 self.extend(min(self.largest, basis.size + _CHECK_EVERY))
+
+    def _drafted(self, local: LocalPairs, start: Array) -> Array:
+        """The start, (d, b), made better by products in low precision, where those are cheaper."""
+        draft = self.basis.linearised.draft()
+        if draft is None:
+            return start
+        basis = KrylovBasis(draft, self.basis.random)
+        basis.append(start)
+        before = None
+        ritz = basis.ritz(self.count)
+        while basis.size < self.largest and not self._settled(before, ritz):
+            before = ritz
+            self._correct(basis, local)
+            ritz = basis.ritz(self.count)
+        self.basis.products += basis.products
+        found: Array = np.linalg.qr(basis.ritz(start.shape[1]).vectors)[0]
+        return found
+
+    def _settled(self, before: Ritz | None, ritz: Ritz) -> bool:
+        """Whether the values have hardly grown since the look before."""
+        if before is None:
+            return False
+        grown = np.abs(ritz.values - before.values).max()
+        return bool(grown <= _SETTLED * self.tolerance * np.abs(ritz.values).max())
+
+    def _correct(self, basis: KrylovBasis, local: LocalPairs) -> Matrix:
+        """Grow by what ``local`` expects to be missing; return S X of the latest columns."""
+        most = max(_LOCAL_BLOCK, self.count // _LOCAL_PART)
+        for _ in range(_LOCAL_LOOK):
+            ritz = basis.ritz(self.count)
+            missing = local.corrections(ritz.values, ritz.remainders)
+            applied = basis.append(basis.continuation(missing)[:, :most])
+        return applied
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def local_pairs(
     spacing = min(SPACINGS[1], int((d // channels * _LARGEST_PART) ** 0.5))
     if spacing < SPACINGS[0] or min(sides) < 2 * spacing or 4 * count > d:
         return None, 0
-    approximation = comb_approximation(linearised, spacing)
+    approximation = comb_approximation(linearised.draft() or linearised, spacing)
     samples = random.standard_normal((d, _SAMPLES)).astype(np.float32)
     exact = _product(linearised, torch.from_numpy(samples.T))
     distance = np.linalg.norm(approximation @ samples - exact)
