@@ -135,6 +135,11 @@ def _table(node: Schema, key: str, level: int, schema: Schema) -> Iterator[str]:
         if inner.get("properties", {}).keys() == _keys_of(name, schema):
             yield from ("", f"Keys of [{name}](#{name}), each of which may be left out.")
             continue
+        of_each = _resolved(inner.get("additionalProperties") or {}, schema).get("oneOf")
+        like = [other for other, told in below if of_each and told.get("oneOf") == of_each]
+        if like:
+            yield from ("", f"By name: as [{key}.{like[0]}](#{key}{like[0]}).")
+            continue
         yield from _described(inner, f"{key}.{name}", level + 1, schema)
 
 
