@@ -499,10 +499,6 @@ def test_a_failure_leaves_the_old_file(stored):
         ({"experiments": ["other"]}, 'experiment: found "other", allowed is one of soft, hard'),
         ({"sampler": {"kind": "score_ascent"}}, "sampling.sampler: 'preset' is a required"),
         ({"sampler": {"kind": "magic"}}, 'sampler.kind: found "magic", allowed is one of anc'),
-        (
-            {"sampler_of": {"other": TINY["sampling"]["sampler"]}},
-            'sampling.sampler_of: found "other", allowed is one of soft',
-        ),
         ({"start": "grey"}, 'sampling.start: found "grey", allowed is one of white, covariance'),
         ({"samples": 1}, "sampling.samples: found 1, allowed is at least 2"),
         ({"duplicate_threshold": 1}, "sampling.duplicate_threshold: found 1"),
@@ -544,12 +540,14 @@ def test_an_experiment_may_have_a_sampler_of_its_own():
         "sigma_range": [0.1, 0.5],
     }
     params = copy.deepcopy(TINY)
-    params["sampling"]["sampler_of"] = {"soft": own}
+    params["experiments"]["soft"]["sampler"] = own
     validate(params)
     changed = samples_spec(params, "soft", 4)
     assert changed["sampling"] == before["sampling"] | {"sampler": own}
-    params["sampling"]["sampler_of"] = {"hard": own}
-    assert samples_spec(params, "soft", 4) == before
+    assert changed["first"] == before["first"]
+    params["experiments"]["soft"]["sampler"] = {"kind": "magic"}
+    with pytest.raises(ParamsError, match="experiments.soft.sampler.kind: found "):
+        validate(params)
 
 
 def test_only_sampling_changes_the_samples():

@@ -221,7 +221,9 @@ def python_versions(root: Path) -> Iterator[str]:
 def entry_points(root: Path) -> Iterator[str]:
     makefile = (root / "Makefile").read_text()
     for line in re.findall(r".*pip install.*", makefile):
-        if not re.search("--constraint constraints.txt|--no-index|roc-validator", line):
+        if not re.search(
+            r"--constraint constraints.txt|--no-index|\$\(source\)|roc-validator", line
+        ):
             yield f"the Makefile installs without constraints.txt: {line.strip()}"
     if "pyproject.toml constraints.txt" not in makefile:
         yield "the Makefile does not renew the environment when the packages change"

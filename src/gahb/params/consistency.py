@@ -47,9 +47,6 @@ def inconsistencies(params: Params) -> Iterator[str]:
     yield from _ensembles(params)
     for experiment in params["sampling"]["experiments"]:
         yield from missing_networks(params, "sampling.experiments", experiment, [], ["S1", "S2"])
-    for experiment in params["sampling"].get("sampler_of", {}):
-        if experiment not in params["sampling"]["experiments"]:
-            yield unknown("sampling.sampler_of", experiment, params["sampling"]["experiments"])
     for name in params["figures"]:
         yield from figure_inconsistencies(params, name)
 

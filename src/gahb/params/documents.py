@@ -135,12 +135,20 @@ def _table(node: Schema, key: str, level: int, schema: Schema) -> Iterator[str]:
         if inner.get("properties", {}).keys() == _keys_of(name, schema):
             yield from ("", f"Keys of [{name}](#{name}), each of which may be left out.")
             continue
-        of_each = _resolved(inner.get("additionalProperties") or {}, schema).get("oneOf")
-        like = [other for other, told in below if of_each and told.get("oneOf") == of_each]
-        if like:
-            yield from ("", f"By name: as [{key}.{like[0]}](#{key}{like[0]}).")
+        if twin := _said_elsewhere(inner, f"{key}.{name}", schema):
+            yield from ("", f"As [{twin}](#{twin.replace('.', '')}).")
             continue
         yield from _described(inner, f"{key}.{name}", level + 1, schema)
+
+
+def _said_elsewhere(node: Schema, key: str, schema: Schema) -> str | None:
+    """The key of a section that takes one of the same variants, and is told of there."""
+    for section, given in schema["properties"].items():
+        for name, value in _resolved(given, schema).get("properties", {}).items():
+            told = f"{section}.{name}"
+            if "oneOf" in node and _resolved(value, schema).get("oneOf") == node["oneOf"]:
+                return told if told != key else None
+    return None
 
 
 def _keys_of(section: str, schema: Schema) -> set[str]:

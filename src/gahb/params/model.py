@@ -11,8 +11,15 @@ from gahb.denoisers.options import ArchitectureOptions, Experiment, ReferenceOpt
 from gahb.evaluation.options import Ensembles, Evaluation
 from gahb.figures.parts.figure import FIGURES
 from gahb.options import EachNamed, Name, Options
-from gahb.samples.options import Sampling
+from gahb.samples.options import ChosenSampler, Sampling
 from gahb.spectra.options import Spectra
+
+
+class SampledExperiment(Experiment):
+    """Image class x architecture x set sizes x splits, and how its networks are sampled from."""
+
+    sampler: ChosenSampler | None = None
+    """in the place of sampling.sampler"""
 
 
 class ParamsModel(Options):
@@ -26,7 +33,7 @@ class ParamsModel(Options):
     """named networks"""
     training: Training = Training()
     """how every network is trained, unless its experiment says otherwise"""
-    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    experiments: Annotated[dict[Name, SampledExperiment], Field(min_length=1)]
     """image class x architecture x set sizes x splits"""
     references: dict[Name, ReferenceOptions] = Field({})
     """named exact and classical denoisers, for evaluation and spectra to refer to"""

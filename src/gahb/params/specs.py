@@ -223,12 +223,12 @@ def adaptivity_spec(params: Params, experiment: str) -> Spec:
 
 def sampling_settings(params: Params, experiment: str) -> Spec:
     """How the networks of an experiment are sampled from."""
-    sampling = params["sampling"]
-    settings = {
-        key: value for key, value in sampling.items() if key not in ("experiments", "sampler_of")
+    sampling, own = params["sampling"], params["experiments"][experiment]
+    return {
+        key: own.get(key, value) if key == "sampler" else value
+        for key, value in sampling.items()
+        if key != "experiments"
     }
-    own = sampling.get("sampler_of", {})
-    return settings | ({"sampler": own[experiment]} if experiment in own else {})
 
 
 def samples_spec(params: Params, experiment: str, set_size: int) -> Spec:

@@ -21,9 +21,8 @@ class Sampling(Options):
     """whose networks sample; each must have both splits"""
     sampler: ChosenSampler
     """ancestral: the reverse process with x0-prediction; deterministic: the same without noise (DDIM); ode:
-    the probability flow by a multistep method; score_ascent: the paper's Algorithm 1"""
-    sampler_of: dict[str, ChosenSampler] = {}
-    """samplers of some of these experiments, in the place of `sampler`"""
+    the probability flow by a multistep method; score_ascent: the paper's Algorithm 1; an experiment
+    may have another"""
     samples: Annotated[Count, Field(ge=2)]
     """number of samples of each network"""
     start: Literal["white", "covariance"]
