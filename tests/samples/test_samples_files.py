@@ -546,7 +546,7 @@ def test_an_experiment_may_have_a_sampler_of_its_own():
     assert changed["sampling"] == before["sampling"] | {"sampler": own}
     assert changed["first"] == before["first"]
     params["experiments"]["soft"]["sampler"] = {"kind": "magic"}
-    with pytest.raises(ParamsError, match="experiments.soft.sampler.kind: found "):
+    with pytest.raises(ParamsError, match=r"experiments\.soft\.sampler\.kind: found "):
         validate(params)
 
 
