@@ -7,6 +7,7 @@ ARGS ?=
 bin := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin
 in_venv := PATH="$(bin):$$PATH"
 pip_install := "$(bin)/python" -m pip install --constraint constraints.txt
+source :=
 validator := roc-validator
 
 ifdef WHEELS # a folder of packages for a machine without a network, which has torch and others itself

@@ -23,7 +23,9 @@ from gahb.explaining import explain
 from gahb.options import names
 
 # what torch says in errors of no type of their own where memory, or a GPU, is missing
-_OF_THE_MACHINE = re.compile(r"out of memory|allocate memory|CUDA|NVIDIA")
+_OF_THE_MACHINE = re.compile(
+    r"out of memory|allocate memory|_ALLOC_FAILED|not compiled with CUDA|NVIDIA driver|No CUDA GPUs"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -121,9 +121,10 @@ def sample(options: argparse.Namespace) -> None:
     from gahb.figures.parts.quick import plot_images
     from gahb.figures.parts.save import save
 
-    asked = ("count", "size", "sampler", "steps", "sigma_range", "seed")
+    asked = ("count", "sampler", "steps", "sigma_range", "seed")
     spec = {"sample": {name: getattr(options, name) for name in asked}}
     spec["sample"]["around"] = None if options.around is None else str(options.around)
+    spec["sample"]["shape"] = list(images.shape[1:])
     made_from = provenance(spec, {"weights": digest})
     save(plot_images(images), options.output, "Samples of a denoiser", made_from)
 

@@ -77,6 +77,18 @@ def test_a_module_of_ones_own_is_copied_and_trained(predicts: Any, tmp_path: Pat
         denoiser.save(tmp_path / "mine.safetensors")
 
 
+def test_what_predicts_the_image_does_so_when_it_is_trained_further():
+    torch.manual_seed(0)
+    network = nn.Conv2d(1, 1, 3, padding=1)
+    denoiser = train(images(8, 8), network, predicts="image", **QUICK)
+    further = train(images(8, 8), denoiser, **QUICK)
+    assert further.spec["architecture"] == {"class": "Conv2d", "predicts": "image"}
+    assert not torch.equal(further.network.network.weight, denoiser.network.network.weight)
+    for options in (None, {"network": "unet", "blocks": 1, "channels": 4}):
+        with pytest.raises(ValueError, match="predicts: found 'image' without a module"):
+            train(images(8, 8), options, predicts="image", **QUICK)
+
+
 class Drawing(nn.Module):
     """A network that draws from every global generator there is."""
 

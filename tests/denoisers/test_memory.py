@@ -114,6 +114,28 @@ def test_evaluation_sampling_and_spectra_do_so(small, monkeypatch: pytest.Monkey
         torch.testing.assert_close(found, expected)
 
 
+def test_pulls_through_the_graph_of_one_image_do_so_too(monkeypatch: pytest.MonkeyPatch):
+    """Not through the graph of a batch instead, which takes more memory."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 1, 3, padding=1))
+    y, gradient = torch.rand(1, 8, 8), torch.autograd.grad
+    expected = LinearisedDenoiser(network, y).matrix().T
+    linearised = LinearisedDenoiser(network, y, batch_size=64)
+    assert linearised.engine == "frozen"
+    counts = []
+
+    def limited(outputs: Tensor, inputs: Tensor, given: Tensor, **options: bool) -> object:
+        counts.append(len(given))
+        if len(given) > 9:
+            raise SAID[0]
+        return gradient(outputs, inputs, given, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", limited)
+    pulled = linearised.transposed_product(torch.eye(64).view(64, 1, 8, 8)).flatten(1)
+    torch.testing.assert_close(pulled, expected.T.contiguous())
+    assert counts == [64, 32, 16, 8, 1, *[8] * 7]
+
+
 def test_a_denoiser_elsewhere_does_so_too(small, monkeypatch: pytest.MonkeyPatch):
     network, images = small(7), torch.rand(20, 1, 8, 8)
     elsewhere = torch.device("meta")

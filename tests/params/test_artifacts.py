@@ -148,8 +148,10 @@ def test_what_a_write_killed_halfway_left_is_removed(tmp_path: Path, write):
     if not child:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))  # bytes, of any file
-        write(tmp_path / "result.x")
-        os._exit(0)
+        try:
+            write(tmp_path / "result.x")
+        finally:
+            os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGXFSZ
     assert [left.suffix for left in tmp_path.iterdir()] == [".partial"]
     write(tmp_path / "result.x")

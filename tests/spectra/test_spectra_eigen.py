@@ -12,7 +12,8 @@ from gahb.spectra.analysis import eigenbasis
 from gahb.spectra.eigen import Spectrum, fourier_quotients
 from gahb.spectra.full import full_spectrum
 from gahb.spectra.jacobian import LinearisedDenoiser
-from gahb.spectra.leading import leading_spectrum
+from gahb.spectra.krylov import KrylovBasis
+from gahb.spectra.leading import _Growth, leading_spectrum
 from gahb.spectra.local import LocalPairs, comb_approximation, local_pairs
 
 
@@ -309,6 +310,17 @@ def test_leading_spectrum_of_a_nearly_local_map(spread, low_rank):
         assert wrong.max() <= 1e-3
         assert found.errors.max() <= 1e-3 * expected[0]
         assert abs(found.trace - np.trace(matrix)) <= 5 * found.trace_se + 1e-3
+
+
+def test_corrections_end_where_the_space_does():
+    matrix, random = with_eigenvalues(np.linspace(1, 0.1, 64)), np.random.default_rng(0)
+    pairs = LocalPairs(np.linspace(0.9, 0.5, 10), orthogonal(64, 1)[:, :10].astype(np.float32), 0.1)
+    basis = KrylovBasis(linear(matrix), random)
+    growth = _Growth(basis, count=4, block=4, largest=64, tolerance=1e-12)
+    basis.append(basis.continuation(random.standard_normal((64, 62))))
+    growth._correct(basis, pairs)
+    assert basis.room == 0
+    np.testing.assert_allclose(basis.ritz(4).values, np.linspace(1, 0.1, 64)[:4])
 
 
 def test_combs_give_a_map_of_small_reach_exactly():

@@ -222,7 +222,7 @@ def entry_points(root: Path) -> Iterator[str]:
     makefile = (root / "Makefile").read_text()
     for line in re.findall(r".*pip install.*", makefile):
         if not re.search(
-            r"--constraint constraints.txt|--no-index|\$\(source\)|roc-validator", line
+            r"--constraint constraints.txt|\$\(source\) --upgrade|roc-validator", line
         ):
             yield f"the Makefile installs without constraints.txt: {line.strip()}"
     if "pyproject.toml constraints.txt" not in makefile:

@@ -81,3 +81,9 @@ def test_cuda_that_is_not_there_is_told_before_anything_is_made(folder: Path):
     assert "CUDA_VISIBLE_DEVICES=''" in told
     assert "allowed here is auto or cpu" in told
     assert not list(folder.glob("results/datasets/*.h5"))
+
+
+def test_a_cluster_without_gpus_may_say_so_here_too(folder: Path):
+    """`default-resources` are resources of every job, of those without networks as well."""
+    write_params(folder, micro(ROOT))
+    run(folder, *("snakemake", "datasets", "-c1", "--default-resources", "gpu=0"))

@@ -261,7 +261,8 @@ def must_have_gpus(jobs):
         return
     for job in jobs:
         name = job.wildcards_dict.get("experiment")
-        if "gpu" not in job.rule.resources or name in IMPORTED:
+        # `--default-resources gpu=0` is a resource of every job, of those without networks too
+        if name is None or name in IMPORTED or "gpu" not in job.rule.resources:
             continue
         if training_of(PARAMS, name)["device"] == "cuda":
             hidden = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -13,8 +13,8 @@ STOCHASTIC = ("ancestral", "score_ascent")
 
 class Samplers(Claim):
     """With and without injected noise, at the most N: the variance along the leading principal
-    directions is within 15 % of the class's. Not measured where a run samples in one of the two ways
-    alone.
+    directions is within 15 % of the class's. Not measured where the main experiment is sampled in
+    one of the two ways alone.
     """
 
     number = 21

@@ -115,6 +115,11 @@ def train(
         given, architecture = _estimator(network, predicts)
         if options["compile"] == "auto":  # what it would save is not known
             options["compile"] = "never"
+    elif predicts == "image":
+        raise ValueError(
+            "predicts: found 'image' without a module, whose answer it is about; among the options of an "
+            "architecture, it is a key"
+        )
     elif network is None:
         architecture = _unet(clean)
     elif isinstance(network, Mapping) and "network" in network:
@@ -174,6 +179,8 @@ def _estimator(network: nn.Module, predicts: str) -> tuple[nn.Module, Spec]:
     if isinstance(network, NetworkDenoiser):
         architecture, predicts = network.architecture, "noise"
         network = network.network
+        if isinstance(network, OwnEstimator):
+            predicts, network = str(network.predicts), network.network
     kind = type(network).__qualname__
     given = copy.deepcopy(network).float().cpu()
     weights = [one for one in given.parameters() if one.is_floating_point()]

@@ -89,7 +89,7 @@ def draw_samples(
     recorder = Recorder(min(followed, len(numbers)), levels, shape)
     progress = Progress(label, len(numbers), "sample")
     known = as_denoiser(denoiser, torch.empty(0, *shape, device=device, dtype=dtype))
-    denoise = _never_alone(InParts(known, batch))
+    denoise = InParts(_never_alone(known), batch)
     finished = []
     for first in range(0, len(numbers), batch):
         part = numbers[first : first + batch]

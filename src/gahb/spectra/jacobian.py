@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import checkpoint
 
+from gahb.denoisers.computation import _cpu_multiplies_bfloat16
 from gahb.denoisers.contract import Image, as_denoiser, as_image
 from gahb.denoisers.memory import InParts, is_out_of_memory
 from gahb.randomness import seed_of
@@ -126,10 +127,8 @@ class LinearisedDenoiser:
         None where the processor does not multiply in bfloat16 faster than in float32, for other
         types of images and other engines than ``frozen``, and for a network that cannot mix types.
         """
-        known = getattr(torch.cpu, "get_capabilities", dict[str, Any])()  # not in older versions
-        fast = any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
         single = self.noisy.device.type == "cpu" and self.noisy.dtype == torch.float32
-        if not (fast and single and self.engine == "frozen"):
+        if not (single and self.engine == "frozen" and _cpu_multiplies_bfloat16()):
             return None
         function = self._function
 
@@ -218,24 +217,29 @@ class LinearisedDenoiser:
         """
         if self.engine == "frozen" and len(u) > 1 and self._pulls_batches is not False:
             x, output = self._graph(1)
-            with _exact(u.device), contextlib.suppress(RuntimeError):  # of what cannot be batched
-                pulled: Tensor = torch.autograd.grad(
-                    output, x, u[:, None], retain_graph=True, is_grads_batched=True
-                )[0][:, 0]
-                if self._pulls_batches or self._is_pulled(pulled[:1], u[:1]):
-                    return pulled
-            self._pulls_batches = False
+            try:
+                with _exact(u.device):
+                    pulled: Tensor = torch.autograd.grad(
+                        output, x, u[:, None], retain_graph=True, is_grads_batched=True
+                    )[0][:, 0]
+                    if self._pulls_batches is None:
+                        self._pulls_batches = self._is_pulled(pulled[:1], u[:1])
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                self._pulls_batches = False  # an operation cannot be batched
+            if self._pulls_batches:
+                return pulled
         x, output = self._graph(len(u))
         with _exact(u.device):
             return torch.autograd.grad(output, x, u, retain_graph=True)[0]
 
     def _is_pulled(self, pulled: Tensor, u: Tensor) -> bool:
-        """Whether that is J^T u, which not every operation makes of a batch; noted if so."""
+        """Whether that is J^T u, which not every operation makes of a batch."""
         x, output = self._graph(1)
         alone = torch.autograd.grad(output, x, u, retain_graph=True)[0]
         apart, size = (pulled - alone).norm(), alone.norm()
-        self._pulls_batches = bool(size > 0 and apart <= self._rounding * size) or None
-        return bool(self._pulls_batches)
+        return bool(size > 0 and apart <= self._rounding * size)
 
     def _own(self, v: Tensor) -> Tensor:
         """J v, and J^T v alike, as the denoiser itself gives it."""

@@ -219,6 +219,8 @@ class _Growth:
             ritz = basis.ritz(self.count)
             missing = local.corrections(ritz.values, ritz.remainders)
             applied = basis.append(basis.continuation(missing)[:, :most])
+            if not basis.room:
+                break
         return applied
 
 

@@ -20,9 +20,8 @@ class WaveletDenoiser(ProjectionDenoiser):
     """Keeps the wavelet coefficients above a threshold, and every approximation coefficient.
 
     Args:
-        wavelet: orthogonal wavelet, by its PyWavelets name. Of haar, db2, db3, db4, sym4, sym6 and
-            coif1, haar leaves the least error on C^2 images of 40 pixels at the universal threshold
-            with cycle spinning, from 0 to 30 dB; without it, the others do from about 30 dB.
+        wavelet: orthogonal wavelet, by its PyWavelets name. docs/denoisers.md tells which leaves the
+            least error on C^alpha images.
         rule: of the threshold: ``universal`` is sigma sqrt(2 log d), a number is that multiple of
             sigma; ``oracle`` is, for each image, the threshold of least error: exact without
             cycle spinning, the best of :data:`ORACLE_MULTIPLES` and the universal one with it.

@@ -1,1 +1,1 @@
-"""Optimisers, one a module, found by name: ``build(network, rate)``."""
+"""Optimisers, one a module, found by name: ``build(network, rate, images)``."""

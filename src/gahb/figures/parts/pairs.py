@@ -221,8 +221,7 @@ def sampler_text(pair: Pair) -> str:
         "for every N: the networks are told these of the class, and nothing else"
     )
     return (
-        f"{pair.count} samples of each network, from the same start noise and the same injected "
-        f"noise, {start}"
+        f"{pair.count} samples of each network, from the same noise, at the start and on the way, {start}"
     ) + (
         f"; it starts at sigma = {highest:g}, and the networks were trained up to "
         f"{training['sigma_range'][1]:g}"
