@@ -51,6 +51,7 @@ from gahb.params.specs import (
     published_file,
     training_of,
 )
+from gahb.spectra.options import LARGEST_FULL
 from tracking.sources import Sources
 
 unknown = sorted(set(config) - {"preset"})
@@ -266,6 +267,24 @@ def gpus(wildcards):
     return int(wanted and (limit is None or limit.value != 0))
 
 
+def must_have_gpus(jobs):
+    """Stop before anything is made where a job is to compute on CUDA and this machine has none."""
+    if not on_this_machine or not gahb_devices.none_in_sight():
+        return
+    for job in jobs:
+        name = job.wildcards_dict.get("experiment")
+        # `--default-resources gpu=0` is a resource of every job, of those without networks too
+        if name is None or name in IMPORTED or "gpu" not in job.rule.resources:
+            continue
+        if training_of(PARAMS, name)["device"] == "cuda":
+            hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+            named = "no /dev/nvidia*" if hidden is None else f"CUDA_VISIBLE_DEVICES={hidden!r}"
+            raise WorkflowError(
+                f"training.device of experiment {name}: found cuda, but this machine has no GPU ({named}); "
+                "allowed here is auto or cpu"
+            )
+
+
 def planned(wildcards):
     """Images in all updates of all networks that share what is compiled for this one.
 
@@ -328,12 +347,29 @@ def oracles_mb(wildcards):
     return 1500 + matrices * spec["ensemble"]["dataset"]["size"] ** 4 * 8 // 10**6
 
 
+def process_mb(wildcards):
+    """Memory of a job before it holds anything: with CUDA its libraries are there too."""
+    on_gpu = gpus(wildcards) and not (on_this_machine and gahb_devices.none_in_sight())
+    return 4000 if on_gpu else 2000
+
+
 def training_set_mb(wildcards):
-    """Memory of a job that holds a training set: in float32, and in float64 with room to work."""
+    """Memory of a job that holds a training set: in float32, and in float64 with room to work.
+
+    Imported networks were trained on more images than there may be here.
+    """
     experiment = PARAMS["experiments"][wildcards.experiment]
-    pixels = gahb_params.dataset_spec(PARAMS, experiment["image_class"])["size"] ** 2
+    dataset = gahb_params.dataset_spec(PARAMS, experiment["image_class"])
     largest = getattr(wildcards, "set_size", max(experiment["set_sizes"]))
-    return 2000 + int(largest) * pixels * 24 // 10**6
+    held = min(int(largest), dataset["images"])
+    return process_mb(wildcards) + held * dataset["size"] ** 2 * 24 // 10**6
+
+
+def spectra_mb(wildcards):
+    """Memory of a job that holds a Jacobian, its eigenvectors and what is made of them, in float64."""
+    image_class = PARAMS["experiments"][wildcards.experiment]["image_class"]
+    pixels = gahb_params.dataset_spec(PARAMS, image_class)["size"] ** 2
+    return 1000 + process_mb(wildcards) + 10 * min(pixels, LARGEST_FULL) ** 2 * 8 // 10**6
 
 
 # `default-resources: gpu=0` is for clusters without GPUs. Unlike `resources: gpu=0` it reaches the job on the node.
@@ -364,10 +400,16 @@ def minutes(usual):
 
 
 def training_minutes(wildcards, attempt):
-    """Wall time of a training, in minutes: 195 s were measured for 800 updates of 32 images."""
+    """Wall time of a training, in minutes: 195 s were measured for 800 updates of 32 images on a processor.
+
+    On an H100 it was 8 ms for an update, or 1.3 million images of that cost a second, whichever is more.
+    """
     training = training_of(PARAMS, wildcards.experiment)
-    share = training["updates"] * training["batch_size"] / (800 * 32)
-    return minutes(20 * share)(wildcards, attempt)
+    images = training["updates"] * training["batch_size"]
+    if gpus(wildcards):
+        seconds = max(0.008 * training["updates"], images * cost_of_pass(wildcards) / 1.3e6)
+        return attempt * int(10 + 6 * seconds / 60)
+    return minutes(20 * images / (800 * 32))(wildcards, attempt)
 
 
 def figure_inputs(wildcards):
@@ -384,7 +426,9 @@ def figure_code(wildcards):
     drawn = figure_options(PARAMS, name).named_experiments
     modules = ["gahb.figures.parts.make", f"gahb.figures.{name}", *classes(drawn)]
     if any("/samples/" in path for path in figure_inputs(wildcards)):
-        modules += named_modules({"sampling": PARAMS["sampling"]}, "sampling")
+        for experiment in drawn:
+            sampling = gahb_params.sampling_settings(PARAMS, experiment)
+            modules += named_modules({"sampling": sampling}, "sampling")
     beside = [f"figures/captions/{name}.rst", "figures/parts/style.mplstyle"]
     return SOURCES.digest(modules, beside)
 
@@ -612,7 +656,7 @@ rule evaluation:
         networks(f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}.csv", EVALUATED),
         networks(
             f"{RESULTS}/evaluation/{{experiment}}/N{{set_size}}_{{split}}_memorising.csv",
-            EVALUATED,
+            {name: one for name, one in EVALUATED.items() if name not in IMPORTED},
         ),
         AGREEMENTS,
         CONTROLLED,
@@ -826,7 +870,7 @@ rule evaluation_elbo:
     threads: PARAMS["ensembles"]["threads"]
     resources:
         runtime=minutes(2),
-        mem_mb=2000,
+        mem_mb=process_mb,
         gpu=gpus,
     params:
         spec=ELBO.spec,
@@ -1117,7 +1161,7 @@ rule spectrum:
     threads: PARAMS["spectra"]["threads"]
     resources:
         runtime=minutes(5),
-        mem_mb=3000,
+        mem_mb=spectra_mb,
         gpu=gpus,
     params:
         spec=SPECTRUM.spec,
@@ -1369,6 +1413,7 @@ def end_of_run(succeeded):
 onstart:
     alone.hold()
     jobs = list(workflow.dag.needrun_jobs())
+    must_have_gpus(jobs)
     RECORDS.refuse(str(path) for job in jobs for path in [*job.input, *job.output])
     previous.keep(str(path) for job in jobs for path in job.output)
     if workflow.local_exec:  # a ration of jobs per second wakes the scheduler ever more often
