@@ -22,10 +22,8 @@ from gahb.artifacts import ArtifactError, Spec
 from gahb.explaining import explain
 from gahb.options import names
 
-# what torch says in errors of no type of their own where memory, or a GPU, is missing
-_OF_THE_MACHINE = re.compile(
-    r"out of memory|allocate memory|_ALLOC_FAILED|not compiled with CUDA|NVIDIA driver|No CUDA GPUs"
-)
+# what torch says, in errors of no type of their own, where there is no GPU
+_NO_GPU = re.compile("not compiled with CUDA|NVIDIA driver|No CUDA GPUs")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ArtifactError, ValueError, OSError) as error:
         sys.exit(f"gahb {options.verb}: error: {error}")
     except (MemoryError, RuntimeError, AssertionError) as error:
-        if not isinstance(error, MemoryError) and not _OF_THE_MACHINE.search(str(error)):
+        from gahb.denoisers.memory import is_out_of_memory
+
+        if not is_out_of_memory(error) and not _NO_GPU.search(str(error)):
             raise
         told = (str(error).strip() or "out of memory").splitlines()[0]
         told = "; ".join([told, *getattr(error, "__notes__", [])])
