@@ -35,6 +35,7 @@ def params() -> dict[str, Any]:
     for section in ("image_classes", "experiments"):
         made[section] = {name: made[section][name] for name in names}
     made["experiments"]["disks-small"]["training"] |= {"noise_law": "uniform"}
+    del made["experiments"]["disks-small"]["sampler"]  # all are sampled as `sampling` says
     references = made["evaluation"]["references"]
     made["evaluation"]["references"] = {name: references[name] for name in ("alpha2", "gaussian")}
     networks = made["spectra"]["networks"]
