@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gahb.denoisers.trials import Before
+
 PLACE = "TORCHINDUCTOR_CACHE_DIR"
 CACHE = Path(".cache/inductor")  # under the project: found again by later runs, ignored by git
 
@@ -60,15 +62,13 @@ def compiled_or_not(
 
         inductor.cpp_cache_precompile_headers = False
         compiled: Callable[..., Tensor] = torch.compile(errors, dynamic=False)
-        before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+        before = Before(network)
         try:
             network.train()
             compiled(network, *example).mean().backward()
         finally:
             network.zero_grad(set_to_none=True)
-            with torch.no_grad():
-                for name, buffer in network.named_buffers():
-                    buffer.copy_(before[name])
+            before.bring_back()
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         print(f"not compiled, and some times slower: {type(error).__name__}: {lines[0][:160]}")

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gahb.denoisers.trials import Before, tensors_of
+
 WARM_UPS = 3  # updates before the capture, in which kernels are chosen and compiled
 Update = Callable[..., tuple[Tensor, ...]]
 
@@ -26,8 +28,8 @@ class GraphedUpdate:
         optimiser: likewise; its learning rates are tensors.
 
     Raises:
-        RuntimeError: it cannot be recorded, or the network puts new tensors or numbers where it
-            kept others: a graph would go on with the old ones.
+        RuntimeError: it cannot be recorded, or the network keeps more tensors or numbers than before,
+            or others: a graph would go on with the old ones.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class GraphedUpdate:
         with unchanged(network, optimiser):
             self._replay, self._outputs = capture(lambda: update(*self._inputs))
             if _kept(network) != before:
-                raise RuntimeError("layers replace what they keep, instead of changing it in place")
+                raise RuntimeError(
+                    "layers add to what they keep, or replace it, instead of changing it in place"
+                )
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """What ``update`` returns; the next call overwrites it."""
@@ -83,11 +87,6 @@ def _kept(network: nn.Module) -> tuple[list[int], list[tuple[str, Any]]]:
     return places, numbers
 
 
-def tensors_of(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, those that are not saved among them."""
-    return dict(network.named_parameters()) | dict(network.named_buffers())
-
-
 def _generators() -> tuple[Any, ...]:
     """The state of every generator of random numbers that layers draw from."""
     ours = torch.get_rng_state(), torch.cuda.get_rng_state()
@@ -112,20 +111,24 @@ def make_capturable(optimiser: Any, device: torch.device) -> None:
 def unchanged(network: nn.Module, optimiser: Any) -> Iterator[None]:
     """Bring weights, running values and the optimiser's state back, in place, to what they were.
 
-    State that did not exist before becomes zero, as every optimiser that can be captured starts with.
+    Of an optimiser, state that did not exist before becomes zero, as every one that can be captured starts
+    with. Where something fails within, all else that layers keep is brought back too; where nothing does, a
+    graph may read it.
     """
-    weights = {name: value.detach().clone() for name, value in tensors_of(network).items()}
+    before = Before(network)
     known = {
         parameter: {key: value.clone() for key, value in state.items()}
         for parameter, state in optimiser.state.items()
     }
     try:
         yield
+        before.bring_back_values()
+    except BaseException:
+        before.bring_back()
+        raise
     finally:
         with torch.no_grad():
-            for name, value in tensors_of(network).items():
-                value.copy_(weights[name])
             for parameter, state in optimiser.state.items():
                 for key, value in state.items():
-                    before = known.get(parameter, {}).get(key)
-                    value.zero_() if before is None else value.copy_(before)
+                    earlier = known.get(parameter, {}).get(key)
+                    value.zero_() if earlier is None else value.copy_(earlier)

@@ -37,6 +37,7 @@ from gahb.denoisers.choices import NOISE_DRAWS, NOISE_LAWS, OPTIMISERS, WEIGHTIN
 from gahb.denoisers.compilation import compiled_or_not
 from gahb.denoisers.computation import Computation, full_products, resolve_computation
 from gahb.denoisers.graphs import GraphedUpdate, Update, make_capturable, repays
+from gahb.denoisers.memory import is_out_of_memory
 from gahb.denoisers.networks import NetworkDenoiser, build_network, fix_norms, fixed_in_python
 from gahb.denoisers.schedule import learning_rate, rate_share
 from gahb.denoisers.snapshots import Snapshots
@@ -381,11 +382,12 @@ def updates_left(trainer: Trainer, label: str) -> Iterator[None]:
     while trainer.update < updates:
         try:
             trainer.step()
-        except torch.OutOfMemoryError as error:
-            error.add_note(
-                f"an update of training.batch_size {batch} does not fit: lower it, or, where jobs share a "
-                "GPU, let fewer run at once (snakemake --resources gpu=1)"
-            )
+        except Exception as error:
+            if is_out_of_memory(error):
+                error.add_note(
+                    f"an update of training.batch_size {batch} does not fit: lower it, or, where jobs "
+                    "share a GPU, let fewer run at once (snakemake --resources gpu=1)"
+                )
             raise
         if trainer.update % CHECKED_EVERY == 0 or trainer.update == updates:
             trainer.check(checked)
