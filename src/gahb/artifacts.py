@@ -101,10 +101,12 @@ def processor() -> str:
 
 
 def _version(package: str) -> str:
+    if package == "gahb":  # the metadata may be those of an earlier installation, or of none
+        return __version__
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:  # run from the source tree, as inside a conda rule
-        return __version__ if package == "gahb" else "absent"
+    except metadata.PackageNotFoundError:
+        return "absent"
 
 
 def _digest_record(record: Mapping[str, Any]) -> str:

@@ -49,6 +49,7 @@ from gahb.artifacts import (
     write_tensors,
     write_text,
 )
+from gahb.version import __version__
 
 SPEC = {"training": {"updates": 1500, "seed": 0}, "set_size": 10}
 MADE_FROM = provenance(SPEC, {"dataset": "ab" * 32})
@@ -229,6 +230,14 @@ def test_provenance_says_what_from_and_with_what():
     assert all(version != "absent" for version in MADE_FROM["versions"].values())
     assert MADE_FROM["computation"] == {"processor": processor()}
     assert provenance(SPEC, {}, {"imported": True})["computation"] == {"imported": True}
+
+
+def test_the_version_is_that_of_the_source_and_not_of_metadata(monkeypatch: pytest.MonkeyPatch):
+    """Of a package that was installed once, and whose source is newer."""
+    monkeypatch.setattr("importlib.metadata.version", lambda package: "0.0.1")
+    found = provenance(SPEC)["versions"]
+    assert found["gahb"] == __version__ != "0.0.1"
+    assert found["h5py"] == "0.0.1"
 
 
 CPUINFO = """processor	: 0
