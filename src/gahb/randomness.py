@@ -12,9 +12,12 @@ import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gahb.asked import is_whole, must_be_whole
 
 _WORDS_PER_COUNTER = 8  # one Philox 4x64 counter yields four 64-bit words, hence eight of 32 bits
 
@@ -68,6 +71,7 @@ def uniform_rows(seed: int, key: str, first: int, count: int, width: int) -> NDA
     Returns:
         (count, width) float32, multiples of 2**-24 in [0, 1).
     """
+    must_be_whole(0, first=first, count=count)
     counters = -(-width // _WORDS_PER_COUNTER)
     bits = np.random.Philox(key=seed_of(seed, key))
     bits.advance(first * counters)
@@ -81,13 +85,12 @@ Size = int | tuple[int, ...]
 
 def image_shape(size: Size) -> tuple[int, ...]:
     """(C, H, W) of images: of square ones of one channel, if only their side is given."""
-    if isinstance(size, (int, np.integer)):
-        return (1, int(size), int(size))
-    if len(size) != 3:
+    sides: Any = (1, size, size) if is_whole(size) else size
+    if np.ndim(sides) != 1 or len(sides) != 3 or not all(map(is_whole, sides)):
         raise ValueError(
-            f"shape: found {size}, allowed is a side, or the shape (C, H, W) of images"
+            f"shape: found {size!r}, allowed is a side, or the shape (C, H, W) of images"
         )
-    return tuple(size)
+    return tuple(map(int, sides))
 
 
 def image_noise(seed: int, image: int, level: int, repeat: int, size: Size) -> NDArray[np.float32]:

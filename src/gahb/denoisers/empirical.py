@@ -13,6 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gahb.asked import must_be_whole
+
 
 class EmpiricalDenoiser(nn.Module):
     """Exact posterior mean under the uniform distribution on a set of images, in float64.
@@ -27,6 +29,7 @@ class EmpiricalDenoiser(nn.Module):
 
     def __init__(self, images: Tensor, batch: int = 256) -> None:
         super().__init__()
+        must_be_whole(batch=batch)
         self.batch = batch
         self.register_buffer("images", images.detach().flatten(1).to(torch.float64))
         self.register_buffer("energies", torch.linalg.vecdot(self.images, self.images) / 2)

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gahb.asked import must_be_whole
 from gahb.denoisers.architecture import ARCHITECTURES, Architecture
 from gahb.denoisers.initialisation import initialise
 from gahb.explaining import options_of
@@ -152,6 +153,7 @@ class UNet(nn.Module):
 
     def __init__(self, blocks: int = 3, channels: int = 64) -> None:
         super().__init__()
+        must_be_whole(blocks=blocks, channels=channels)
         self.blocks = blocks
         self.pool = nn.AvgPool2d(2)
         self.encoder = nn.ModuleList()
@@ -213,6 +215,8 @@ class BFCNN(nn.Module):
         pointwise: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        must_be_whole(2, layers=layers)
+        must_be_whole(channels=channels)
         first = (
             _stage(1, channels, normalise=False) if rectify_first else [_convolution(1, channels)]
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor, nn
 
 from gahb.artifacts import ArtifactError, Spec, check_input, read_tensors
@@ -54,7 +55,7 @@ def member_spec(ensemble: Spec, set_size: int, split: str) -> Spec:
 def read_snapshots(
     path: Path | str,
     expected: Spec | None = None,
-    updates: Sequence[int] | None = None,
+    updates: int | Sequence[int] | None = None,
     images_sha256: str | None = None,
 ) -> tuple[Iterator[tuple[int, NetworkDenoiser]], dict[str, str]]:
     """The networks in a file of snapshots, in evaluation mode.
@@ -75,10 +76,11 @@ def read_snapshots(
     """
     tensors, header = read_tensors(path, expected)
     found = sorted({int(name.split(".")[0]) for name in tensors})
-    if updates is not None and found != sorted(updates):
+    wanted = found if updates is None else sorted(np.atleast_1d(updates).tolist())
+    if found != wanted:
         raise ArtifactError(
             f"{path} holds snapshots at updates {', '.join(map(str, found)) or 'none'}; expected "
-            f"{', '.join(map(str, sorted(updates)))}"
+            f"{', '.join(map(str, wanted))}"
         )
     if images_sha256 is not None:
         check_input(path, header["inputs"], "dataset", images_sha256)

@@ -107,13 +107,15 @@ def density_bound(
     sigmas, excess, energy = (np.asarray(one, np.float64) for one in (sigmas, excess, energy))
     if sigmas.ndim != 1 or np.any(np.diff(sigmas) <= 0) or sigmas[0] <= 0:
         raise ValueError(f"sigmas: found {sigmas.tolist()}, allowed are ascending levels above 0")
-    fits = excess.ndim == 3 and excess.shape[1:] == (len(sigmas), len(energy))
+    fits = excess.ndim == 3 and energy.ndim == 1 and excess.shape[1:] == (len(sigmas), len(energy))
     if not fits or (variance is not None and np.shape(variance) != excess.shape[1:]):
         given = "None" if variance is None else np.shape(variance)
         raise ValueError(
             f"found excess {excess.shape}, variance {given}, energy {energy.shape} at {len(sigmas)} "
             "levels; expected (K, levels, images), (levels, images) and (images,)"
         )
+    if np.shape(trained) != (2,):
+        raise ValueError(f"trained: found {trained}, expected the lowest and the highest level")
     inside = (sigmas >= trained[0]) & (sigmas <= trained[1])
     if inside.sum() < 3:
         raise ValueError(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gahb.artifacts import Spec
+from gahb.asked import must_be_whole, noise_levels
 from gahb.denoisers.computation import ON_CUDA, Computation, prepared, resolve_computation
 from gahb.denoisers.contract import as_denoiser
 from gahb.denoisers.memory import InParts
@@ -55,7 +56,7 @@ def draw_samples(
     *,
     start: Start = WHITE,
     followed: int = 0,
-    levels: Sequence[float] = (),
+    levels: float | Sequence[float] = (),
     batch: int = BATCH,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -72,7 +73,7 @@ def draw_samples(
         seed: of all noise.
         start: law of the images that sampling starts from; white noise about 0.5, unless said.
         followed: of how many of the first samples to keep the trajectory.
-        levels: noise levels at which their images are kept.
+        levels: noise levels at which their images are kept, or one.
         batch: images denoised together, half as many whenever memory does not suffice.
         device: where the denoiser computes.
         dtype: type of the images between the calls.
@@ -82,11 +83,15 @@ def draw_samples(
         ArithmeticError: an image became infinite or undefined.
         ValueError: the device is not there, or the denoiser does not fit the images.
     """
-    if not numbers:
-        raise ValueError("numbers: found none, expected those of the samples to draw")
+    if np.ndim(numbers) != 1 or not len(numbers):
+        found = f"numbers: found {numbers!r}"
+        raise ValueError(f"{found}, expected those of the samples to draw, such as range(8)")
+    must_be_whole(0, followed=followed)
+    must_be_whole(batch=batch)
+    kept = noise_levels(levels, "levels") if np.size(levels) else []
     must_be_present(device, "device")
     shape = image_shape(size)
-    recorder = Recorder(min(followed, len(numbers)), levels, shape)
+    recorder = Recorder(min(followed, len(numbers)), kept, shape)
     progress = Progress(label, len(numbers), "sample")
     known = as_denoiser(denoiser, torch.empty(0, *shape, device=device, dtype=dtype))
     denoise = InParts(_never_alone(known), batch)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gahb.asked import must_be_whole
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -98,11 +100,10 @@ def noise_levels(schedule: str, steps: int, sigma_range: tuple[float, float]) ->
         steps: number of levels.
         sigma_range: (lowest, highest) level; both are among the levels.
     """
-    low, high = sigma_range
-    if not 0 < low < high:
+    if np.shape(sigma_range) != (2,) or not 0 < sigma_range[0] < sigma_range[1]:
         raise ValueError(f"sigma_range: found {sigma_range}, allowed is 0 < lowest < highest")
-    if steps < 2:
-        raise ValueError(f"steps: found {steps}, allowed is at least 2")
+    must_be_whole(2, steps=steps)
+    low, high = sigma_range
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule: found {schedule!r}, allowed is one of {', '.join(SCHEDULES)}")
     if schedule == "geometric":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gahb.asked import must_be_whole
 from gahb.datasets.gathering import stacked
 from gahb.denoisers.placing import at_home
 from gahb.explaining import options_of
@@ -54,8 +55,7 @@ def sample(
         ValueError: there is no such sampler or level, or no shape is said.
         ArithmeticError: an image became infinite or undefined.
     """
-    if count < 1:
-        raise ValueError(f"count: found {count}, allowed is at least 1")
+    must_be_whole(count=count)
     known = None if around is None else stacked(around)
     if shape is None:
         if known is None:
@@ -65,8 +65,6 @@ def sample(
         found = tuple(known.shape[1:])
     else:
         found = image_shape(shape)
-        if not all(side >= 1 for side in found):
-            raise ValueError(f"shape: found {found}, allowed are sides of at least 1")
     if known is not None and found != tuple(known.shape[1:]):
         raise ValueError(f"shape: found {found}; the images around= have {tuple(known.shape[1:])}")
     start = WHITE if known is None else start_around(known.numpy())

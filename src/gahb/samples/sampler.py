@@ -69,7 +69,7 @@ class OnLevels:
 
     def __post_init__(self) -> None:
         found = np.asarray(self.levels)
-        if not len(found) or np.any(found <= 0) or np.any(np.diff(found) >= 0):
+        if found.ndim != 1 or not len(found) or np.any(found <= 0) or np.any(np.diff(found) >= 0):
             raise ValueError(f"levels: found {self.levels}, allowed are falling levels above 0")
 
     @property

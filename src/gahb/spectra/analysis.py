@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gahb.asked import is_whole, noise_level
 from gahb.denoisers.contract import Image, as_image
 from gahb.means import mean_and_error
 from gahb.randomness import generator
@@ -107,8 +108,7 @@ def analyse(
     Raises:
         ValueError: for shapes, names or numbers that do not fit; the message says which.
     """
-    if not sigma > 0:
-        raise ValueError(f"sigma: found {sigma}, allowed are levels above 0")
+    sigma = noise_level(sigma)
     x_image = as_image(clean, "clean image")
     linearised = LinearisedDenoiser(denoiser, noisy, sigma, engine)
     shape = linearised.noisy.shape
@@ -210,7 +210,7 @@ def _spectrum(
     d = linearised.pixels
     if method not in METHODS:
         raise ValueError(f"method: found {method!r}, allowed are {', '.join(METHODS)}")
-    if count is not None and not 1 <= count <= d:
+    if count is not None and not is_whole(count, most=d):
         raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
     if method == "auto":
         slow = linearised.noisy.device.type == "cpu"  # a GPU has the full one sooner than few

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import checkpoint
 
+from gahb.asked import must_be_whole
 from gahb.denoisers.computation import _cpu_multiplies_bfloat16
 from gahb.denoisers.contract import Image, as_denoiser, as_image
 from gahb.denoisers.memory import InParts, is_out_of_memory
@@ -78,6 +79,8 @@ class LinearisedDenoiser:
     ) -> None:
         if engine not in ENGINES:
             raise ValueError(f"engine: found {engine!r}, allowed are {', '.join(ENGINES)}")
+        if batch_size is not None:
+            must_be_whole(batch_size=batch_size)
         self.noisy = as_image(noisy)
         function = as_denoiser(denoiser, self.noisy, copied=True)
         self._function: Callable[[Tensor], Tensor] = lambda images: function(images, sigma)

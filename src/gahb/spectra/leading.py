@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gahb.asked import is_whole
 from gahb.means import standard_error
 from gahb.randomness import generator
 from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
@@ -78,7 +79,7 @@ def leading_spectrum(
         ValueError: ``count`` is not between 1 and d.
     """
     d = linearised.pixels
-    if not 1 <= count <= d:
+    if not is_whole(count, most=d):
         raise ValueError(f"found {count} eigenvectors, allowed are 1 to {d:,}, the pixels")
     largest = min(d, largest_basis or max(2000, 8 * count))
     random = generator(seed, "leading spectrum", count)

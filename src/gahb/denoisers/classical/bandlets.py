@@ -23,6 +23,7 @@ import math
 import torch
 from torch import Tensor
 
+from gahb.asked import is_whole
 from gahb.denoisers.classical.alpert import bandlet_bases
 from gahb.denoisers.classical.projection import ProjectionDenoiser
 
@@ -57,7 +58,7 @@ class BandletDenoiser(ProjectionDenoiser):
         shifts: int | str = 1,
     ) -> None:
         super().__init__(wavelet, rule, levels, shifts)
-        if not 1 <= moments <= LEAST_SQUARE:
+        if not is_whole(moments, most=LEAST_SQUARE):
             raise ValueError(f"moments: expected 1 to {LEAST_SQUARE}, found {moments}")
         for name, value in (("flow_cost", flow_cost), ("split_cost", split_cost)):
             if not value >= 0:

@@ -13,6 +13,8 @@ import pywt
 import torch
 from torch import Tensor
 
+from gahb.asked import is_whole
+
 LEAST_SIDE = 4  # of the approximation, in pixels, when the number of levels is chosen here
 
 
@@ -42,7 +44,7 @@ class WaveletTransform:
 
     def __init__(self, wavelet: str, levels: int | None = None) -> None:
         step_matrix(wavelet, 2 * LEAST_SIDE)  # a wrong name is noticed here
-        if levels is not None and levels < 1:
+        if levels is not None and not is_whole(levels):
             raise ValueError(f"levels: expected a positive integer, found {levels}")
         self.wavelet = wavelet
         self.levels = levels

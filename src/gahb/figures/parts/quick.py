@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gahb.asked import is_whole, must_be_whole
 from gahb.datasets.gathering import gathered
 from gahb.figures.parts.curves import IDENTITY, draw_curve, noise_scale, rank_axis, size_styles
 from gahb.figures.parts.eigenbases import psnr
@@ -28,7 +29,7 @@ _PLOT = 1.5
 _RANKS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200)
 
 
-def plot_basis(analysis: Analysis, ranks: Sequence[int] | None = None) -> Figure:
+def plot_basis(analysis: Analysis, ranks: int | Sequence[int] | None = None) -> Figure:
     """Draw the basis in which a denoiser shrinks the noise of one image.
 
     From the top: the clean, noisy and denoised image; the eigenvalues λ_k of the Jacobian's symmetric part,
@@ -37,14 +38,14 @@ def plot_basis(analysis: Analysis, ranks: Sequence[int] | None = None) -> Figure
 
     Args:
         analysis: from :func:`gahb.analyse`.
-        ranks: numbers k of the eigenvectors that are drawn, from 1; by default up to a dozen.
+        ranks: number k of the eigenvector that is drawn, or several, from 1; by default up to a dozen.
 
     Raises:
         ValueError: an eigenvector is asked for that was not kept.
     """
     kept = len(analysis.eigenvectors)
-    chosen = [k for k in _RANKS if k <= kept] if ranks is None else list(ranks)
-    if not chosen or not all(1 <= k <= kept for k in chosen):
+    chosen = [k for k in _RANKS if k <= kept] if ranks is None else np.atleast_1d(ranks).tolist()
+    if not chosen or not all(is_whole(k, most=kept) for k in chosen):
         raise ValueError(f"ranks: found {chosen}; the analysis keeps the eigenvectors 1 to {kept}")
     lines = -(-len(chosen) // _PER_ROW)
     pitch = _SIDE + 0.36
@@ -94,8 +95,14 @@ def plot_images(images: Images, titles: Sequence[str] = (), columns: int = 8) ->
         images: (N, C, H, W), or a list; see :func:`gahb.datasets.gathering.gathered`.
         titles: above the images, as many as there are, or none.
         columns: images in a row, at most.
+
+    Raises:
+        ValueError: there is no image, or the titles are not as many.
     """
+    must_be_whole(columns=columns)
     shown = gathered(images)
+    if titles and len(titles) != len(shown):
+        raise ValueError(f"titles: found {len(titles)}, expected {len(shown)}, one an image")
     across = min(columns, len(shown))
     side = (PAGE_WIDTH - (across - 1) * _GAP) / max(across, 4)
     pitch = side + (0.24 if titles else _GAP)

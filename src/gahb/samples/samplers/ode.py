@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
+from gahb.asked import must_be_whole
 from gahb.options import Count
 from gahb.samples.sampler import Denoiser, Finished, LevelOptions, Noise, Observer, OnLevels
 
@@ -48,8 +49,7 @@ class FlowODE(OnLevels):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.order < 1:
-            raise ValueError(f"order: found {self.order}, allowed is at least 1")
+        must_be_whole(order=self.order)
 
     def run(self, denoiser: Denoiser, y: Tensor, noise: Noise, observe: Observer) -> Finished:
         """Sample from the start images ``y`` (B, C, H, W)."""
