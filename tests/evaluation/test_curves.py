@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gahb.datasets.store import Dataset
 from gahb.denoisers.classical.wavelets import WaveletDenoiser
+from gahb.denoisers.networks import NetworkDenoiser, UNet
 from gahb.denoisers.weights import load_denoiser
 from gahb.evaluation.curves import agreement, psnr_curve
 from gahb.evaluation.evaluate import psnr_table
@@ -61,7 +62,9 @@ def test_a_denoiser_gets_a_few_images_at_once_and_fewer_large_ones():
         return y
 
     psnr_curve(noted, [*torch.rand(2, 256, 256), *torch.rand(40, 8, 8)], [0.1])
-    assert set(seen) == {(1, 1, 256, 256), (32, 1, 8, 8), (8, 1, 8, 8)}
+    tried, measured = seen[:2], seen[2:]
+    assert tried == [(1, 1, 256, 256), (1, 1, 8, 8)]
+    assert measured == [(1, 1, 256, 256)] * 2 + [(32, 1, 8, 8), (8, 1, 8, 8)]
 
 
 def test_what_is_doubted_is_told_once_and_by_name():
@@ -104,3 +107,42 @@ def test_wrong_levels_are_named():
             psnr_curve(lambda y: y, torch.rand(1, 8, 8), sigmas)
     with pytest.raises(ValueError, match="repeats: found 0"):
         psnr_curve(lambda y: y, torch.rand(1, 8, 8), repeats=0)
+
+
+def test_one_level_needs_no_list():
+    images = torch.rand(2, 8, 8)
+    assert psnr_curve(lambda y: y, images, 0.1).equals(psnr_curve(lambda y: y, images, [0.1]))
+    halved = agreement(lambda y: y, lambda y: y / 2, images, np.float32(0.1))
+    assert halved["sigma"].tolist() == pytest.approx([0.1])
+
+
+def test_a_size_that_does_not_fit_is_named_before_any_is_measured(tmp_path: Path):
+    seen = []
+
+    class Noted(UNet):
+        def forward(self, y: Tensor) -> Tensor:
+            seen.append(len(y))
+            return super().forward(y)
+
+    denoiser = NetworkDenoiser(Noted(1, 2)).eval()
+    images = [*torch.rand(5, 8, 8), torch.rand(10, 8), torch.rand(9, 8)]
+    with pytest.raises(ValueError, match=r"images\[6\], \(1, 9, 8\): .* multiples of 2, found"):
+        psnr_curve(denoiser, images, SIGMAS)
+    assert seen == [1, 1, 1]
+    for name, side in (("a.png", 256), ("b.png", 257)):
+        Image.fromarray(np.full((side, side), 128, np.uint8)).save(tmp_path / name)
+    with pytest.raises(ValueError, match=r"b\.png, \(1, 257, 257\): .* multiples of 2"):
+        agreement(lambda y: y, denoiser, tmp_path, SIGMAS)
+
+
+def test_a_module_may_have_a_batch_that_is_no_number():
+    class Own(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.batch = torch.nn.BatchNorm2d(1)
+
+        def forward(self, y: Tensor) -> Tensor:
+            return y
+
+    found = psnr_curve(Own(), torch.rand(2, 16, 16), 0.1)
+    assert found["psnr_of_mean_mse"][0] == pytest.approx(20, abs=1)

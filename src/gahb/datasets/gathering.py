@@ -32,19 +32,25 @@ def gathered(images: Images) -> list[Tensor]:
     Raises:
         ValueError: there is no image, or one is no image; the message says which.
     """
+    return [image for _, image in named(images)]
+
+
+def named(images: Images) -> list[tuple[str, Tensor]]:
+    """What :func:`gathered` makes of images, each with its file, or its place among them."""
+    several: Any = images
     if isinstance(images, (str, Path)):
-        return [_read(path) for path in _files(Path(images))]
-    if isinstance(images, (list, tuple)):
-        found = [
-            _read(Path(one)) if isinstance(one, (str, Path)) else _image(one, f"images[{place}]")
-            for place, one in enumerate(images)
-        ]
-    else:
+        several = _files(Path(images))
+    elif not isinstance(images, (list, tuple)):
         shape = getattr(images, "shape", None)
         if shape is None or len(shape) not in (3, 4):
             what = type(images).__name__ if shape is None else f"shape {tuple(shape)}"
             raise ValueError(f"images: found {what}; expected {_EXPECTED}")
-        found = [_image(one, f"images[{place}]") for place, one in enumerate(images)]
+    found = [
+        (str(one), _read(Path(one)))
+        if isinstance(one, (str, Path))
+        else (f"images[{place}]", _image(one, f"images[{place}]"))
+        for place, one in enumerate(several)
+    ]
     if not found:
         raise ValueError(f"images: found none; expected {_EXPECTED}")
     return found

@@ -6,7 +6,9 @@ these are: two denoisers see the same noisy images.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,24 +16,23 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from gahb.datasets.gathering import by_shape, gathered
-from gahb.denoisers.placing import at_home
+from gahb.asked import must_be_whole, noise_levels
+from gahb.datasets.gathering import by_shape, named
 from gahb.evaluation.agreement import agreement_table
 from gahb.evaluation.evaluate import psnr_table
-from gahb.evaluation.measure import BATCH, NoisySet, mean_squares, squared_errors
+from gahb.evaluation.measure import NoisySet, squared_differences, squared_errors
 
 if TYPE_CHECKING:
     from gahb.datasets.gathering import Images
 
 Denoiser = Callable[..., Any]
 SIGMAS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-PIXELS = 2**16  # of the images denoised at once, unless one alone has more
 
 
 def psnr_curve(
     denoiser: Denoiser,
     images: Images,
-    sigmas: Sequence[float] = SIGMAS,
+    sigmas: float | Sequence[float] = SIGMAS,
     *,
     repeats: int = 1,
     seed: int = 0,
@@ -43,7 +44,7 @@ def psnr_curve(
             :func:`gahb.denoisers.contract.as_denoiser`. An oracle is given the clean images too.
         images: clean images of any sizes, or a folder of them; see
             :func:`gahb.datasets.gathering.gathered`.
-        sigmas: noise levels, on the scale of intensities from 0 to 1.
+        sigmas: noise levels, or one, on the scale of intensities from 0 to 1.
         repeats: draws of noise for each image and level.
         seed: of the noise.
 
@@ -53,12 +54,12 @@ def psnr_curve(
         error, and ``mean_psnr``, the mean of each image's PSNR; in dB with peak 1.
 
     Raises:
-        ValueError: a level is not above 0, there is no image, or the denoiser does not fit them.
+        ValueError: a level is not above 0, there is no image, or the denoiser does not fit one, which is
+            told before any is measured.
     """
-    errors, drawn = _measured(
-        lambda part, levels: _errors(denoiser, part, levels, seed), images, sigmas, repeats
-    )
-    table = psnr_table("", {"": errors}, {"": drawn}, list(map(float, sigmas)))
+    levels = noise_levels(sigmas)
+    errors, drawn = _measured(partial(squared_errors, denoiser), images, levels, repeats, seed)
+    table = psnr_table("", {"": errors}, {"": drawn}, levels)
     return table.drop(columns=["denoiser", "evaluated_on"])
 
 
@@ -66,7 +67,7 @@ def agreement(
     first: Denoiser,
     second: Denoiser,
     images: Images,
-    sigmas: Sequence[float] = SIGMAS,
+    sigmas: float | Sequence[float] = SIGMAS,
     *,
     repeats: int = 1,
     seed: int = 0,
@@ -81,28 +82,21 @@ def agreement(
         One row per noise level: ``sigma``, ``input_psnr``, the number of ``images``, and ``psnr_between``
         in dB with its standard error ``psnr_between_se``. High is alike, whatever the clean images are.
     """
-    differences, drawn = _measured(
-        lambda part, levels: _differences((first, second), part, levels, seed),
-        images,
-        sigmas,
-        repeats,
-    )
-    return agreement_table(differences, drawn, list(map(float, sigmas)))
+    levels = noise_levels(sigmas)
+    measure = partial(squared_differences, first, second)
+    return agreement_table(*_measured(measure, images, levels, repeats, seed), levels)
 
 
 def _measured(
-    measure: Callable[[NoisySet, list[float]], NDArray[np.float64]],
+    measure: Callable[[NoisySet, list[float], int], NDArray[np.float64]],
     images: Images,
-    sigmas: Sequence[float],
+    levels: list[float],
     repeats: int,
+    seed: int,
 ) -> tuple[NDArray[np.float64], NoisySet]:
     """Errors (levels, draws) of images of any sizes, each size by itself, and whose draws they are."""
-    levels = list(map(float, sigmas))
-    if not levels or not all(0 < level < np.inf for level in levels):
-        raise ValueError(f"sigmas: found {levels}; expected noise levels above 0")
-    if repeats < 1:
-        raise ValueError(f"repeats: found {repeats}; expected at least 1")
-    clean = gathered(images)
+    must_be_whole(repeats=repeats)
+    names, clean = zip(*named(images), strict=True)
     parts = []
     for positions in by_shape(clean).values():
         alike = torch.stack([clean[position] for position in positions])
@@ -113,7 +107,10 @@ def _measured(
                 images=alike.repeat(repeats, 1, 1, 1),
             )
         )
-    errors = np.concatenate([measure(part, levels) for part in parts], axis=1)
+    if len(parts) > 1:
+        for part in parts:
+            _must_fit(measure, part, levels[0], names[part.indices[0]])
+    errors = np.concatenate([measure(part, levels, seed) for part in parts], axis=1)
     drawn = NoisySet(
         indices=np.concatenate([part.indices for part in parts]),
         repeats=np.concatenate([part.repeats for part in parts]),
@@ -122,26 +119,17 @@ def _measured(
     return errors, drawn
 
 
-def _errors(
-    denoiser: Denoiser, part: NoisySet, levels: list[float], seed: int
-) -> NDArray[np.float64]:
-    """Mean squared errors (levels, draws) on images of one size."""
-    if getattr(denoiser, "needs_clean", False):
-        return squared_errors(denoiser, part, levels, seed)
-    placed = at_home(denoiser, part.images)
-    return mean_squares(lambda x, y, sigma: placed(y, sigma) - x, part, levels, seed, _few(part))
-
-
-def _differences(
-    pair: tuple[Denoiser, Denoiser], part: NoisySet, levels: list[float], seed: int
-) -> NDArray[np.float64]:
-    """Mean squared differences (levels, draws) of two denoisers' outputs on images of one size."""
-    one, other = (at_home(denoiser, part.images) for denoiser in pair)
-    return mean_squares(
-        lambda x, y, sigma: one(y, sigma) - other(y, sigma), part, levels, seed, _few(part)
-    )
-
-
-def _few(part: NoisySet) -> int:
-    """How many images are denoised at once, wherever the denoiser computes."""
-    return min(BATCH, max(1, PIXELS // part.images[0].numel()))
+def _must_fit(
+    measure: Callable[[NoisySet, list[float], int], NDArray[np.float64]],
+    part: NoisySet,
+    level: float,
+    name: str,
+) -> None:
+    """Refuse images of a size that cannot be measured on, by the name of the first."""
+    one = NoisySet(part.indices[:1], part.repeats[:1], part.images[:1])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is doubted is told when it is measured
+            measure(one, [level], 0)
+    except ValueError as error:
+        raise ValueError(f"{name}, {tuple(one.images.shape[1:])}: {error}") from error

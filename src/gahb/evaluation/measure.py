@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from gahb.datasets.store import Dataset
 from gahb.denoisers.computation import on_fastest_device
-from gahb.denoisers.contract import as_denoiser
+from gahb.denoisers.placing import at_home
 from gahb.randomness import image_noise
 
 Denoiser = Callable[..., Tensor]
 BATCH = 32  # twice the speed of 64 on a CPU: the activations stay in its caches
+PIXELS = 2**16  # of the images denoised at once, unless one alone has more
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,13 @@ def squared_errors(
 
     The denoiser is f(y) or f(y, sigma); see :func:`gahb.denoisers.contract.as_denoiser`. One that
     says ``needs_clean`` (an oracle) is given the clean images as well; one that says its ``batch``
-    gets so many images at once.
+    gets so many images at once. A module computes where its parameters are.
     """
-    count: int = getattr(denoiser, "batch", BATCH)
+    count = _at_once(denoiser, noisy)
     if getattr(denoiser, "needs_clean", False):
         oracle: Callable[..., Tensor] = denoiser
         return mean_squares(lambda x, y, sigma: oracle(y, sigma, x) - x, noisy, sigmas, seed, count)
-    known = as_denoiser(denoiser, noisy.images)
+    known = at_home(denoiser, noisy.images)
     return mean_squares(lambda x, y, sigma: known(y, sigma) - x, noisy, sigmas, seed, count)
 
 
@@ -105,13 +106,21 @@ def squared_differences(
     first: Denoiser, second: Denoiser, noisy: NoisySet, sigmas: list[float], seed: int
 ) -> NDArray[np.float64]:
     """Mean squared difference of two denoisers' outputs on each draw: (levels, M)."""
-    one, other = (as_denoiser(denoiser, noisy.images) for denoiser in (first, second))
+    one, other = (at_home(denoiser, noisy.images) for denoiser in (first, second))
     return mean_squares(
         lambda x, y, sigma: one(y, sigma) - other(y, sigma),
         noisy,
         sigmas,
         seed,
-        getattr(first, "batch", BATCH),
+        _at_once(first, noisy),
+    )
+
+
+def _at_once(denoiser: Denoiser, noisy: NoisySet) -> int:
+    """How many images a denoiser is best given: as many as it says, or a few, and fewer large ones."""
+    batch = getattr(denoiser, "batch", None)  # of anybody's module it may be something else
+    return (
+        batch if isinstance(batch, int) else min(BATCH, max(1, PIXELS // noisy.images[0].numel()))
     )
 
 
