@@ -12,11 +12,13 @@ from torch import nn
 
 from gahb import own
 from gahb.datasets.store import open_dataset, write_dataset
+from gahb.denoisers.computation import prepared
 from gahb.denoisers.initialisation import fan_in
 from gahb.denoisers.muon import hidden_convolutions
-from gahb.denoisers.networks import build_network, fix_norms
+from gahb.denoisers.networks import NetworkDenoiser, build_network, fix_norms
 from gahb.denoisers.optimisers import muon
-from gahb.denoisers.training import Trainer, train
+from gahb.denoisers.own_network import OwnEstimator
+from gahb.denoisers.training import Trainer, noise_errors, train
 from gahb.denoisers.weights import load_denoiser, save_denoiser
 from gahb.params.specs import training_of
 from gahb.randomness import seed_of
@@ -226,6 +228,25 @@ def test_muon_takes_hidden_convolutions_that_are_not_grouped():
     optimiser = muon.build(network, 0.1, images)
     taken = [len(group["params"]) for group in optimiser.param_groups]
     assert taken == [len(list(network.parameters())) - 1, 1]
+
+
+def test_a_predictor_of_noise_is_given_the_image_unrounded():
+    """In training and sampling; what its own layers make of it under autocast is theirs."""
+    given = []
+
+    class Noting(nn.Conv2d):
+        def forward(self, y: torch.Tensor) -> torch.Tensor:
+            given.append(y)
+            return super().forward(y)
+
+    estimator = OwnEstimator(Noting(1, 1, 3, padding=1), "noise", "Noting").requires_grad_(False)
+    clean, noise = torch.rand(2, 2, 1, 8, 8)
+    noise_errors(estimator, clean, noise, torch.full((2,), 1e-3), "bfloat16")
+    y = clean + 1e-3 * noise
+    denoised = prepared(NetworkDenoiser(estimator), "bfloat16", "cpu")(y, None)
+    assert all(torch.equal(one, y) for one in given)
+    assert denoised.dtype == torch.float32
+    assert not torch.equal(denoised, denoised.bfloat16().float())
 
 
 class Skipping(nn.Module):

@@ -15,7 +15,8 @@ from gahb import own
 class OwnEstimator(nn.Module):
     """The noise in (B, C, H, W), as a module of one's own finds it.
 
-    A module that predicts the image computes in full precision, even under autocast.
+    A module that predicts the image computes in full precision, even under autocast. One that predicts
+    the noise is given the image in float32, and its own first layer rounds that under autocast.
 
     Args:
         network: maps (B, C, H, W) to the same shape.
