@@ -38,7 +38,7 @@ from gahb.params import (
     summary_spec,
     validate,
 )
-from gahb.params.specs import planned_images
+from gahb.params.specs import planned_images, sampling_settings
 
 Params = dict[str, Any]
 PRESETS = sorted(path.stem for path in (ROOT / "workflow/presets").glob("*.yaml"))
@@ -126,6 +126,8 @@ def test_gpu_preset_has_the_networks_asked_for(root: Path, preset: str):
     for name in params["experiments"]:
         small = name.endswith("-small")
         assert (network_spec(params, name, 1, "S1")["training"]["device"] == "cpu") == small
+    calls = {sampling_settings(params, name)["sampler"]["steps"] for name in params["experiments"]}
+    assert calls == ({12, 24} if preset == "gpu" else {4})
     if preset == "gpu":
         assert params["experiments"]["alpha2"]["set_sizes"] == [10**power for power in range(6)]
         assert params["architectures"]["unet"] == {"network": "unet", "blocks": 2, "channels": 64}
