@@ -31,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks of alpha1 on any device, those of alpha2 on the processor, one imported."""
     folder = copied(tmp_path_factory.mktemp("gpus") / "gahb")
     params = micro(ROOT)
+    params["training"] |= {"updates": 800, "batch_size": 32}
     params["experiments"]["alpha2"]["training"] = {"device": "cpu"}
     params["experiments"]["faces"] = {
         "image_class": "alpha1",
@@ -67,7 +68,8 @@ def test_who_asks_for_a_gpu(
         ("evaluation_network faces", 2000),  # of 16 images, whatever it was trained on
     ):
         assert cost[job][0] - on_processor - libraries in range(10)
-    assert cost["denoiser alpha1"][1] == (10 if wanted else cost["denoiser alpha2"][1])
+    assert cost["denoiser alpha1"][1] == (10 if libraries else 30)
+    assert cost["denoiser alpha2"][1] == 30
     assert {gpus for job, gpus in asked.items() if job.split()[0] not in GPU_RULES} == {None}
 
 

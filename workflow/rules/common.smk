@@ -335,10 +335,14 @@ def oracles_mb(wildcards):
     return 1500 + matrices * spec["ensemble"]["dataset"]["size"] ** 4 * 8 // 10**6
 
 
+def on_gpu(wildcards):
+    """Whether a job that may compute on a GPU finds one, which is not known of a cluster's nodes."""
+    return gpus(wildcards) and not (on_this_machine and gahb_devices.none_in_sight())
+
+
 def process_mb(wildcards):
     """Memory of a job before it holds anything: with CUDA its libraries are there too."""
-    on_gpu = gpus(wildcards) and not (on_this_machine and gahb_devices.none_in_sight())
-    return 4000 if on_gpu else 2000
+    return 4000 if on_gpu(wildcards) else 2000
 
 
 def training_set_mb(wildcards):
@@ -394,7 +398,7 @@ def training_minutes(wildcards, attempt):
     """
     training = training_of(PARAMS, wildcards.experiment)
     images = training["updates"] * training["batch_size"]
-    if gpus(wildcards):
+    if on_gpu(wildcards):
         seconds = max(0.008 * training["updates"], images * cost_of_pass(wildcards) / 1.3e6)
         return attempt * int(10 + 6 * seconds / 60)
     return minutes(20 * images / (800 * 32))(wildcards, attempt)
