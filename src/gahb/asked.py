@@ -25,7 +25,7 @@ def must_be_whole(least: int = 1, **named: Any) -> None:
     for name, value in named.items():
         if not is_whole(value, least):
             found = f"{name}: found {value!r}"
-            raise ValueError(f"{found}, allowed are whole numbers of at least {least}")
+            raise ValueError(f"{found}, allowed is a whole number of at least {least}")
 
 
 def noise_level(sigma: Any, name: str = "sigma") -> float:

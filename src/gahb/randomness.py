@@ -88,7 +88,7 @@ def image_shape(size: Size) -> tuple[int, ...]:
     sides: Any = (1, size, size) if is_whole(size) else size
     if np.ndim(sides) != 1 or len(sides) != 3 or not all(map(is_whole, sides)):
         raise ValueError(
-            f"shape: found {size!r}, allowed is a side, or the shape (C, H, W) of images"
+            f"shape: found {size!r}, allowed is a side of at least 1, or the shape (C, H, W)"
         )
     return tuple(map(int, sides))
 

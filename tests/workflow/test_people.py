@@ -130,8 +130,11 @@ def test_figures_lie_in_new_folders_and_say_what_made_them(picture: Path, tmp_pa
         ("spectra {w} --image {here}/file --output a.csv", "found the ending '.csv', expected .h5"),
         ("spectra {w} --image {here}/none.png", "--image: found no file .*none.png"),
         ("sample {w} --output {here}/folder.png", "folder.png is a folder"),
-        ("sample {w} --output a.png --count 0", "count: found 0, allowed is at least 1"),
-        ("sample {w} --output a.png --size -8", "shape: .* sides of at least 1"),
+        (
+            "sample {w} --output a.png --count 0",
+            "count: found 0, allowed is a whole number of at least 1",
+        ),
+        ("sample {w} --output a.png --size -8", "shape: found -8, allowed is a side of at least 1"),
         ("import a.pt --output {here}/b.pt", "b.pt: found the ending '.pt', expected .safetensors"),
         ("page --output {here}", "found no ending, expected .html"),
         ("figures basis --spec {{}} --inputs a --output b", "'experiment' is a required property"),
