@@ -12,6 +12,9 @@ validator := roc-validator
 
 ifdef WHEELS # a folder of packages for a machine without a network, which has torch and others itself
 venv_options := --system-site-packages
+# the packages of PYTHON itself, which is in an environment of its own on many clusters
+see_machine = "$(bin)/python" -c 'import sys, sysconfig; open(sysconfig.get_path("purelib") + "/machine.pth", "w").write(sys.argv[1])' \
+    "$$("$(PYTHON)" -c 'import site; print(*(f"import site; site.addsitedir({path!r})" for path in site.getsitepackages()), sep="\n")')"
 source := --no-index --find-links "$(WHEELS)"
 pip_install := "$(bin)/python" -m pip install $(source) --upgrade --upgrade-strategy only-if-needed
 validator := $(wildcard $(WHEELS)/roc_validator-*.whl)
@@ -77,6 +80,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	    { echo "$(VENV) is not empty, and make did not make it. Name another folder: make VENV=..." >&2; exit 1; }
 	@mkdir -p "$(VENV)" && touch "$(VENV)/.gahb"
 	"$(PYTHON)" -m venv $(venv_options) "$(VENV)"
+	$(see_machine)
 	$(pip_install) pip
 	$(pip_install) --build-constraint constraints.txt --editable '.[workflow]'
 	@touch "$@"

@@ -196,7 +196,7 @@ def test_error_is_that_of_the_estimated_noise():
         seen.append(y)
         return 0.5 * y
 
-    errors = noise_errors(network, clean, noise, sigma, "float32")
+    errors = noise_errors(network, clean, noise, sigma)
     for i in range(3):
         y = clean[i] + sigma[i] * noise[i]
         torch.testing.assert_close(seen[0][i], y)

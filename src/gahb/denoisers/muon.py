@@ -34,35 +34,54 @@ def as_weight(matrix: Tensor, weight: Tensor) -> Tensor:
 
 
 def orthogonalise(matrices: list[Tensor]) -> list[Tensor]:
-    """Nearly the closest matrix with orthonormal rows (or columns) to each: singular values near 1.
+    """Nearly the closest matrix with orthonormal rows (or columns) to each: singular values near 1."""
+    found = factors(matrices)
+    return [_wide(f @ _wide(m, m), m) for m, f in zip(matrices, found, strict=True)]
+
+
+def factors(matrices: list[Tensor], times: float | Tensor = 1.0) -> list[Tensor]:
+    """What to multiply matrices by to have their singular values near 1: by F M if wide, M F if tall.
 
     An iterate is ``X <- (a + b G + c G^2) X`` with ``G = X X^T``, so that everything but the first and
     the last product happens among the small square matrices G, which commute; those of one size are
     multiplied together. In float32.
+
+    Args:
+        matrices: of any shapes.
+        times: what all F are multiplied by.
+
+    Returns:
+        F of each, symmetric, with as many rows as its shorter side has.
     """
-    wide = [m.T if m.shape[0] > m.shape[1] else m for m in matrices]
-    wide = [m.float() / m.float().norm().clamp_min(1e-7) for m in wide]
-    results: list[Tensor] = [torch.empty(0)] * len(wide)
+    found: list[Tensor] = [torch.empty(0)] * len(matrices)
     sizes: dict[int, list[int]] = defaultdict(list)
-    for index, matrix in enumerate(wide):
-        sizes[len(matrix)].append(index)
-    for members in sizes.values():
-        factors = _factors(torch.stack([wide[i] @ wide[i].T for i in members]))
-        for i, factor in zip(members, factors, strict=True):
-            results[i] = factor @ wide[i]
-    return [
-        result.T if matrix.shape[0] > matrix.shape[1] else result
-        for matrix, result in zip(matrices, results, strict=True)
-    ]
+    for index, matrix in enumerate(matrices):
+        sizes[min(matrix.shape)].append(index)
+    for rows, members in sizes.items():
+        gram = torch.empty(len(members), rows, rows, device=matrices[0].device)
+        for place, index in enumerate(members):
+            wide = _wide(matrices[index], matrices[index]).float()
+            torch.mm(wide, wide.T, out=gram[place])
+        squared = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]  # Frobenius norm of X
+        scale = squared.clamp_min(1e-14).rsqrt()
+        polynomials = _polynomials(gram * scale.square()) * (scale * times)
+        for index, polynomial in zip(members, polynomials, strict=True):
+            found[index] = polynomial
+    return found
 
 
-def _factors(gram: Tensor) -> Tensor:
+def _wide(matrix: Tensor, as_this: Tensor) -> Tensor:
+    """The matrix, transposed if ``as_this`` is taller than wide."""
+    return matrix.T if as_this.shape[0] > as_this.shape[1] else matrix
+
+
+def _polynomials(gram: Tensor) -> Tensor:
     """What the iteration multiplies matrices of Gram matrices (n, r, r) by."""
     a, b, c = COEFFICIENTS
-    identity = torch.eye(gram.shape[-1], device=gram.device)
+    constant = a * torch.eye(gram.shape[-1], device=gram.device)
     product: Tensor | None = None
     for iteration in range(ITERATIONS):
-        step = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
+        step = torch.baddbmm(torch.add(constant, gram, alpha=b), gram, gram, alpha=c)
         product = step if product is None else step @ product
         if iteration < ITERATIONS - 1:
             gram = step @ (gram @ step)
@@ -96,11 +115,16 @@ class Muon(torch.optim.Optimizer):
                 buffers.append(state["momentum"])
             torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
             ahead = torch._foreach_lerp(gradients, buffers, group["momentum"])
-            updates = orthogonalise([as_matrix(update) for update in ahead])
-            for parameter, update in zip(parameters, updates, strict=True):
+            updates = [as_matrix(update) for update in ahead]
+            for parameter, update, factor in zip(
+                parameters, updates, factors(updates, group["lr"]), strict=True
+            ):
                 rows, columns = update.shape
-                scale = group["lr"] * max(1.0, rows / columns) ** 0.5
-                parameter.sub_(scale * as_weight(update, parameter))
+                matrix, factor = as_matrix(parameter), factor.to(update.dtype)
+                pair = (update, factor) if rows > columns else (factor, update)
+                matrix.addmm_(*pair, alpha=-(max(1.0, rows / columns) ** 0.5))
+                if matrix.data_ptr() != parameter.data_ptr():  # no view of it
+                    parameter.copy_(as_weight(matrix, parameter))
 
 
 def hidden_convolutions(network: nn.Module, images: Tensor) -> list[nn.Parameter]:

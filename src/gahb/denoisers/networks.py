@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gahb.asked import must_be_whole
@@ -109,18 +110,28 @@ class BiasFreeNorm(nn.Module):
 
 
 class _PixelConvolution(nn.Conv2d):
-    """The convolution that reads the noisy image: in full precision even under autocast.
+    """The convolution that reads the noisy image, which autocast does not round.
 
     bfloat16 has eight significant bits: rounding the image itself to it would add an error of
-    about 10^-3 before anything is computed.
+    about 10^-3 before anything is computed. As a sum of two numbers of that type it has sixteen, and is
+    filtered several times as fast as in float32.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Filter (B, 1, H, W); under autocast the result is rounded, the image is not."""
+        """Filter (B, 1, H, W); under autocast the weights and the result are rounded, the image is not."""
         kind = x.device.type
-        rounded = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-        with torch.autocast(kind, enabled=False):
-            return super().forward(x).to(rounded)
+        if not torch.is_autocast_enabled(kind):
+            return super().forward(x)
+        rounded = torch.get_autocast_dtype(kind)
+        high = x.to(rounded)
+        low = (x - high.to(x.dtype)).to(rounded)
+        weight = self.weight.to(rounded)
+        # matrix units of a GPU take eight channels at once
+        empty = (0, 0, 0, 0, 0, 6 if kind == "cuda" else 0)
+        images = F.pad(torch.cat([high, low], 1), empty)
+        weights = F.pad(torch.cat([weight, weight], 1), empty)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(images, weights, padding=self.padding)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:

@@ -58,13 +58,10 @@ class DivergenceError(ArithmeticError):
     """The loss became infinite, undefined, or a thousand times that of estimating no noise at all."""
 
 
-def noise_errors(
-    network: nn.Module, clean: Tensor, noise: Tensor, sigma: Tensor, precision: str
-) -> Tensor:
+def noise_errors(network: nn.Module, clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
     """Mean squared error of the estimated noise, per image: (B,) float32."""
     scaled = sigma[:, None, None, None] * noise
-    with torch.autocast(clean.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        estimate = network(clean + scaled)
+    estimate = network(clean + scaled)
     return (estimate.float() - scaled).square().mean(dim=(1, 2, 3))
 
 
@@ -128,17 +125,25 @@ class Trainer:
         ]
         self._errors: Callable[..., Tensor] = noise_errors
         if self.computation.compiled:
-            with self._layers_draw():
+            with self._layers_draw(), self._rounded():
                 example = self._example()
                 self._errors, compiled = compiled_or_not(noise_errors, self.network, example)
             self.computation = dataclasses.replace(self.computation, compiled=compiled)
         self._form_changes = not self.computation.compiled or fixed_in_python(self.network)
 
-    def _example(self) -> tuple[Tensor, Tensor, Tensor, str]:
+    def _example(self) -> tuple[Tensor, Tensor, Tensor]:
         """Arguments of ``noise_errors`` of the shapes that all updates have."""
         clean = self._images[self._positions()]
         sigma = torch.ones(len(clean), device=self.device)
-        return clean, torch.ones_like(clean), sigma, self.computation.precision
+        return clean, torch.ones_like(clean), sigma
+
+    def _rounded(self) -> AbstractContextManager[object]:
+        """Where products are in bfloat16, if that is the precision.
+
+        Around compiled code, not within: what enters it itself is traced anew in every process.
+        """
+        rounds = self.computation.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=rounds)
 
     def _layers_draw(self) -> AbstractContextManager[None]:
         """Where layers of a network of one's own may draw, as dropout does: from seed and update."""
@@ -212,7 +217,8 @@ class Trainer:
         self, clean: Tensor, noise: Tensor, sigma: Tensor, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Estimate the noise, weigh, descend: the loss, and the error in units of the noise energy."""
-        errors = self._errors(self.network, clean, noise, sigma, self.computation.precision)
+        with self._rounded():
+            errors = self._errors(self.network, clean, noise, sigma)
         loss = (weights * errors).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

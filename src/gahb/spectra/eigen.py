@@ -9,11 +9,13 @@ orthonormal eigenbasis of its symmetric part, up to an error that the asymmetry 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Matrix = Any  # float64, numpy's or torch's: both have +, @, .T, slices, and the same functions in `linalg`
 PERTURBATION = 0.1  # norm of those of a noisy image, in units of its noise's own, sigma sqrt(d)
 DRAWS = 8  # perturbations in each subspace
 
@@ -88,14 +90,17 @@ def ratio(antisymmetric: float | np.floating, symmetric: float | np.floating) ->
     return float(antisymmetric / symmetric)
 
 
-def oriented(eigenvectors: Array) -> Array:
+def oriented(eigenvectors: Matrix) -> Array:
     """The (k, d) rows with their signs fixed: the entry of largest magnitude is positive."""
-    peaks = np.abs(eigenvectors).argmax(axis=1)
-    signs = np.sign(eigenvectors[np.arange(len(eigenvectors)), peaks])
-    return eigenvectors * signs[:, None]
+    import torch
+
+    rows = torch.as_tensor(eigenvectors)
+    peaks = rows.abs().argmax(dim=1, keepdim=True)
+    signed: Array = (rows * rows.gather(1, peaks).sign()).cpu().numpy()
+    return signed
 
 
-def fourier_quotients(jacobian: Array, height: int, width: int) -> Array:
+def fourier_quotients(jacobian: Matrix, height: int, width: int) -> Array:
     """Rayleigh quotients e_k* S e_k of the Fourier modes, S being the symmetric part of J.
 
     They are linear in S, so that errors of S average out of them, where they spread its sorted
@@ -109,8 +114,13 @@ def fourier_quotients(jacobian: Array, height: int, width: int) -> Array:
     Returns:
         (height, width), in the order of ``fft2``.
     """
-    mean = np.zeros((height, width))
-    for pixel, row in enumerate(jacobian.reshape(-1, height, width)):
-        mean += np.roll(row, (-(pixel // width), -(pixel % width)), axis=(0, 1))
-    quotients: Array = np.fft.fft2(mean / len(jacobian)).real
+    import torch
+
+    known = torch.as_tensor(jacobian).view(height, width, height, width)
+    columns = torch.arange(width, device=known.device)
+    around = (columns[:, None] + columns) % width  # p + r, along a line of pixels p
+    mean = known.new_zeros(height, width)
+    for line, rows in enumerate(known):
+        mean += rows.take_along_dim(around[:, None], 2).sum(0).roll(-line, 0)
+    quotients: Array = np.fft.fft2(mean.cpu().numpy() / (height * width)).real
     return quotients

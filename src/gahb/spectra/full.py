@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
-from torch import Tensor
 
-from gahb.spectra.eigen import Array, Spectrum, fourier_quotients, oriented, ratio
+from gahb.spectra.eigen import Matrix, Spectrum, fourier_quotients, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
 from gahb.spectra.options import LARGEST_FULL
 
@@ -32,53 +29,30 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
             "instead (method='leading')"
         )
     matrix = linearised.matrix()
-    decomposed = _on_processor if matrix.device.type == "cpu" else _on_device
-    jacobian, asymmetry, eigenvalues, eigenvectors, squares, right = decomposed(matrix)
+    on_processor = matrix.device.type == "cpu"
+    jacobian: Matrix = matrix.double().numpy() if on_processor else matrix.double()
+    eigh = np.linalg.eigh if on_processor else torch.linalg.eigh
+    symmetric = (jacobian + jacobian.T) / 2
+    antisymmetric_energy, energy = (
+        float((part**2).sum()) for part in (jacobian - symmetric, symmetric)
+    )
+    eigenvalues, eigenvectors = map(torch.as_tensor, eigh(symmetric))
+    squares, right = map(torch.as_tensor, eigh(jacobian.T @ jacobian))
     within = jacobian.reshape(channels, height * width, channels, height * width)
     fourier = [fourier_quotients(within[c, :, c], height, width) for c in range(channels)]
     return Spectrum(
         method="full",
-        eigenvalues=eigenvalues[::-1].copy(),
-        eigenvectors=oriented(eigenvectors.T[::-1]),
+        eigenvalues=eigenvalues.flip(0).cpu().numpy(),
+        eigenvectors=oriented(eigenvectors.T.flip(0)),
         residuals=np.zeros(d),
         errors=np.zeros(d),
-        singular_values=np.sqrt(squares[::-1].clip(min=0)),
-        trace=float(np.trace(jacobian)),
+        singular_values=squares.flip(0).clamp_min(0).sqrt().cpu().numpy(),
+        trace=float(jacobian.trace()),
         trace_se=0.0,
-        asymmetry=asymmetry,
+        asymmetry=ratio(antisymmetric_energy**0.5, energy**0.5),
         asymmetry_se=0.0,
-        effective_rank=float(np.sum(jacobian**2)),
+        effective_rank=antisymmetric_energy + energy,
         products=d,
-        right_vectors=right.T[::-1],
+        right_vectors=right.T.flip(0).cpu().numpy(),
         fourier=fourier[0] if channels == 1 else np.stack(fourier),
     )
-
-
-class _Decomposed(NamedTuple):
-    """J, its asymmetry, and the eigenpairs, ascending, of its symmetric part and of J^T J."""
-
-    jacobian: Array
-    asymmetry: float
-    eigenvalues: Array
-    eigenvectors: Array
-    squares: Array
-    right: Array
-
-
-def _on_processor(matrix: Tensor) -> _Decomposed:
-    jacobian = matrix.numpy().astype(np.float64)
-    symmetric = (jacobian + jacobian.T) / 2
-    asymmetry = ratio(np.linalg.norm(jacobian - symmetric), np.linalg.norm(symmetric))
-    return _Decomposed(
-        jacobian, asymmetry, *np.linalg.eigh(symmetric), *np.linalg.eigh(jacobian.T @ jacobian)
-    )
-
-
-def _on_device(matrix: Tensor) -> _Decomposed:
-    """The same, where the matrix is."""
-    jacobian = matrix.double()
-    symmetric = (jacobian + jacobian.T) / 2
-    asymmetry = ratio(float((jacobian - symmetric).norm()), float(symmetric.norm()))
-    eigen = [found.cpu().numpy() for found in torch.linalg.eigh(symmetric)]
-    singular = [found.cpu().numpy() for found in torch.linalg.eigh(jacobian.T @ jacobian)]
-    return _Decomposed(jacobian.cpu().numpy(), asymmetry, *eigen, *singular)

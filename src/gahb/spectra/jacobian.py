@@ -37,7 +37,7 @@ Denoiser = Callable[..., Tensor]
 ENGINES = ("auto", "frozen", "autograd", "exact")
 _DRAFT_ROUNDING = 0.05  # how far the same product made in two ways may be apart in bfloat16
 _AGREEMENT = 1e3  # how far the engines may be apart, in units of the type's epsilon
-_PIXELS_AT_ONCE = {"cpu": 2**16, "cuda": 2**19}  # of a batch, unless its size is given
+_PIXELS_AT_ONCE = {"cpu": 2**16, "cuda": 2**21}  # of a batch, unless its size is given
 
 
 class LinearisedDenoiser:
@@ -55,7 +55,7 @@ class LinearisedDenoiser:
         sigma: noise level of y.
         engine: ``auto``, ``frozen``, ``autograd`` or ``exact``.
         batch_size: images per pass, half as many whenever memory does not suffice; by default as many as
-            fit 2^16 pixels (2^19 on a GPU).
+            fit 2^16 pixels (2^21 on a GPU).
 
     Attributes:
         noisy: y.

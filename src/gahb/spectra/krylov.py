@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from gahb.spectra.eigen import Array
+from gahb.spectra.eigen import Array, Matrix
 from gahb.spectra.jacobian import LinearisedDenoiser
 
-Matrix = Any  # float64, numpy's or torch's: both have +, @, .T, slices, and the same functions in `linalg`
 _SAFETY = 2.0  # what is left of a remainder may have a smaller gap than what was taken up
 _SHRUNK = 0.1  # part of a squared residual that must be taken up before it says anything
 

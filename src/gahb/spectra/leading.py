@@ -27,9 +27,9 @@ import numpy as np
 from gahb.asked import is_whole
 from gahb.means import standard_error
 from gahb.randomness import generator
-from gahb.spectra.eigen import Array, Spectrum, oriented, ratio
+from gahb.spectra.eigen import Array, Matrix, Spectrum, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
-from gahb.spectra.krylov import KrylovBasis, Matrix, Ritz, last_columns, on_processor
+from gahb.spectra.krylov import KrylovBasis, Ritz, last_columns, on_processor
 from gahb.spectra.local import LocalPairs, local_pairs
 
 _CHECK_EVERY = 32  # columns between two looks at the residuals
@@ -115,7 +115,7 @@ def leading_spectrum(
     return Spectrum(
         method="leading",
         eigenvalues=final.values,
-        eigenvectors=oriented(on_processor(final.vectors).T),
+        eigenvectors=oriented(final.vectors.T),
         residuals=final.residuals,
         errors=errors,
         singular_values=basis.singular_values(count),
