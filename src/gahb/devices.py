@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
 from gahb.locks import lock
 
-JOBS = (
-    4  # at once on each device, unless --resources says otherwise: while one starts, others compute
-)
+JOBS = 8  # at once on each device, at most: while one starts, others compute
+UNKNOWN = 4  # likewise, where the memory of the devices is not known
 _chosen: list[str] = []  # of this process, the last one first
 _jobs: list[contextlib.ExitStack] = []  # the job that this process is, and what it gives back
 
@@ -36,6 +36,22 @@ def visible() -> list[str]:
     if named is not None:
         return [name for name in re.split(r"\s*,\s*", named.strip()) if name not in ("", "-1")]
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
+def jobs_at_once(largest_mb: int) -> int:
+    """How many jobs share a device, while its memory suffices for as many of the largest.
+
+    Args:
+        largest_mb: memory of a device that the largest job takes, in MB.
+    """
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    asked += [f"--id={name}" for name in [",".join(visible())] if name]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30).stdout
+        least = min(map(int, told.split()))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return UNKNOWN
+    return max(1, min(JOBS, least // largest_mb))
 
 
 def none_in_sight() -> bool:

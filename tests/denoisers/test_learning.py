@@ -164,13 +164,9 @@ def test_a_network_that_predicts_the_image_is_not_rounded():
     identity = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.ones_(identity.weight)
     clean = y - sigma * torch.ones_like(y)
-    errors = noise_errors(
-        OwnEstimator(identity, "image", "Identity"),
-        clean,
-        torch.ones_like(y),
-        torch.full((4,), sigma),
-        "bfloat16",
-    )
+    noise, sigmas = torch.ones_like(y), torch.full((4,), sigma)
+    with torch.autocast("cpu", torch.bfloat16):
+        errors = noise_errors(OwnEstimator(identity, "image", "Identity"), clean, noise, sigmas)
     # the identity leaves all of the noise
     torch.testing.assert_close(errors, torch.full((4,), sigma**2), rtol=1e-3, atol=0)
     asked = {"device": "cpu", "precision": "bfloat16", "compile": "never"}

@@ -159,3 +159,21 @@ def test_a_device_that_is_not_there_is_refused_at_once(two: None, device: str, t
     with pytest.raises(ValueError, match=f"device: found {device}, .*{told}"):
         gahb.draw_samples(lambda y: y, sampler, range(2), 8, 0, device=device)
     devices.must_be_present("cuda:1", "device")
+
+
+@pytest.mark.parametrize(
+    ("told", "largest", "jobs"),
+    [("81559", 6000, 8), ("81559", 36000, 2), ("81559\n24564", 5000, 4), ("8192", 36000, 1)],
+)
+def test_as_many_jobs_share_a_device_as_its_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, largest: int, jobs: int
+):
+    asked = tmp_path / "nvidia-smi"
+    asked.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho "{told}"\n')
+    asked.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert devices.jobs_at_once(largest) == jobs
+    assert "--id=0,1" in (tmp_path / "asked").read_text()
+    asked.write_text("#!/bin/sh\necho no devices were found; exit 6\n")
+    assert devices.jobs_at_once(largest) == devices.UNKNOWN

@@ -25,8 +25,8 @@ def linearised() -> LinearisedDenoiser:
 
 @pytest.fixture
 def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(full, "_on_processor", full._on_device)
-    monkeypatch.setattr(krylov, "array_functions", lambda linearised: torch)
+    for module in (full, krylov):
+        monkeypatch.setattr(module, "array_functions", lambda linearised: torch)
 
 
 def test_full_spectrum(linearised: LinearisedDenoiser, request: pytest.FixtureRequest):

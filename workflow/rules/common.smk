@@ -244,8 +244,24 @@ def training_threads(wildcards):
 
 
 on_this_machine = workflow.global_resources["_nodes"].value is None
+
+
+def device_mb(experiment):
+    """Memory of a GPU that a training takes: its activations, up to what kernels work in, and CUDA's libraries."""
+    training = training_of(PARAMS, experiment)
+    described = PARAMS["experiments"][experiment]
+    channels = PARAMS["architectures"][described["architecture"]].get("channels", 64)
+    size = gahb_params.dataset_spec(PARAMS, described["image_class"])["size"]
+    return 1000 + 170 * training["batch_size"] * size**2 * channels // 10**6
+
+
 if on_this_machine and "gpu" not in workflow.global_resources and gahb_devices.visible():
-    workflow.register_resource("gpu", gahb_devices.JOBS * len(gahb_devices.visible()))
+    trained = [name for name in PARAMS["experiments"] if name not in IMPORTED]
+    trained = [name for name in trained if training_of(PARAMS, name)["device"] != "cpu"]
+    largest = max(map(device_mb, trained), default=1000)
+    workflow.register_resource(
+        "gpu", gahb_devices.jobs_at_once(largest) * len(gahb_devices.visible())
+    )
 
 
 def gpus(wildcards):

@@ -15,14 +15,15 @@ from gahb.denoisers.compilation import can_compile
 from gahb.denoisers.memory import InParts
 from gahb.devices import choose_device
 
-# Measured on one core with a UNet of 2 blocks and 16 channels, 32x32 images, batches of 32.
-# Seconds that compiling takes, on an AMD EPYC Zen 4: the first network of a shape (27 to 48 of them),
-# and each one whose shape the cache has (4 to 6).
-FIRST_START, START = 40.0, 6.0
-# Nanoseconds that it saves per image of an update, pixel and first-block channel. On the Zen 4: 10 to 24 in
-# bfloat16, 23 in float32 limited to AVX2. On a processor with AMX 129 (771 images/s against 293), before a
-# norm's gradient was written out: what is left of that is estimated, and so is CUDA, from memory traffic.
-SAVED = {"cuda": 0.05, "amx": 80.0, "bfloat16": 10.0, "float32": 23.0}
+# Seconds that compiling takes, with a UNet of 3 blocks and 16 channels on one core of an AMD EPYC Zen 4:
+# the first network of a shape (43 of them), and each one whose shape the cache has (2.4 to 3.8). On an
+# H100 beside 16 cores 23 and 3, with 2 blocks and 64 channels.
+FIRST_START, START = 40.0, 3.0
+# Nanoseconds that it saves per image of an update, pixel and first-block channel. On the Zen 4: 19 in
+# bfloat16, 23 in float32 limited to AVX2; on an H100 0.15 (48,000 images/s against 27,700, 40x40, batches
+# of 256). On a processor with AMX 129 (771 images/s against 293), before a norm's gradient was written
+# out: what is left of that is estimated.
+SAVED = {"cuda": 0.15, "amx": 80.0, "bfloat16": 19.0, "float32": 23.0}
 
 ON_CUDA = 512  # images denoised at once on a GPU, while its memory suffices
 

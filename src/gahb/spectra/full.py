@@ -7,6 +7,7 @@ import torch
 
 from gahb.spectra.eigen import Matrix, Spectrum, fourier_quotients, oriented, ratio
 from gahb.spectra.jacobian import LinearisedDenoiser
+from gahb.spectra.krylov import array_functions
 from gahb.spectra.options import LARGEST_FULL
 
 
@@ -29,9 +30,9 @@ def full_spectrum(linearised: LinearisedDenoiser) -> Spectrum:
             "instead (method='leading')"
         )
     matrix = linearised.matrix()
-    on_processor = matrix.device.type == "cpu"
-    jacobian: Matrix = matrix.double().numpy() if on_processor else matrix.double()
-    eigh = np.linalg.eigh if on_processor else torch.linalg.eigh
+    functions = array_functions(linearised)
+    jacobian: Matrix = matrix.double() if functions is torch else matrix.double().numpy()
+    eigh = functions.linalg.eigh
     symmetric = (jacobian + jacobian.T) / 2
     antisymmetric_energy, energy = (
         float((part**2).sum()) for part in (jacobian - symmetric, symmetric)
