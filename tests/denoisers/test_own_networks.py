@@ -241,7 +241,8 @@ def test_a_predictor_of_noise_is_given_the_image_unrounded():
 
     estimator = OwnEstimator(Noting(1, 1, 3, padding=1), "noise", "Noting").requires_grad_(False)
     clean, noise = torch.rand(2, 2, 1, 8, 8)
-    noise_errors(estimator, clean, noise, torch.full((2,), 1e-3), "bfloat16")
+    with torch.autocast("cpu", torch.bfloat16):
+        noise_errors(estimator, clean, noise, torch.full((2,), 1e-3))
     y = clean + 1e-3 * noise
     denoised = prepared(NetworkDenoiser(estimator), "bfloat16", "cpu")(y, None)
     assert all(torch.equal(one, y) for one in given)

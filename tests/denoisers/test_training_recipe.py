@@ -55,19 +55,47 @@ def images(dataset: Dataset) -> tuple[Tensor, Tensor]:
 # Muon
 
 
+def iterated(matrix: Tensor) -> Tensor:
+    """The quintic iteration of Muon's authors on the matrix itself, in float64."""
+    found = matrix.double() / matrix.double().norm()
+    for _ in range(5):
+        gram = found @ found.T
+        a, b, c = 3.4445, -4.7750, 2.0315
+        found = a * found + (b * gram + c * gram @ gram) @ found
+    return found
+
+
 def test_orthogonalise_is_the_iteration_of_its_authors():
-    """Against the quintic iteration on the matrices themselves, in float64."""
     draws = torch.Generator().manual_seed(0)
     shapes = [(4, 9), (9, 4), (4, 30), (5, 5), (1, 7)]
     matrices = [torch.randn(shape, generator=draws) for shape in shapes]
     for matrix, found in zip(matrices, orthogonalise(matrices), strict=True):
-        expected = matrix.double() / matrix.double().norm()
-        for _ in range(5):
-            gram = expected @ expected.T
-            a, b, c = 3.4445, -4.7750, 2.0315
-            expected = a * expected + (b * gram + c * gram @ gram) @ expected
-        torch.testing.assert_close(found.double(), expected, atol=2e-4, rtol=0)
+        torch.testing.assert_close(found.double(), iterated(matrix), atol=2e-4, rtol=0)
         assert 0.5 < torch.linalg.svdvals(found).max() < 1.3
+
+
+@pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1)], ids=["number", "tensor"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_step_of_muon_is_against_the_orthogonalised_gradient(
+    layout: torch.memory_format, rate: float | Tensor
+):
+    """Of convolutions that are wide, tall and square as matrices, in the layout of a training too."""
+    draws = torch.Generator().manual_seed(0)
+    shapes = [(4, 3, 3, 3), (30, 2, 2, 2), (16, 4, 2, 2), (6, 9, 1, 1), (4, 2, 2, 2)]
+    weights = [
+        torch.nn.Parameter(torch.randn(shape, generator=draws).to(memory_format=layout))
+        for shape in shapes
+    ]
+    before = [weight.detach().clone() for weight in weights]
+    for weight in weights:
+        weight.grad = torch.randn(weight.shape, generator=draws).to(memory_format=layout)
+    Muon(weights, lr=rate).step()
+    for weight, old in zip(weights, before, strict=True):
+        expected = iterated(as_matrix(weight.grad))
+        rows, columns = expected.shape
+        step = as_matrix(old - weight.detach()).double()
+        scale = 0.1 * max(1, rows / columns) ** 0.5
+        torch.testing.assert_close(step, scale * expected, atol=1e-4, rtol=0)
 
 
 def test_convolutions_as_matrices_and_back():
