@@ -256,8 +256,29 @@ def training_threads(wildcards):
 
 
 on_this_machine = workflow.global_resources["_nodes"].value is None
+
+
+def device_mb(experiment):
+    """Memory of a GPU that a training takes, on one that multiplies bfloat16 unless float32 is asked for.
+
+    Measured on an H100, in bfloat16: 100 to 165 bytes for each image of a batch, pixel and channel of the first block.
+    """
+    training = training_of(PARAMS, experiment)
+    described = PARAMS["experiments"][experiment]
+    architecture = PARAMS["architectures"][described["architecture"]]
+    in_full = training["precision"] == "float32" or architecture.get("predicts") == "image"
+    size = gahb_params.dataset_spec(PARAMS, described["image_class"])["size"]
+    held = training["batch_size"] * size**2 * architecture.get("channels", 64)
+    return 1000 + (340 if in_full else 170) * held // 10**6
+
+
 if on_this_machine and "gpu" not in workflow.global_resources and gahb_devices.visible():
-    workflow.register_resource("gpu", gahb_devices.JOBS * len(gahb_devices.visible()))
+    trained = [name for name in PARAMS["experiments"] if name not in IMPORTED]
+    trained = [name for name in trained if training_of(PARAMS, name)["device"] != "cpu"]
+    largest = max([4000, *map(device_mb, trained)])  # what denoising many images takes, at least
+    # Of eight on an H100, those that trained made 20,000 images a second together, where one alone makes 48,000.
+    each = min(4, gahb_devices.jobs_at_once(largest))
+    workflow.register_resource("gpu", each * len(gahb_devices.visible()))
 
 
 def gpus(wildcards):
@@ -347,10 +368,14 @@ def oracles_mb(wildcards):
     return 1500 + matrices * spec["ensemble"]["dataset"]["size"] ** 4 * 8 // 10**6
 
 
+def on_gpu(wildcards):
+    """Whether a job that may compute on a GPU finds one, which is not known of a cluster's nodes."""
+    return gpus(wildcards) and not (on_this_machine and gahb_devices.none_in_sight())
+
+
 def process_mb(wildcards):
     """Memory of a job before it holds anything: with CUDA its libraries are there too."""
-    on_gpu = gpus(wildcards) and not (on_this_machine and gahb_devices.none_in_sight())
-    return 4000 if on_gpu else 2000
+    return 4000 if on_gpu(wildcards) else 2000
 
 
 def training_set_mb(wildcards):
@@ -406,7 +431,7 @@ def training_minutes(wildcards, attempt):
     """
     training = training_of(PARAMS, wildcards.experiment)
     images = training["updates"] * training["batch_size"]
-    if gpus(wildcards):
+    if on_gpu(wildcards):
         seconds = max(0.008 * training["updates"], images * cost_of_pass(wildcards) / 1.3e6)
         return attempt * int(10 + 6 * seconds / 60)
     return minutes(20 * images / (800 * 32))(wildcards, attempt)
