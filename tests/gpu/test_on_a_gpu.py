@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.own_networks import OWN
 from torch import Tensor, nn
 
 from gahb.datasets.store import Dataset
@@ -137,27 +138,6 @@ def test_a_compiled_update_is_recorded_too(trainer):
     assert compiled.computation.compiled
     assert compiled._graphed is not None
     assert apart(losses(compiled)[:8], losses(plain)[:8]) < 1e-3
-
-
-OWN = """
-import torch
-
-class Normalised(torch.nn.Sequential):
-    def __init__(self):
-        layers = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.ReLU()
-        super().__init__(*layers, torch.nn.Conv2d(4, 1, 3, padding=1))
-
-class Dropping(torch.nn.Sequential):
-    def __init__(self):
-        super().__init__(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Dropout(), torch.nn.Conv2d(4, 1, 1))
-
-class Waiting(torch.nn.Sequential):
-    def __init__(self):
-        super().__init__(torch.nn.Conv2d(1, 1, 3, padding=1))
-
-    def forward(self, y):
-        return super().forward(y) * max(0.1, y.mean().item())
-"""
 
 
 @pytest.mark.parametrize(
