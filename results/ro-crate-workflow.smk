@@ -273,9 +273,10 @@ def device_mb(experiment):
 
 
 if on_this_machine and "gpu" not in workflow.global_resources and gahb_devices.visible():
-    trained = [name for name in PARAMS["experiments"] if name not in IMPORTED]
-    trained = [name for name in trained if training_of(PARAMS, name)["device"] != "cpu"]
-    largest = max([4000, *map(device_mb, trained)])  # what denoising many images takes, at least
+    largest = 4000  # what denoising many images takes
+    for name in PARAMS["experiments"]:
+        if name not in IMPORTED and training_of(PARAMS, name)["device"] != "cpu":
+            largest = max(largest, device_mb(name))
     # Of eight on an H100, those that trained made 20,000 images a second together, where one alone makes 48,000.
     each = min(4, gahb_devices.jobs_at_once(largest))
     workflow.register_resource("gpu", each * len(gahb_devices.visible()))

@@ -215,13 +215,17 @@ _SAMPLES = (
     "Networks of S1 and S2 sample from the same noise. Mean correlations with their standard errors; the "
     "share of samples that are memorised (three times nearer to one image of the own set than to any "
     "other, whatever the factor between image and copy, duplicates counted once; by plain distance: as "
-    "they are), and the share that is copied."
+    "they are), and the share that is copied. Whether samples are images of the class: how near fresh "
+    "images are to a set; the variance of samples along the leading principal directions over that of "
+    "fresh images; and p of a two-sample test of samples and fresh images, for either network."
 )
 _CORRELATIONS = {  # columns of the table: quantity, measure, and whether against the own set
     "two networks": ("pair_similarity", "correlation", None),
     "closest, own set": ("closest_similarity", "correlation", True),
     "closest, other set": ("closest_similarity", "correlation", False),
     "S1 to closest of S2": ("twin_similarity", "correlation", None),
+    "fresh to closest": ("fresh_similarity", "correlation", False),
+    "leading variance": ("principal_variance_ratio", "leading", False),
 }
 _SHARES = {
     "memorised": ("memorised", "scaled_ratio", True),
@@ -304,6 +308,7 @@ def _gaps(tables: Sequence[Table]) -> str:
 def _samples(tables: Sequence[Table]) -> str:
     lines = []
     for table in sorted(tables, key=lambda one: (one.value("experiment"), one.value("set_size"))):
+        tested = table.frame[table.frame["quantity"] == "p_value"]
         alike, shares = (
             [summarised(table.frame, table.path, *asked) for asked in quantities]
             for quantities in (_CORRELATIONS.values(), _SHARES.values())
@@ -313,9 +318,10 @@ def _samples(tables: Sequence[Table]) -> str:
                 *(str(table.value(key)) for key in ("experiment", "set_size")),
                 *(_with_error(mean, error, ".3f") for mean, error, _ in alike),
                 *(_number(mean, ".2f") for mean, _, _ in shares),
+                ", ".join(_number(p, ".3f") for p in tested["mean"]),
             ]
         )
-    return _markdown(("experiment", "N", *_CORRELATIONS, *_SHARES), lines)
+    return _markdown(("experiment", "N", *_CORRELATIONS, *_SHARES, "p"), lines)
 
 
 def _density(tables: Sequence[Table]) -> str:
