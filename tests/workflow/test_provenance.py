@@ -109,6 +109,15 @@ def test_cards_and_crate_are_no_foreign_files(folder: Path):
     assert verified(folder)
 
 
+def test_records_of_cards_that_no_rule_makes_any_more_are_dropped(folder: Path):
+    file = folder / "results/micro/records/cards.json"
+    kept = file.read_text()
+    former = {"rule": "former", "outputs": {"results/micro/cards/former.md": "0" * 64}}
+    file.write_text(json.dumps([*json.loads(kept), json.loads(kept)[0] | former]))
+    run(folder, "snakemake", "provenance", "--forcerun", "data_cards", *PRESET)
+    assert file.read_text() == kept
+
+
 def crate(folder: Path) -> dict[str, Any]:
     document = json.loads((folder / "results/micro/ro-crate-metadata.json").read_text())
     return {entity["@id"]: entity for entity in document["@graph"]}
