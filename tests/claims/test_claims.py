@@ -17,6 +17,7 @@ from gahb.options import names
 Change = Callable[[World], None]
 SUMMARY, GAPS, BASES = ("summary",), ("gaps",), ("adaptivity", "a2")
 LAST = ("samples", "a2", 1000)
+AGAIN = ("samples", "a2", 1000, "S1", "ode")
 
 
 def gap(experiment: str, size: int, value: float) -> Change:
@@ -124,8 +125,16 @@ CHANGES: dict[str, tuple[list[Change], list[Change]]] = {
     ),
     "fixed_bases": ([reference("a2", 1.0)], [reference("a3", 1.0)]),
     "samplers": (
-        [sample(LAST, "principal_variance_ratio", 0.4)],
-        [sample(("samples", "a2", 1000, "S1", "ode"), "principal_variance_ratio", 0.4)],
+        [sample(AGAIN, "principal_variance_ratio", 0.4)],
+        [
+            sample(key, quantity, value)
+            for key in (LAST, AGAIN)
+            for quantity, value in (
+                ("principal_variance_ratio", 0.4),
+                ("closest_similarity", 0.7),
+                ("p_value", 0.01),
+            )
+        ],
     ),
     "onset": ([slow_onset], [reversed_onsets]),
 }
@@ -171,8 +180,7 @@ def test_each_verdict_comes_out(name: str) -> None:
     none = found(name, *partly, *wholly)
     assert none.verdict == "does not hold at this scale", none
     assert len({found(name).text, some.text, none.text}) == 3 or name in ("homogeneity",)
-    if name != "samplers":
-        assert all_claims()[name].needs(RUN) is not None
+    assert all_claims()[name].needs(RUN) is not None
     assert judge(NOTHING, World().found)[name].verdict == "not measured"
 
 
@@ -212,5 +220,7 @@ def test_spectra_of_several_trainings_tell_what_lies_between_them() -> None:
 def test_one_sampler_alone_does_not_tell_of_two() -> None:
     judged = judge(RUN, world().found)
     assert judged["samplers"].verdict == "not measured"
-    assert judged["samplers"].text == "ancestral: 1.050 ± 0.010"
+    assert judged["samplers"].text == (
+        "a2, ancestral: variance 1.050 ± 0.010, closest 0.800 ± 0.010, of fresh images 0.800, p 0.400"
+    )
     assert {finding.verdict for name, finding in judged.items() if name != "samplers"} == {"holds"}

@@ -179,6 +179,7 @@ def _samples(copies: bool) -> pd.DataFrame:
     rows = [("pair_similarity", "both", "none", "correlation", 0.95)]
     for one in ("S1", "S2"):
         rows.append(("principal_variance_ratio", one, "none", "leading", 1.05))
+        rows.append(("p_value", one, "none", "euclidean", 0.4))
         rows.append(("fresh_similarity", "none", one, "correlation", 0.8))
         for known in ("S1", "S2"):
             share = float(copies and one == known)

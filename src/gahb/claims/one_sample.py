@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from gahb.claims.parts.claim import Claim, Finding, above, judged, number
+from gahb.claims.parts.claim import SIMILAR, Claim, Finding, above, judged, number
 from gahb.claims.parts.found import Found
 from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
 
 MEMORISED = 0.05  # share of samples
-NEAR = 0.03  # correlation
 
 
 class OneSample(Claim):
@@ -52,8 +51,8 @@ class OneSample(Claim):
                 f"at most {MEMORISED:.0%} memorised": judged(
                     memorised.value <= MEMORISED, memorised.value
                 ),
-                f"as near to the set as fresh images, within {NEAR:g}": judged(
-                    abs(own.value - fresh.value) < NEAR, own.value, fresh.value
+                f"as near to the set as fresh images, within {SIMILAR:g}": judged(
+                    abs(own.value - fresh.value) < SIMILAR, own.value, fresh.value
                 ),
             },
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CLAIMS = "gahb.claims"
 Verdict = Literal["holds", "holds in part", "does not hold at this scale", "not measured"]
 ERRORS = 2.0  # standard errors by which a difference is told from none
+SIMILAR = 0.03  # correlation by which two mean similarities count as the same
 
 
 @dataclass(frozen=True)
