@@ -1433,7 +1433,8 @@ def end_of_run(succeeded):
     jobs = list(workflow.dag.jobs) if succeeded else []
     planned = [str(path) for job in jobs for path in job.output]
     targets = {job.rule.name for job in jobs}
-    RECORDS.write(planned, phases=PHASES if "all" in targets else PHASES & targets)
+    whole = PHASES if "all" in targets else PHASES & targets
+    RECORDS.write(planned, phases=whole | ({"cards"} if "provenance" in targets else set()))
 
 
 onstart:
