@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from helpers.claim_results import NOTHING, RUN, World, world
 
+from gahb.artifacts import ArtifactError
 from gahb.claims.parts.claim import Finding
 from gahb.claims.parts.found import Found, Spectrum
 from gahb.claims.parts.make import all_claims, judge
@@ -17,7 +18,7 @@ from gahb.options import names
 Change = Callable[[World], None]
 SUMMARY, GAPS, BASES = ("summary",), ("gaps",), ("adaptivity", "a2")
 LAST = ("samples", "a2", 1000)
-AGAIN = ("samples", "a2", 1000, "S1", "ode")
+OTHER, AGAIN = ("samples", "small", 8), ("samples", "a2", 1000, "S1", "ode")
 
 
 def gap(experiment: str, size: int, value: float) -> Change:
@@ -128,7 +129,7 @@ CHANGES: dict[str, tuple[list[Change], list[Change]]] = {
         [sample(AGAIN, "principal_variance_ratio", 0.4)],
         [
             sample(key, quantity, value)
-            for key in (LAST, AGAIN)
+            for key in (LAST, OTHER, AGAIN)
             for quantity, value in (
                 ("principal_variance_ratio", 0.4),
                 ("closest_similarity", 0.7),
@@ -217,10 +218,22 @@ def test_spectra_of_several_trainings_tell_what_lies_between_them() -> None:
     assert len(run.main_spectrum().spectra) == 2
 
 
+def test_samples_of_every_experiment_are_judged() -> None:
+    finding = found("samplers", sample(OTHER, "p_value", 0.01))
+    assert [words for words, holds in finding.checks.items() if not holds] == [
+        "small, ancestral: p above 0.05"
+    ]
+    made = world()
+    del made.frames[OTHER]
+    with pytest.raises(ArtifactError, match="no table of samples of small, N = 8"):
+        all_claims()["samplers"].measure(RUN, made.found)
+
+
 def test_one_sampler_alone_does_not_tell_of_two() -> None:
     judged = judge(RUN, world().found)
     assert judged["samplers"].verdict == "not measured"
     assert judged["samplers"].text == (
-        "a2, ancestral: variance 1.050 ± 0.010, closest 0.800 ± 0.010, of fresh images 0.800, p 0.400"
+        "a2, ancestral: variance 1.050 ± 0.010, closest 0.800 ± 0.010, of fresh images 0.800, p 0.400; "
+        "small, ancestral: variance 1.050 ± 0.010, closest 0.800 ± 0.010, of fresh images 0.800, p 0.400"
     )
     assert {finding.verdict for name, finding in judged.items() if name != "samplers"} == {"holds"}

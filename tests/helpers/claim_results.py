@@ -137,6 +137,7 @@ def world() -> World:
     made.set(("ensembles", "small"), "variance", 1e-5, set_size=8)
     for n in (1, 10, 1000):
         made.frames["samples", "a2", n] = _samples(n < 1000)
+    made.frames["samples", "small", 8] = _samples(False)
     made.frames["samples_over_training", "small"] = pd.concat(
         _samples(u > 10 * n).assign(set_size=n, update=u)
         for n in (2, 4, 8)

@@ -217,7 +217,7 @@ _SAMPLES = (
     "other, whatever the factor between image and copy, duplicates counted once; by plain distance: as "
     "they are), and the share that is copied. Whether samples are images of the class: how near fresh "
     "images are to a set; the variance of samples along the leading principal directions over that of "
-    "fresh images; and p of a two-sample test of samples and fresh images, for either network."
+    "fresh images; and p of a two-sample test of samples and fresh images, for S1 and for S2."
 )
 _CORRELATIONS = {  # columns of the table: quantity, measure, and whether against the own set
     "two networks": ("pair_similarity", "correlation", None),
