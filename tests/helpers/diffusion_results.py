@@ -117,7 +117,10 @@ def sample_rows(size: int, update: float) -> pd.DataFrame:
                 add("closest_similarity", one, known, measure, min(closest, 1.0), 0.006)
                 copied = round(SAMPLES * learned**0.5) / SAMPLES * (one == known)
                 add("copied", one, known, measure, copied, 0.01)
-    for one in ("S1", "S2"):
+    for one, p in (("S1", 0.25), ("S2", 0.125)):
+        add("fresh_similarity", "none", one, "correlation", 0.7, 0.004)
+        add("principal_variance_ratio", one, "none", "leading", 0.9, 0.05)
+        add("p_value", one, "none", "euclidean", p, np.nan)
         for known in ("S1", "S2"):
             mean = share if one == known else 1 / SAMPLES
             if size == 1:

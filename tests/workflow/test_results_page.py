@@ -170,8 +170,10 @@ def test_tables_print_their_numbers(results: Path) -> None:
         for line in text.splitlines()
         if line.startswith(f"| gaussian-small | 64 | {pair:.3f} ± {error:.3f} |")
     )
-    assert f"| 0.600 ± 0.020 | {share:.2f} | {plain:.2f} |" in shown
-    assert re.search(r"^\| alpha2 \| 1 \| .* ± 0\.020 \|  \|  \| \d", text, re.M)  # undefined
+    of_class = "0.700 ± 0.004 | 0.900 ± 0.050"
+    assert f"| 0.600 ± 0.020 | {of_class} | {share:.2f} | {plain:.2f} |" in shown
+    assert shown.endswith("| 0.250, 0.125 |")
+    assert re.search(r"^\| alpha2 \| 1 \| .* ± 0\.050 \|  \|  \| \d", text, re.M)  # undefined
     row = pd.read_csv(results / "evaluation/density.csv").iloc[3]
     assert cells(text, "disks-small", "256", "4")[3:6] == [
         *(f"{row['kl']:.1f}", f"± {row['kl_se']:.1f}", f"± {row['kl_quadrature']:.1f}")
