@@ -81,9 +81,9 @@ class World:
         assert rows.any(), (key, where)
         frame.loc[rows, column] = value
 
-    def sample_again(self) -> None:
-        """Samples at N = 1000 by another sampler too."""
-        self.frames["samples", "a2", 1000, "S1", "ode"] = _samples(False)
+    def sample_without_noise(self) -> None:
+        """Samples of the small images by another sampler than those of the main experiment."""
+        self.frames["samples", "small", 8, "S1", "ode"] = self.frames.pop(("samples", "small", 8))
 
     def spectrum(self, dataset: str, value: Any, experiment: str = "a2") -> None:
         """Change a dataset of the spectra at N = 1000."""

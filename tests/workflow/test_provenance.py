@@ -113,7 +113,8 @@ def test_records_of_cards_that_no_rule_makes_any_more_are_dropped(folder: Path):
     file = folder / "results/micro/records/cards.json"
     kept = file.read_text()
     former = {"rule": "former", "outputs": {"results/micro/cards/former.md": "0" * 64}}
-    file.write_text(json.dumps([*json.loads(kept), json.loads(kept)[0] | former]))
+    jobs = json.loads(kept)
+    file.write_text(json.dumps([*jobs, jobs[0] | former]))
     run(folder, "snakemake", "provenance", "--forcerun", "data_cards", *PRESET)
     assert file.read_text() == kept
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from gahb.artifacts import ArtifactError
 from gahb.claims.parts.claim import SIMILAR, Claim, Finding, judged, number
 from gahb.claims.parts.found import Found
 from gahb.claims.parts.run import Run
 from gahb.figures.parts.figure import Needs
-from gahb.figures.parts.intervals import summarised
 
 WITHIN = 0.15  # share of the class's variance
 LIKELY = 0.05  # p of the two-sample test
@@ -45,35 +43,27 @@ class Samplers(Claim):
         checks: dict[str, bool | None] = {}
         noisy: set[bool] = set()
         for name, sizes in run.sampled.items():
-            tables = found.samples_at(name, sizes[-1])
-            if not tables:
-                raise ArtifactError(f"no table of samples of {name}, N = {sizes[-1]}")
-            for table in tables:
-                kind = str(table.value("sampling")["sampler"]["kind"])
-                drawn = f"{name}, {kind}"
-                noisy.add(kind in STOCHASTIC)
-                (variance, error, _), (own, own_error, _), (fresh, _, _) = (
-                    summarised(table.frame, table.path, *asked)
-                    for asked in (
-                        ("principal_variance_ratio", "leading", False),
-                        ("closest_similarity", "correlation", True),
-                        ("fresh_similarity", "correlation", False),
-                    )
-                )
-                p = float(
-                    table.frame.loc[table.frame["quantity"].eq("p_value"), "mean"].min(skipna=False)
-                )
-                texts.append(
-                    f"{drawn}: variance {number(variance, error)}, closest "
-                    f"{number(own, own_error)}, of fresh images {fresh:.3f}, p {p:.3f}"
-                )
-                checks |= {
-                    f"{drawn}: variance within {WITHIN:.0%}": judged(
-                        abs(variance - 1) < WITHIN, variance
-                    ),
-                    f"{drawn}: as near to the set as fresh images, within {SIMILAR:g}": judged(
-                        abs(own - fresh) < SIMILAR, own, fresh
-                    ),
-                    f"{drawn}: p above {LIKELY:g}": judged(p > LIKELY, p),
-                }
+            cell = name, sizes[-1]
+            table = found.samples_table(*cell)
+            kind = str(table.value("sampling")["sampler"]["kind"])
+            drawn = f"{name}, {kind}"
+            noisy.add(kind in STOCHASTIC)
+            variance = found.samples(*cell, "principal_variance_ratio", "leading", False)
+            own = found.samples(*cell, "closest_similarity", "correlation", True)
+            fresh = found.samples(*cell, "fresh_similarity", "correlation", False)
+            tests = table.frame[table.frame["quantity"].eq("p_value")]
+            p = float(tests["mean"].min(skipna=False))
+            texts.append(
+                f"{drawn}: variance {number(variance.value, variance.se)}, closest "
+                f"{number(own.value, own.se)}, of fresh images {fresh.value:.3f}, p {p:.3f}"
+            )
+            checks |= {
+                f"{drawn}: variance within {WITHIN:.0%}": judged(
+                    abs(variance.value - 1) < WITHIN, variance.value
+                ),
+                f"{drawn}: as near to the set as fresh images, within {SIMILAR:g}": judged(
+                    abs(own.value - fresh.value) < SIMILAR, own.value, fresh.value
+                ),
+                f"{drawn}: p above {LIKELY:g}": judged(p > LIKELY, p),
+            }
         return Finding("; ".join(texts), checks if len(noisy) > 1 else {})

@@ -219,7 +219,7 @@ _SAMPLES = (
     "images are to a set; the variance of samples along the leading principal directions over that of "
     "fresh images; and p of a two-sample test of samples and fresh images, for S1 and for S2."
 )
-_CORRELATIONS = {  # columns of the table: quantity, measure, and whether against the own set
+_MEANS = {  # columns of the table: quantity, measure, and whether against the own set
     "two networks": ("pair_similarity", "correlation", None),
     "closest, own set": ("closest_similarity", "correlation", True),
     "closest, other set": ("closest_similarity", "correlation", False),
@@ -311,7 +311,7 @@ def _samples(tables: Sequence[Table]) -> str:
         tested = table.frame[table.frame["quantity"] == "p_value"]
         alike, shares = (
             [summarised(table.frame, table.path, *asked) for asked in quantities]
-            for quantities in (_CORRELATIONS.values(), _SHARES.values())
+            for quantities in (_MEANS.values(), _SHARES.values())
         )
         lines.append(
             [
@@ -321,7 +321,7 @@ def _samples(tables: Sequence[Table]) -> str:
                 ", ".join(_number(p, ".3f") for p in tested["mean"]),
             ]
         )
-    return _markdown(("experiment", "N", *_CORRELATIONS, *_SHARES, "p"), lines)
+    return _markdown(("experiment", "N", *_MEANS, *_SHARES, "p"), lines)
 
 
 def _density(tables: Sequence[Table]) -> str:

@@ -164,18 +164,17 @@ class Found:
         self, experiment: str, set_size: int, quantity: str, measure: str, own: bool | None = None
     ) -> Mean:
         """A quantity of samples; see :func:`gahb.figures.parts.intervals.summarised`."""
-        table = one(
-            self.samples_at(experiment, set_size), f"samples of {experiment}, N = {set_size}"
-        )
+        table = self.samples_table(experiment, set_size)
         return Mean(*summarised(table.frame, table.path, quantity, measure, own)[:2])
 
-    def samples_at(self, experiment: str, set_size: int) -> list[Table]:
-        """The tables of samples at one N, one for each way of sampling."""
-        return [
+    def samples_table(self, experiment: str, set_size: int) -> Table:
+        """The table of samples of the two networks of one N."""
+        chosen = [
             table
             for table in self.tables
             if table.kind == "samples" and table.where(experiment=experiment, set_size=set_size)
         ]
+        return one(chosen, f"samples of {experiment}, N = {set_size}")
 
     def pixels(self, experiment: str) -> int:
         """Number of pixels of an experiment's images."""
